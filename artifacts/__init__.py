@@ -1,0 +1,1 @@
+"""What attempts leave on disk: records, and the store that holds them."""

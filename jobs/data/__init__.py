@@ -1,0 +1,1 @@
+"""Datasets, seeded splits and the prepared cache."""

@@ -1,0 +1,1 @@
+"""The phase clock, the device described, the sampler."""

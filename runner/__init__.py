@@ -1,0 +1,1 @@
+"""Ties the floors together: from a grid file to a table."""

@@ -1,0 +1,1 @@
+"""The grid language: grid.yaml to job specs."""

@@ -1,0 +1,1 @@
+"""Tables and paired comparisons of records."""
