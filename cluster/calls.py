@@ -1,0 +1,35 @@
+"""The callable on its way to a worker: what may travel, and what a failure of it says."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from cluster.errors import CallDoesNotPickle
+
+
+def pickled(call: Callable[..., None]) -> bytes:
+    """The callable by reference, so that a worker imports it rather than being sent code.
+
+    Raises:
+        CallDoesNotPickle: A lambda, an inner function, one of the script itself, or an argument that does not pickle.
+    """
+    function: Any = call
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__qualname__", repr(function))
+    if getattr(function, "__module__", None) == "__main__":
+        raise CallDoesNotPickle(name, "it is defined in the script itself, which a worker does not import")
+    try:
+        return pickle.dumps(call)
+    except Exception as problem:  # pickle raises what it likes: PicklingError, TypeError, AttributeError, the object's own
+        raise CallDoesNotPickle(name, f"{type(problem).__name__}: {problem}") from problem
+
+
+def described(problem: BaseException) -> str:
+    """The traceback of a failed call, without the frame that called it."""
+    trace = problem.__traceback__.tb_next if problem.__traceback__ else None
+    return "".join(traceback.format_exception(type(problem), problem, trace)).strip()

@@ -1,0 +1,118 @@
+"""What can go wrong on this floor, one tree; every error unpickles and its message names the cure."""
+
+from __future__ import annotations
+
+ProfileProblem = tuple[tuple[str | int, ...], str]
+"""Where in the profile (the keys that lead there) and what is wrong there."""
+
+
+class ClusterError(Exception):
+    """Root of everything this floor raises."""
+
+
+class UnknownBackend(ClusterError):
+    """No backend has this name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f"there is no backend '{self.name}': use one of {', '.join(self.known)}"
+
+
+class BackendUnavailable(ClusterError):
+    """The backend exists, and cannot work on this machine."""
+
+    def __init__(self, backend: str, reason: str, cure: str) -> None:
+        super().__init__(backend, reason, cure)
+        self.backend, self.reason, self.cure = backend, reason, cure
+
+    def __str__(self) -> str:
+        return f"the {self.backend} backend cannot start: {self.reason}; {self.cure}"
+
+
+class BackendClosed(ClusterError):
+    """Something was asked of a backend after its close()."""
+
+    def __init__(self, backend: str) -> None:
+        super().__init__(backend)
+        self.backend = backend
+
+    def __str__(self) -> str:
+        return f"this {self.backend} backend is closed: open a new one with open_backend('{self.backend}', profile)"
+
+
+class UnknownArray(ClusterError):
+    """The handle belongs to no array of this backend."""
+
+    def __init__(self, handle_id: str, backend: str) -> None:
+        super().__init__(handle_id, backend)
+        self.handle_id, self.backend = handle_id, backend
+
+    def __str__(self) -> str:
+        return f"this {self.backend} backend has no array '{self.handle_id}': handles are only good for the backend that returned them"
+
+
+class Infeasible(ClusterError):
+    """No node could ever run one task of this size; nothing was queued."""
+
+    def __init__(self, name: str, reason: str, cure: str) -> None:
+        super().__init__(name, reason, cure)
+        self.name, self.reason, self.cure = name, reason, cure
+
+    def __str__(self) -> str:
+        return f"'{self.name}' can never run here: {self.reason}; {self.cure}"
+
+
+class CallDoesNotPickle(ClusterError):
+    """The callable cannot travel to a worker; nothing was queued."""
+
+    def __init__(self, call: str, reason: str) -> None:
+        super().__init__(call, reason)
+        self.call, self.reason = call, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} cannot be sent to a worker: {self.reason}; "
+            "pass a function at the top of an importable module, or functools.partial of one with plain arguments"
+        )
+
+
+class UnknownTarget(ClusterError):
+    """The profile defines no such target; nothing was queued."""
+
+    def __init__(self, name: str, known: tuple[str, ...], profile: str) -> None:
+        super().__init__(name, known, profile)
+        self.name, self.known, self.profile = name, known, profile
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known)
+        return f"{self.profile} has no target '{self.name}' (it has {known}): add it there, or map it with --on {self.name}=TARGET"
+
+
+class InvalidResources(ClusterError):
+    """What a group or a target asks for is not a description of resources; all problems at once."""
+
+    def __init__(self, problems: tuple[ProfileProblem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(f"{dotted(where)}: {what}" for where, what in self.problems)
+
+
+class ProfileError(ClusterError):
+    """The cluster profile has mistakes; all of them are listed."""
+
+    def __init__(self, profile: str, problems: tuple[ProfileProblem, ...]) -> None:
+        super().__init__(profile, problems)
+        self.profile, self.problems = profile, problems
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.profile}: {dotted(where)}: {what}" for where, what in self.problems)
+
+
+def dotted(where: tuple[str | int, ...]) -> str:
+    """The keys that lead to a place, as people write them: ``targets.a30.cpus``."""
+    return ".".join(str(key) for key in where) or "the whole file"
