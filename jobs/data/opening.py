@@ -1,0 +1,80 @@
+"""The two ways to a dataset: a person prepares it, a worker opens it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.data import cache
+from jobs.data.catalogue import PUBLISHED, locate, missing
+
+if TYPE_CHECKING:
+    from jobs.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` found or built.
+
+    Attributes:
+        built: False if it was there already.
+    """
+
+    name: str
+    folder: Path
+    shape: tuple[int, int, int, int]
+    n_train: int
+    classes: tuple[str, ...]
+    digest: str
+    built: bool
+
+
+def open_dataset(name: str, data_dir: Path | None) -> Dataset:
+    """Map a dataset for reading, in milliseconds once it is prepared.
+
+    Its prepared arrays are built first if only its files are there; of several processes one builds and the others wait.
+    Never downloads.
+
+    Raises:
+        UnknownDataset, DataMissing: It cannot be found; the message says which command cures it.
+        BadSource, CacheNotWritable, DamagedCache: It cannot be read, or its arrays not be written.
+    """
+    return _open(name, data_dir)[0]
+
+
+def prepare(name: str, data_dir: Path | None, download: bool = True, say: Callable[[str], None] = print) -> Prepared:
+    """Bring a dataset onto this machine and build its prepared arrays.
+
+    Args:
+        download: Fetch it from its publisher if its files are not in `data_dir`.
+        say: Told what is going on, a line at a time.
+
+    Raises:
+        DownloadFailed: There is no network, or what came is not what was published.
+        DataError: As `open_dataset`.
+    """
+    if download and data_dir is not None and name in PUBLISHED and missing(name, data_dir):
+        from jobs.data.download import download as fetch
+
+        fetch(name, data_dir, say)
+    dataset, built = _open(name, data_dir)
+    n, height, width, channels = dataset.images.shape
+    say(
+        f"{name}: {n} images of {height} x {width} x {channels} in {len(dataset.classes)} classes "
+        f"{'prepared' if built else 'were prepared already'} in {dataset.folder}"
+    )
+    return Prepared(name, dataset.folder, (n, height, width, channels), dataset.n_train, dataset.classes, dataset.digest, built)
+
+
+def _open(name: str, data_dir: Path | None) -> tuple[Dataset, bool]:
+    from jobs.data import prepared  # late: numpy
+
+    source = locate(name, data_dir)
+    folder = cache.find(source, data_dir)
+    built = folder is None
+    if folder is None:
+        folder = cache.build(source, data_dir, functools.partial(prepared.write, source))
+    return prepared.open_folder(name, folder), built

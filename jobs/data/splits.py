@@ -1,0 +1,158 @@
+"""Seeded, stratified splits: the same indices on every machine and in every year.
+
+`numpy.random.RandomState` is used on purpose: numpy keeps its stream frozen, while `Generator` may change between versions.
+Fractions are taken as written (0.7 is 7/10), so no rounding of floats decides where an image goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.data.errors import BadSplit
+
+Indices = NDArray[np.int64]
+How = Literal["official"] | Sequence[float]
+
+_TOLERANCE: Final = Fraction(1, 10**6)
+_TRAIN_STREAM, _TEST_STREAM = 1, 2  # subsets draw from streams of their own: asking for one moves no image of the others
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three disjoint parts, as ascending indices into the whole dataset (its training images, then its test images)."""
+
+    train: Indices
+    val: Indices
+    test: Indices
+
+
+def split(
+    labels: NDArray[np.int64],
+    n_train: int,
+    how: How = "official",
+    *,
+    seed: int = 0,
+    train_subset: int | None = None,
+    test_subset: int | None = None,
+) -> Split:
+    """Cut a dataset into training, validation and test part.
+
+    Args:
+        labels: Classes of the whole dataset, shape (n,), its official training set first.
+        n_train: Size of that official training set; equal to n where the dataset has no test set.
+        how: "official" trains on the whole official training set, tests on the official test set and validates on nothing;
+            three fractions [train, val, test] share out the whole, stratified by class.
+        seed: Of the shares and of the subsets, in [0, 2**32).
+        train_subset: Keep only so many images of the training part, stratified; None keeps all. `test_subset` likewise.
+
+    Raises:
+        BadSplit: The fractions are none, the dataset has no official test set, or a subset is larger than its part.
+    """
+    if isinstance(how, str):
+        parts = _official(len(labels), n_train, how)
+    else:
+        parts = shares(labels, _as_fractions(how), np.random.RandomState(seed))
+    train, val, test = parts
+    return Split(
+        _subset(labels, train, train_subset, "train", (seed, _TRAIN_STREAM)),
+        val,
+        _subset(labels, test, test_subset, "test", (seed, _TEST_STREAM)),
+    )
+
+
+def problem_of(how: object) -> str | None:
+    """What is wrong with a split as a grid writes it, seen without the data; None if nothing."""
+    if how == "official":
+        return None
+    if isinstance(how, str) or not isinstance(how, Sequence):
+        return f"a split is 'official' or three fractions [train, val, test], not {how!r}"
+    try:
+        _as_fractions(how)
+    except BadSplit as error:
+        return str(error)
+    return None
+
+
+def shares(labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.random.RandomState) -> list[Indices]:
+    """Share out all images, each class in the given proportions.
+
+    Every part has its fraction of the whole, rounded; every class is within one image of its fraction in every part.
+
+    Args:
+        labels: Shape (n,), each >= 0.
+        fractions: Of the whole, adding up to 1.
+
+    Returns:
+        Ascending indices, one array a part.
+    """
+    counts = np.bincount(labels)
+    by_class = np.argsort(labels, kind="stable").astype(np.int64)
+    parts: list[list[Indices]] = [[] for _ in fractions]
+    start = 0
+    for count, sizes in zip(counts.tolist(), _table(counts.tolist(), fractions), strict=True):
+        shuffled = by_class[start : start + count][stream.permutation(count)]
+        start += count
+        cuts = np.cumsum(sizes)[:-1]
+        for part, piece in zip(parts, np.split(shuffled, cuts), strict=True):
+            part.append(piece)
+    return [np.sort(np.concatenate(pieces)) if pieces else np.empty(0, np.int64) for pieces in parts]
+
+
+def _official(n: int, n_train: int, how: str) -> list[Indices]:
+    if how != "official":
+        raise BadSplit(f"a split is 'official' or three fractions [train, val, test], not '{how}'")
+    if n_train >= n:
+        raise BadSplit("this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]")
+    return [np.arange(n_train, dtype=np.int64), np.empty(0, np.int64), np.arange(n_train, n, dtype=np.int64)]
+
+
+def _as_fractions(how: Sequence[float]) -> list[Fraction]:
+    written = f"split {list(how)}"
+    if len(how) != 3 or not all(isinstance(part, int | float) and not isinstance(part, bool) for part in how):
+        raise BadSplit(f"{written} is not three fractions [train, val, test]: write 0 for a part that is not wanted")
+    if not all(0 <= part <= 1 for part in how):
+        raise BadSplit(f"{written} has a part outside 0 to 1")
+    exact = [Fraction(repr(part)) for part in how]
+    total = sum(exact, Fraction(0))
+    if abs(total - 1) > _TOLERANCE:
+        raise BadSplit(f"{written} adds up to {float(total):g}, not to 1")
+    if not exact[0]:
+        raise BadSplit(f"{written} leaves nothing to train on")
+    return [part / total for part in exact]
+
+
+def _table(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[int]]:
+    """Images of each class in each part: whole numbers whose rows add up to the classes and whose columns to the parts."""
+    table = [[int(count * fraction) for fraction in fractions] for count in counts]
+    left = [want - sum(column) for want, column in zip(_rounded(sum(counts), fractions), zip(*table, strict=True), strict=True)]
+    for row, count in zip(table, counts, strict=True):
+        # Serving the neediest part first is the construction that always comes out even (Gale and Ryser).
+        neediest = sorted(range(len(left)), key=lambda part: (-left[part], part))
+        for part in neediest[: count - sum(row)]:
+            row[part] += 1
+            left[part] -= 1
+    return table
+
+
+def _rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
+    """Sizes of the parts of n, by largest remainder; they add up to n."""
+    sizes = [int(n * fraction) for fraction in fractions]
+    by_remainder = sorted(range(len(sizes)), key=lambda part: (sizes[part] - n * fractions[part], part))
+    for part in by_remainder[: n - sum(sizes)]:
+        sizes[part] += 1
+    return sizes
+
+
+def _subset(labels: NDArray[np.int64], part: Indices, size: int | None, name: str, seed: tuple[int, int]) -> Indices:
+    if size is None:
+        return part
+    if not 1 <= size <= len(part):
+        raise BadSplit(f"{name}_subset {size} is not between 1 and the {len(part)} images of the {name} part")
+    kept = Fraction(size, len(part))
+    return part[shares(labels[part], [kept, 1 - kept], np.random.RandomState(seed))[0]]
