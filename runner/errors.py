@@ -1,7 +1,67 @@
-"""The errors of the top floor."""
+"""What can go wrong on the top floor; every message names the cure."""
 
 from __future__ import annotations
 
 
 class RunnerError(Exception):
     """Root of what `runner` itself reports; printed as one `error:` message, without a traceback."""
+
+
+class SweepBusy(RunnerError):
+    """Another submit holds the sweep; nothing was started."""
+
+    def __init__(self, sweep: str, holder: str) -> None:
+        super().__init__(sweep, holder)
+        self.sweep, self.holder = sweep, holder
+
+    def __str__(self) -> str:
+        return (
+            f"another submit is running sweep '{self.sweep}' ({self.holder}); its trials are left to it and nothing was started: "
+            f"watch it with 'runner status {self.sweep}', and submit again when it has ended"
+        )
+
+
+class SweepNotNamed(RunnerError):
+    """The store has no sweep, or several where the command acts on one."""
+
+    def __init__(self, store: str, known: tuple[str, ...]) -> None:
+        super().__init__(store, known)
+        self.store, self.known = store, known
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"{self.store} has no sweep yet: start with 'runner init' and 'runner submit grid.yaml', or point --store elsewhere"
+        return f"{self.store} has several sweeps: name one of {', '.join(self.known)}"
+
+
+class ProblemsFound(RunnerError):
+    """Everything that is wrong with what the user wrote, a line each; nothing was queued."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class FrozenFileDamaged(RunnerError):
+    """A file that submit froze cannot be read any more."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be read ({self.reason}): submit the grid again, which freezes it anew; the records are untouched"
+
+
+class PublishFailed(RunnerError):
+    """A trial ran but its record could not be written, so it counts as not run."""
+
+    def __init__(self, trial: str, reason: str) -> None:
+        super().__init__(trial, reason)
+        self.trial, self.reason = trial, reason
+
+    def __str__(self) -> str:
+        return f"trial {self.trial} ran but its record could not be written: {self.reason}"

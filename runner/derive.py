@@ -1,0 +1,103 @@
+"""Records for attempts whose worker could not write its own: it was killed, its node died, its driver went away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from artifacts.errors import RecordExists
+from artifacts.record import Outcome, Record
+from artifacts.store import Store
+from cluster.state import State
+from jobs.registry import workload
+from jobs.spec import JobSpec
+from runner.freeze import FrozenArray, Submission, read_array
+from runner.journal import Started, open_attempts
+
+OUTCOME_OF: Mapping[State, Outcome] = {
+    State.FAILED: Outcome.FAILED,
+    State.TIMED_OUT: Outcome.TIMED_OUT,
+    State.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
+    State.PREEMPTED: Outcome.PREEMPTED,
+    State.CANCELLED: Outcome.CANCELLED,
+    State.NODE_FAILED: Outcome.NODE_FAILED,
+    State.CRASHED: Outcome.CRASHED,
+    State.KILLED: Outcome.KILLED,
+    # The task ended as if all were well and left no record: nobody knows what became of the trial.
+    State.COMPLETED: Outcome.UNKNOWN,
+    State.UNKNOWN: Outcome.UNKNOWN,
+}
+
+_DRIVER_GONE = "its worker went away with the submit that drove it: the same submit runs the trial again"
+
+
+def publish_derived(store: Store, started: Started, outcome: Outcome, message: str) -> bool:
+    """Write the record of an attempt that began and cannot speak for itself; False if it has one after all."""
+    submission, array = read_array(store.root / started.array)
+    record = derived_record(submission, array, submission.spec(started.line), started, outcome, message)
+    try:
+        store.publish(record)
+    except RecordExists:
+        return False
+    return True
+
+
+def derived_record(
+    submission: Submission, array: FrozenArray, spec: JobSpec, started: Started, outcome: Outcome, message: str
+) -> Record:
+    """What is known of an attempt from the outside; columns only its worker could have measured stay empty."""
+    about = submission.about
+    return Record(
+        sweep=submission.sweep,
+        trial=started.trial,
+        attempt=started.attempt,
+        parameters=_parameters(spec, about),
+        values={
+            "workload": spec.workload,
+            "target": spec.target,
+            "seed": spec.seed,
+            "group": spec.group,
+            "outcome": outcome,
+            "derived": True,
+            "error_message": message,
+            "submitted_at": datetime.fromtimestamp(array.submitted_at, UTC),
+            "started_at": datetime.fromtimestamp(started.at, UTC),
+            "queue_s": started.at - array.submitted_at,
+            "cpus_asked": array.resources.get("cpus"),
+            "backend": array.backend,
+            "node": started.node,
+            "job_id": started.job,
+            "task": started.task,
+            "pid": started.pid,
+            "log": started.log,
+            "commit": about.environment.commit,
+            "dirty": about.environment.dirty,
+            "runner_version": about.environment.runner_version,
+        },
+    )
+
+
+def settle_abandoned(store: Store, sweep: str, recorded: Mapping[str, frozenset[int]], backends: frozenset[str]) -> int:
+    """Give the attempts that a vanished local submit left behind their records; call it with the sweep locked, when none can be alive.
+
+    Args:
+        recorded: Attempt numbers that have a record, by trial.
+        backends: Only attempts of these backends, whose workers end with their driver.
+
+    Returns:
+        How many records were written.
+    """
+    written = 0
+    for (trial, attempt), started in open_attempts(store.sweep_folder(sweep)).items():
+        if attempt in recorded.get(trial, ()):
+            continue
+        _, array = read_array(store.root / started.array)
+        if array.backend in backends:
+            written += publish_derived(store, started, Outcome.INTERRUPTED, _DRIVER_GONE)
+    return written
+
+
+def array_name(store: Store, path: Path) -> str:
+    """How the journal names an array: its path below the store, so that a store can be moved."""
+    return str(path.relative_to(store.root))

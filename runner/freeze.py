@@ -1,0 +1,182 @@
+"""What one submit freezes in the store, so that later edits change no queued trial.
+
+``sweeps/<sweep>/001/`` holds the first submission of a sweep: the grid and the profile as they were read, one line per job spec, the
+environment, the uncommitted patch. The same grid submitted again from the same code finds its submission and adds nothing; anything
+that differs freezes the next number. What a worker is given is the path of an array file in there and an index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from jobs.spec import JobSpec
+from runner.environment import Environment
+from runner.errors import FrozenFileDamaged
+
+T = TypeVar("T")
+
+_SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """How the submission's trials are to be run; part of what is frozen."""
+
+    backend: str
+    data_dir: str | None
+    import_path: list[str]
+    """Folders from which the user's own workloads and models are imported: the grid's and the one submit was typed in."""
+    environment: Environment
+    notes: list[str] = []
+    merged: int = 0
+
+
+class FrozenArray(msgspec.Struct, frozen=True, kw_only=True):
+    """One array job: which lines of the specs each task runs."""
+
+    target: str
+    backend: str
+    submitted_at: float
+    """Seconds since the epoch."""
+    resources: dict[str, Any]
+    """As asked of the backend for one task."""
+    trial_time_min: float | None
+    """Limit of one trial; a task's is that of its whole pack."""
+    packs: list[list[tuple[int, int]]]
+    """For each task its trials in order: (line of the specs, number of the attempt)."""
+
+
+class Submission:
+    """A frozen submission, read on demand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def sweep(self) -> str:
+        """Name of the sweep it belongs to."""
+        return self.folder.parent.name
+
+    @property
+    def number(self) -> int:
+        """1 for the sweep's first submission."""
+        return int(self.folder.name)
+
+    @cached_property
+    def about(self) -> About:
+        """Raises FrozenFileDamaged."""
+        return _decode(self.folder / _ABOUT, About)
+
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        path = self.folder / _SPECS
+        try:
+            return path.read_bytes().splitlines()
+        except OSError as error:
+            raise FrozenFileDamaged(str(path), str(error)) from error
+
+    def spec(self, line: int) -> JobSpec:
+        """The job spec in a line, counted from 0; raises FrozenFileDamaged."""
+        try:
+            return msgspec.json.decode(self._lines[line], type=JobSpec)
+        except (IndexError, msgspec.DecodeError) as error:
+            raise FrozenFileDamaged(str(self.folder / _SPECS), f"line {line + 1}: {error}") from error
+
+    @cached_property
+    def specs(self) -> list[JobSpec]:
+        """Every spec, in the order of the grid."""
+        return [self.spec(line) for line in range(len(self._lines))]
+
+    def add_array(self, array: FrozenArray) -> Path:
+        """Freeze one array job and return its path."""
+        folder = self.folder / _ARRAYS
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{len(list(folder.iterdir())) + 1:04d}.json"
+        _write_durably(path, msgspec.json.encode(array))
+        return path
+
+    def arrays(self) -> list[Path]:
+        """Paths of the arrays frozen so far, oldest first."""
+        folder = self.folder / _ARRAYS
+        return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def freeze(
+    sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequence[JobSpec], about: About, patch: str
+) -> Submission:
+    """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep locked."""
+    files = {
+        "grid.yaml": grid_text.encode(),
+        "cluster.yaml": profile_text.encode(),
+        _SPECS: b"".join(_lines_of(specs)),
+        _ABOUT: msgspec.json.format(msgspec.json.encode(about)),
+        "uncommitted.patch": patch.encode(errors="surrogateescape"),
+    }
+    known = submissions(sweep_folder)
+    if known and all(_digest(known[-1].folder / name) == hashlib.sha256(data).digest() for name, data in files.items()):
+        return known[-1]
+    number = known[-1].number + 1 if known else 1
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=sweep_folder))
+    try:
+        for name, data in files.items():
+            _write_durably(partial / name, data)
+        partial.chmod(0o755)
+        folder = sweep_folder / f"{number:03d}"
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Submission(folder)
+
+
+def submissions(sweep_folder: Path) -> list[Submission]:
+    """Every frozen submission of a sweep, oldest first."""
+    folders = [path for path in sweep_folder.glob("[0-9]*") if path.name.isdigit()] if sweep_folder.is_dir() else []
+    return [Submission(path) for path in sorted(folders, key=lambda path: int(path.name))]
+
+
+@lru_cache(maxsize=8)
+def read_array(path: Path) -> tuple[Submission, FrozenArray]:
+    """An array file and the submission around it, kept in memory for a warm worker; raises FrozenFileDamaged."""
+    return Submission(path.parent.parent), _decode(path, FrozenArray)
+
+
+def now() -> float:
+    """Seconds since the epoch: the one clock that two machines can compare."""
+    return time.time()
+
+
+def _lines_of(specs: Iterable[JobSpec]) -> Iterable[bytes]:
+    encoder = msgspec.json.Encoder()
+    for spec in specs:
+        yield encoder.encode(spec) + b"\n"
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError) as error:
+        raise FrozenFileDamaged(str(path), str(error)) from error
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

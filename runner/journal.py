@@ -1,0 +1,135 @@
+"""Which attempts have started: one append-only file per worker process.
+
+A record exists only once an attempt has ended. The journal is what tells an attempt that died without a word from one that never
+began, what the progress display follows, and where a requeued task finds its own unfinished attempt. It is advisory: the records
+decide, so a line lost to a power cut costs a display and never a result. One ``write`` per line to a file opened for appending, so
+that a kill leaves whole lines, but for the last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+_FOLDER = "journal"
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """An attempt that a worker has begun."""
+
+    trial: str
+    attempt: int
+    at: float
+    """Seconds since the epoch."""
+    node: str
+    pid: int
+    log: str | None = None
+    """Path of what it prints, relative to the store."""
+    job: str | None = None
+    task: int | None = None
+    array: str = ""
+    """Name of the frozen array that the attempt belongs to."""
+    line: int = -1
+    """Which line of the specs it computes."""
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """An attempt whose record is published."""
+
+    trial: str
+    attempt: int
+    outcome: str
+    accuracy: float | None = None
+    """Test accuracy, else validation accuracy, as a fraction."""
+    error: str | None = None
+    total_s: float | None = None
+    total_s: float | None = None
+
+
+Entry = Started | Ended
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)  # type: ignore[arg-type]
+
+
+def folder_of(sweep_folder: Path) -> Path:
+    """Where the sweep's journal files are."""
+    return sweep_folder / _FOLDER
+
+
+class Journal:
+    """One worker's file, opened for appending."""
+
+    def __init__(self, sweep_folder: Path, worker: str) -> None:
+        folder = folder_of(sweep_folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{worker}.jsonl"
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def write(self, entry: Entry) -> None:
+        """Append one line."""
+        os.write(self._fd, _encoder.encode(entry) + b"\n")
+
+
+def entries(path: Path) -> list[Entry]:
+    """The whole lines of one worker's file, in order."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    return list(_decoded(data))
+
+
+class Follower:
+    """Reads what workers have appended since the last look."""
+
+    def __init__(self, sweep_folder: Path, *, from_now: bool = False) -> None:
+        self._folder = folder_of(sweep_folder)
+        self._seen: dict[Path, int] = {}
+        if from_now:
+            self._seen = {path: path.stat().st_size for path in self._files()}
+
+    def new_entries(self) -> list[Entry]:
+        """Entries not yet returned, in the order of each file."""
+        found: list[Entry] = []
+        for path in self._files():
+            start = self._seen.get(path, 0)
+            try:
+                if path.stat().st_size <= start:
+                    continue
+                with path.open("rb") as file:
+                    file.seek(start)
+                    data = file.read()
+            except FileNotFoundError:
+                continue
+            whole = data.rfind(b"\n") + 1
+            self._seen[path] = start + whole
+            found.extend(_decoded(data[:whole]))
+        return found
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []
+
+
+def open_attempts(sweep_folder: Path) -> dict[tuple[str, int], Started]:
+    """Attempts that started and whose record was not announced, by (trial, attempt)."""
+    started: dict[tuple[str, int], Started] = {}
+    ended: set[tuple[str, int]] = set()
+    for entry in Follower(sweep_folder).new_entries():
+        key = (entry.trial, entry.attempt)
+        if isinstance(entry, Started):
+            started[key] = entry
+        else:
+            ended.add(key)
+    return {key: entry for key, entry in started.items() if key not in ended}
+
+
+def _decoded(data: bytes) -> Iterator[Entry]:
+    for line in data.splitlines():
+        try:
+            yield _decoder.decode(line)
+        except msgspec.DecodeError:
+            continue  # the line that a kill cut short; the records know the truth

@@ -1,0 +1,177 @@
+"""Job specs minus recorded trials -> arrays of packs; pure, so that ``--dry-run`` shows the real plan."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from cluster.profile import Profile
+from cluster.resources import Resources
+from jobs.spec import JobSpec
+
+PACK_S = 900.0
+"""A pack of trials whose duration is known is sized to last about this long: some hundred times the cost of starting a task."""
+TASKS_PER_ARRAY = 200
+"""A grid of trials whose duration is not known becomes at most about this many tasks per resource class."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What earlier attempts say about the trials of a sweep."""
+
+    completed: frozenset[str] = frozenset()
+    """Trials with a completed record."""
+    last_attempt: Mapping[str, int] = field(default_factory=dict)
+    """Highest attempt number taken, by trial."""
+    queued: frozenset[str] = frozenset()
+    """Trials that a scheduler still holds: they are left to it."""
+    seconds: Mapping[tuple[str, str], Sequence[float]] = field(default_factory=dict)
+    """Durations of completed attempts in seconds, by (workload, target)."""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """A trial to run."""
+
+    line: int
+    """Its place in the specs."""
+    trial: str
+    attempt: int
+
+
+Pack = tuple[Todo, ...]
+
+
+@dataclass(frozen=True)
+class PlannedArray:
+    """One array job: tasks that ask for the same resources."""
+
+    target: str
+    resources: Resources
+    """Of one task; ``time_min`` covers its whole pack."""
+    trial_time_min: float | None
+    packs: tuple[Pack, ...]
+
+    @property
+    def trials(self) -> int:
+        """Trials in all packs."""
+        return sum(len(pack) for pack in self.packs)
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """GPU-hours asked for if every task used its whole limit; None without a limit."""
+        limit = self.resources.time_min
+        return None if limit is None else self.resources.gpus * len(self.packs) * limit / 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What submit would do now."""
+
+    arrays: tuple[PlannedArray, ...]
+    completed: int
+    """Trials left alone because they have a completed record."""
+    queued: int
+    """Trials left alone because the scheduler holds them."""
+    held_back: int
+    """Trials that ``--limit`` left for later."""
+
+    @property
+    def trials(self) -> int:
+        """Trials to run."""
+        return sum(array.trials for array in self.arrays)
+
+
+def make_plan(
+    specs: Sequence[JobSpec],
+    profile: Profile,
+    history: History,
+    *,
+    packed: bool,
+    pack: int | None = None,
+    limit: int | None = None,
+    only: frozenset[str] | None = None,
+    extra: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Group what is left to run into arrays of packs.
+
+    Args:
+        specs: All trials of the grid, in its order.
+        profile: Where each target's resources are defined.
+        history: What is recorded or queued already.
+        packed: Whether several trials share a task; a backend of warm workers gains nothing from it and loses isolation.
+        pack: Trials per task; chosen from durations and limits if None.
+        limit: Run at most this many trials now.
+        only: Run none but these trials.
+        extra: Resources by trial that differ from the spec's own, as after an out-of-memory kill.
+    """
+    todo: list[Todo] = []
+    completed = queued = 0
+    for line, spec in enumerate(specs):
+        trial = spec.trial_id
+        if only is not None and trial not in only:
+            continue
+        if trial in history.completed:
+            completed += 1
+        elif trial in history.queued:
+            queued += 1
+        else:
+            todo.append(Todo(line, trial, history.last_attempt.get(trial, 0) + 1))
+    now = todo if limit is None else todo[:limit]
+    arrays = tuple(
+        _array(target, own, members, specs, profile, history, packed=packed, pack=pack)
+        for (target, own), members in _by_resources(now, specs, extra or {}).items()
+    )
+    return Plan(arrays, completed=completed, queued=queued, held_back=len(todo) - len(now))
+
+
+def _by_resources(
+    todo: Iterable[Todo], specs: Sequence[JobSpec], extra: Mapping[str, Mapping[str, Any]]
+) -> dict[tuple[str, bytes], list[Todo]]:
+    classes: dict[tuple[str, bytes], list[Todo]] = defaultdict(list)
+    for item in todo:
+        spec = specs[item.line]
+        own = {**spec.resources, **extra[item.trial]} if item.trial in extra else spec.resources
+        classes[spec.target, msgspec.json.encode(own, order="sorted")].append(item)
+    return classes
+
+
+def _array(
+    target: str,
+    own_text: bytes,
+    members: list[Todo],
+    specs: Sequence[JobSpec],
+    profile: Profile,
+    history: History,
+    *,
+    packed: bool,
+    pack: int | None,
+) -> PlannedArray:
+    own: dict[str, Any] = msgspec.json.decode(own_text)
+    of_target = profile.targets[target]
+    resources = of_target.merged(own)
+    trial_limit: float | None = own.get("time_min")
+    if not packed:
+        return PlannedArray(target, resources, resources.time_min, tuple((item,) for item in members))
+    size = pack or _pack_size(members, specs, history)
+    longest = max(filter(None, (of_target.time_min, trial_limit)), default=None)
+    if trial_limit and longest and not pack:
+        size = max(1, min(size, int(longest // trial_limit)))
+    # A pack that outlives the target's limit is not cut short: it is checkpointed, requeued and goes on.
+    wall = longest if trial_limit is None else min(trial_limit * size, longest or math.inf)
+    packs = tuple(tuple(members[start : start + size]) for start in range(0, len(members), size))
+    return PlannedArray(target, resources.merged({"time_min": wall}), trial_limit, packs)
+
+
+def _pack_size(members: Sequence[Todo], specs: Sequence[JobSpec], history: History) -> int:
+    known = [history.seconds.get((specs[item.line].workload, specs[item.line].target)) for item in members]
+    if all(known):
+        expected_s = statistics.fmean(statistics.median(seconds) for seconds in known if seconds)
+        return max(1, min(len(members), round(PACK_S / max(expected_s, 1e-3))))
+    return math.ceil(len(members) / TASKS_PER_ARRAY)

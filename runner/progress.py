@@ -1,0 +1,79 @@
+"""How far a running submit is: counts kept from the journal, for whoever shows them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from artifacts.record import Outcome
+from runner.journal import Ended, Entry, Started
+
+
+@dataclass
+class Progress:
+    """Trials of one submit by what has become of them."""
+
+    total: int
+    """Trials that this submit runs."""
+    completed: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    """Attempts that ended otherwise, by outcome."""
+    best_accuracy: float | None = None
+    """Best test (else validation) accuracy so far, as a fraction."""
+    began: float = field(default_factory=time.monotonic)
+    _running: set[tuple[str, int]] = field(default_factory=set)
+    _ended: set[tuple[str, int]] = field(default_factory=set)
+
+    def follow(self, entries: Iterable[Entry]) -> None:
+        """Count what the workers have written since."""
+        for entry in entries:
+            key = (entry.trial, entry.attempt)
+            if isinstance(entry, Started):
+                if key not in self._ended:
+                    self._running.add(key)
+            else:
+                self.end(entry)
+
+    def end(self, entry: Ended) -> None:
+        """Count one attempt that ended, once."""
+        key = (entry.trial, entry.attempt)
+        self._running.discard(key)
+        if key in self._ended:
+            return
+        self._ended.add(key)
+        if entry.outcome == Outcome.COMPLETED:
+            self.completed += 1
+            if entry.accuracy is not None:
+                self.best_accuracy = max(entry.accuracy, self.best_accuracy or 0.0)
+        else:
+            self.failed[entry.outcome] = self.failed.get(entry.outcome, 0) + 1
+
+    def has_ended(self, trial: str, attempt: int) -> bool:
+        """Whether that attempt's record was announced."""
+        return (trial, attempt) in self._ended
+
+    def has_started(self, trial: str, attempt: int) -> bool:
+        """Whether a worker has begun that attempt."""
+        return (trial, attempt) in self._running or (trial, attempt) in self._ended
+
+    @property
+    def running(self) -> int:
+        """Attempts under way."""
+        return len(self._running)
+
+    @property
+    def done(self) -> int:
+        """Attempts that have ended, however."""
+        return len(self._ended)
+
+    @property
+    def rate(self) -> float | None:
+        """Attempts ended per second since the start; None before the first."""
+        elapsed = time.monotonic() - self.began
+        return self.done / elapsed if self.done and elapsed > 0 else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left at the rate so far; None before the first end."""
+        return (self.total - self.done) / self.rate if self.rate else None

@@ -1,0 +1,230 @@
+"""One array task: its pack of specs in, one record each out, whatever happens.
+
+What arrives is the path of a frozen array and an index. A worker process may be given many tasks (a warm pool) or one (an array task
+of SLURM, which may also be requeued and then goes on with what its earlier life left).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from artifacts.errors import ArtifactsError, RecordExists
+from artifacts.record import Outcome, Record
+from artifacts.store import Store
+from cluster.place import Place, here
+from cluster.signals import Requeue, stop_requested
+from jobs.execute import Expectation, Finished, execute, warm
+from jobs.spec import JobSpec
+from runner.derive import array_name, publish_derived
+from runner.errors import PublishFailed
+from runner.freeze import FrozenArray, Submission, read_array
+from runner.journal import Ended, Journal, Started, entries
+
+_COMPACT_EVERY = 100
+"""Records a file: nearly as good for a reader as one file, and a worker seldom has more loose ones than this."""
+
+_REQUEUED = "the task was started again by the scheduler and its earlier life left no record of this attempt"
+
+
+def run_task(array_path: str, index: int) -> None:
+    """Run the trials of pack ``index``; the function that travels to the nodes.
+
+    Raises:
+        PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
+        Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
+    """
+    path = Path(array_path)
+    submission, array = read_array(path)
+    worker = _worker(path.parents[4], submission.sweep, array.backend)
+    taken = worker.earlier_life(array_name(worker.store, path))
+    for line, planned in array.packs[index]:
+        spec = submission.spec(line)
+        attempts = taken.get(spec.trial_id, {})
+        if Outcome.COMPLETED in attempts.values():
+            continue
+        attempt = max([planned, *(number + 1 for number in attempts)])
+        if stop_requested():
+            raise Requeue
+        if worker.run(path, submission, array, line, attempt) == Outcome.PREEMPTED:
+            raise Requeue
+
+
+def warm_up(array_path: str) -> None:
+    """Import what the array's workloads need and map their data, before the first trial's clock starts."""
+    submission, array = read_array(Path(array_path))
+    _import_from(submission.about.import_path)
+    seen: set[tuple[str, Any]] = set()
+    for pack in array.packs:
+        for line, _ in pack:
+            spec = submission.spec(line)
+            key = (spec.workload, spec.params.get("dataset"))
+            if key not in seen:
+                seen.add(key)
+                warm(spec, data_dir=_data_dir(submission))
+
+
+class Worker:
+    """What this process keeps between its trials."""
+
+    def __init__(self, root: Path, sweep: str, backend: str) -> None:
+        self.store = Store(root)
+        self.sweep = sweep
+        self.place: Place = here()
+        self._backend = backend
+        self._log = self.store.logs_folder(sweep) / f"{self.place.worker}.log"
+        self._loose: list[Path] = []
+        self._first = True
+
+    @cached_property
+    def journal(self) -> Journal:
+        """This worker's own file."""
+        return Journal(self.store.sweep_folder(self.sweep), self.place.worker)
+
+    def earlier_life(self, array: str) -> dict[str, dict[int, str | None]]:
+        """Outcomes by attempt of the trials that this task began before it was requeued; settles what was left open.
+
+        A task that was never requeued has no journal yet, and looks at nothing.
+        """
+        if self._first is False or self.place.job_id is None:
+            return {}
+        begun = {(entry.trial, entry.attempt): entry for entry in entries(self.journal.path) if isinstance(entry, Started) and entry.array == array}
+        if not begun:
+            return {}
+        trials = {trial for trial, _ in begun}
+        taken = {
+            trial: {found.attempt: found.outcome for found in attempts}
+            for trial, attempts in self.store.index(self.sweep).attempts.items()
+            if trial in trials
+        }
+        for (trial, attempt), entry in begun.items():
+            if attempt not in taken.setdefault(trial, {}):
+                publish_derived(self.store, entry, Outcome.INTERRUPTED, _REQUEUED)
+                taken[trial][attempt] = Outcome.INTERRUPTED
+        return taken
+
+    def run(self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int) -> Outcome:
+        """One attempt, from its line in the journal to its record."""
+        spec = submission.spec(line)
+        trial = spec.trial_id
+        started_at = time.time()
+        with self._log_section(trial, attempt) as log:
+            self.journal.write(
+                Started(
+                    trial, attempt, started_at, self.place.node, os.getpid(), log,
+                    self.place.job_id, self.place.task, array_name(self.store, path), line,
+                )
+            )  # fmt: skip
+            start_s = time.time() - psutil.Process().create_time() if self._first else 0.0
+            self._first = False
+            finished = self._execute(submission, array, spec, attempt)
+        values = {
+            **finished.values,
+            **self._circumstances(submission, array, spec, log),
+            "outcome": finished.outcome,
+            "started_at": datetime.fromtimestamp(started_at, UTC),
+            "queue_s": started_at - array.submitted_at,
+            "start_s": start_s,
+            "ended_at": datetime.now(UTC),
+        }
+        record = Record(self.sweep, trial, attempt, finished.parameters, values, finished.results)
+        self._publish(record, trial)
+        accuracy = values.get("test_accuracy", values.get("val_accuracy"))
+        self.journal.write(Ended(trial, attempt, finished.outcome, accuracy, values.get("error_message"), values.get("total_s")))
+        return finished.outcome
+
+    def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:
+        _import_from(submission.about.import_path)
+        resources = array.resources
+        return execute(
+            spec,
+            sweep=self.sweep,
+            attempt=attempt,
+            files=self.store.files_folder(spec.trial_id),
+            data_dir=_data_dir(submission),
+            import_path=tuple(submission.about.import_path),
+            expect=Expectation(gpu=resources.get("gpu"), gpus=resources.get("gpus", 0), cpus=resources.get("cpus", 1)),
+            stop_requested=stop_requested,
+        )
+
+    def _circumstances(self, submission: Submission, array: FrozenArray, spec: JobSpec, log: str | None) -> dict[str, Any]:
+        environment = submission.about.environment
+        return {
+            "workload": spec.workload,
+            "target": spec.target,
+            "seed": spec.seed,
+            "group": spec.group,
+            "derived": False,
+            "submitted_at": datetime.fromtimestamp(array.submitted_at, UTC),
+            "backend": array.backend,
+            "node": self.place.node,
+            "partition": self.place.partition,
+            "job_id": self.place.job_id,
+            "task": self.place.task,
+            "pid": os.getpid(),
+            "log": log,
+            "commit": environment.commit,
+            "dirty": environment.dirty,
+            "runner_version": environment.runner_version,
+        }
+
+    def _publish(self, record: Record, trial: str) -> None:
+        try:
+            self._loose.append(self.store.publish(record))
+        except RecordExists as error:
+            print(f"{error}; this one is dropped", file=sys.stderr)
+        except ArtifactsError as error:
+            raise PublishFailed(trial, str(error)) from error
+        if len(self._loose) >= _COMPACT_EVERY:
+            self.store.compact(self.sweep, self._loose)
+            self._loose.clear()
+
+    @contextmanager
+    def _log_section(self, trial: str, attempt: int) -> Iterator[str | None]:
+        """Send what the trial prints, also from C, to this worker's log under a heading; inline it stays on the terminal."""
+        if self._backend == "inline":
+            yield None
+            return
+        heading = f"=== trial {trial} attempt {attempt} {datetime.now(UTC).isoformat(timespec='seconds')} ===\n"
+        _redirect(self._log)
+        sys.stdout.write(heading)
+        sys.stdout.flush()
+        yield str(self._log.relative_to(self.store.root))
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+@lru_cache(maxsize=4)
+def _worker(root: Path, sweep: str, backend: str) -> Worker:
+    return Worker(root, sweep, backend)
+
+
+@lru_cache(maxsize=1)
+def _redirect(log: Path) -> None:
+    """Point this process's stdout and stderr at a log, once."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _import_from(folders: list[str]) -> None:
+    for folder in reversed(folders):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def _data_dir(submission: Submission) -> Path | None:
+    return Path(submission.about.data_dir) if submission.about.data_dir else None
