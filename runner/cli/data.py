@@ -1,0 +1,53 @@
+"""`runner data prepare`: datasets brought to where workers read them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runner.cli import output
+from runner.cli.options import DataDirOption
+
+app = typer.Typer(help="Datasets, made ready for the workers.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _data() -> None:
+    """Datasets, made ready for the workers."""
+
+
+def _complete_dataset(incomplete: str) -> list[str]:
+    from jobs.data import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@app.command("prepare")
+def prepare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Datasets, as a grid names them.", autocompletion=_complete_dataset)],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Download datasets and build the cache that workers map.
+
+    Needs a network only for what is not in the data folder yet.
+    What is in the data folder already is not downloaded again. One that
+    fails does not stop the others.
+
+    \b
+    Example:
+      runner data prepare mnist cifar10 --data-dir ~/data
+    """
+    from jobs import data
+
+    failed = []
+    for name in dict.fromkeys(names):
+        output.say(f"{name}: preparing")
+        try:
+            data.prepare(name, data_dir, say=output.say)
+        except data.DataError as error:
+            output.error(f"{name}: {error}")
+            failed.append(name)
+    if failed:
+        output.error(f"not prepared: {', '.join(failed)}")
+        raise typer.Exit(1)

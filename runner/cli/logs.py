@@ -1,0 +1,102 @@
+"""`runner logs`: what a trial printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli import output
+from runner.cli.options import DEFAULT_STORE, StoreOption, TrialArgument
+from runner.errors import RunnerError
+
+if TYPE_CHECKING:
+    from artifacts.store import Store
+
+_SECTION = re.compile(r"=== trial (\S+) attempt (\d+)\b.* ===\s*$")
+
+
+class NoLog(RunnerError):
+    """There is nothing to print for this attempt."""
+
+    def __init__(self, trial: str, attempt: int, reason: str) -> None:
+        super().__init__(trial, attempt, reason)
+        self.trial, self.attempt, self.reason = trial, attempt, reason
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of trial {self.trial} has no log: {self.reason}"
+
+
+def logs(
+    trial: TrialArgument,
+    attempt: Annotated[int | None, typer.Option("--attempt", metavar="N", help="Which attempt; else the last.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Print what a trial wrote while it ran.
+
+    A task runs several trials and writes one file; only this trial's part
+    of it is printed.
+
+    \b
+    Example:
+      runner logs 3fa2c1
+      runner logs 3fa2c1 --attempt 0
+    """
+    from artifacts.store import Store
+
+    opened = Store(store)
+    found, attempts = _attempts(opened, trial)
+    number = max(attempts) if attempt is None else attempt
+    if number not in attempts:
+        raise NoLog(found, number, f"it has attempts {', '.join(map(str, sorted(attempts)))}")
+    log = attempts[number]
+    if log is None:
+        raise NoLog(found, number, "nothing says where it was written; `runner show` has what its record tells")
+    written = False
+    for line in _section(opened.root / log, found, number):
+        output.say(line)
+        written = True
+    if not written:
+        raise NoLog(found, number, f"{opened.root / log} is gone or says nothing about it")
+
+
+def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:
+    """The trial whose id starts so, and the log of each of its attempts, of those too that have started and left no record yet."""
+    from artifacts.errors import AmbiguousTrial, UnknownTrial
+    from runner.journal import open_attempts
+
+    started = [
+        entry
+        for sweep in store.sweeps()
+        for entry in open_attempts(store.root / store.sweep_folder(sweep)).values()
+        if entry.trial.startswith(prefix)
+    ]
+    try:
+        sweep, found = store.find(prefix)
+        recorded: dict[int, str | None] = {row["attempt"]: row.get("log") for row in store.read(sweep, found)}
+    except UnknownTrial:
+        if not started:
+            raise
+        found, recorded = started[0].trial, {}
+    trials = {found, *(entry.trial for entry in started)}
+    if len(trials) > 1:
+        raise AmbiguousTrial(prefix, tuple(sorted(trials)))
+    return found, {entry.attempt: entry.log for entry in started} | recorded
+
+
+def _section(path: Path, trial: str, attempt: int) -> Iterator[str]:
+    """The lines of a task's log that belong to one attempt; none if the file is gone."""
+    inside = False
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                head = _SECTION.match(line)
+                if head is not None:
+                    inside = (head[1], int(head[2])) == (trial, attempt)
+                if inside:
+                    yield line.rstrip("\n")
+    except FileNotFoundError:
+        return

@@ -1,0 +1,75 @@
+"""The `runner` command: every sub-command, and how its errors and exit codes reach the shell.
+
+Exit codes: 0 done, 1 something failed and the message says what, 2 wrong usage, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from runner.cli import collect, data, init, logs, output, show
+
+HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
+
+\b
+Example:
+  runner init                          write a commented grid.yaml
+  runner submit grid.yaml              run its trials
+  runner collect --by model,lr         one table: mean ± sd, n
+"""
+
+app = typer.Typer(
+    name="runner",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # examples keep their lines, and help answers without loading rich
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+)
+app.command("collect")(collect.collect)
+app.command("show")(show.show)
+app.command("logs")(logs.logs)
+app.command("init")(init.init)
+app.add_typer(data.app, name="data")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command line (the process's own by default) and leave with its exit code."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="runner")
+    except Exception as error:
+        if os.environ.get("RUNNER_DEBUG") or not isinstance(error, _expected_errors()):
+            raise
+        output.error(str(error))
+        sys.exit(1)
+    finally:
+        _flush_quietly()
+    sys.exit(0)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """The roots of every floor's errors: their messages name the cure, so a traceback would only hide it."""
+    from artifacts.errors import ArtifactsError
+    from cluster.errors import ClusterError
+    from jobs.data.errors import DataError
+    from jobs.errors import JobsError
+    from runner.errors import RunnerError
+
+    return ArtifactsError, ClusterError, DataError, JobsError, RunnerError
+
+
+def _flush_quietly() -> None:
+    """A reader that has seen enough (`runner collect | head`) is no error, also not at the interpreter's own last flush."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

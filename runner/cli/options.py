@@ -1,0 +1,71 @@
+"""The options and arguments that several commands share, and what a shell completes them with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_STORE = Path("results")
+
+
+def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
+    """Sweeps of the store that the command line names so far."""
+    return [name for name in _sweeps(_store_of(context)) if name.startswith(incomplete)]
+
+
+def complete_trial(context: typer.Context, incomplete: str) -> list[str]:
+    """Trials whose records stand in files of their own, by file name alone: opening compacted files would take too long."""
+    store = _store_of(context)
+    found = {
+        path.name.split(".")[0]
+        for sweep in _sweeps(store)
+        for path in _entries(store / "records" / sweep)
+        if path.name.startswith(incomplete) and path.name.count(".") == 2
+    }
+    return sorted(found)
+
+
+StoreOption = Annotated[
+    Path,
+    typer.Option("--store", metavar="FOLDER", envvar="RUNNER_STORE", help="Folder of the records."),
+]
+ClusterOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cluster",
+        metavar="FILE",
+        help="Profile of the site; else cluster.yaml beside the grid, then in the user's config folder, then this machine.",
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", envvar="RUNNER_DATA", help="Folder of the datasets."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+SweepsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SWEEP", help="Sweeps; all of the store if none is named.", autocompletion=complete_sweep),
+]
+TrialArgument = Annotated[
+    str,
+    typer.Argument(metavar="TRIAL", help="Id of a trial, or its beginning.", autocompletion=complete_trial),
+]
+
+
+def _store_of(context: typer.Context) -> Path:
+    return Path(context.params.get("store") or os.environ.get("RUNNER_STORE") or DEFAULT_STORE)
+
+
+def _sweeps(store: Path) -> list[str]:
+    return sorted({path.name for folder in ("sweeps", "records") for path in _entries(store / folder)})
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        yield from folder.iterdir()
+    except OSError:
+        return  # a completion that fails must not write over the command line

@@ -1,0 +1,152 @@
+"""The table as it is printed: strings in columns, without a word about where they are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from runner.report.summary import Group, Mean, Metric, Summary
+
+BLANK = ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Head of one column."""
+
+    text: str
+    right: bool = False
+    """Whether the cells are flushed right."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of ready text, and the lines that belong below them."""
+
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def summary_table(summary: Summary) -> Table:
+    """One row per group: its keys, how many completed trials stand behind it, and mean ± sd of every metric."""
+    keys = [_flush([text(group.keys[i]) for group in summary.groups]) for i in range(len(summary.by))]
+    columns: list[tuple[Heading, list[str]]] = [
+        (Heading(name, right=right), cells) for name, (right, cells) in zip(summary.by, keys, strict=True)
+    ]
+    columns.append((Heading("n", right=True), [str(group.n) for group in summary.groups]))
+    if any(group.not_completed for group in summary.groups):
+        columns.append((Heading("not completed", right=True), [_count(group.not_completed) for group in summary.groups]))
+    columns.extend((Heading(_title(metric)), _means(metric, summary.groups)) for metric in summary.metrics)
+    rows = tuple(zip(*(cells for _, cells in columns), strict=True))
+    return Table(tuple(heading for heading, _ in columns), rows, tuple(_notes(summary)))
+
+
+def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
+    """One row per mapping, one column per name; a missing or null value is left blank."""
+    columns = [[text(value) for value in values] for values in zip(*([row.get(name) for name in names] for row in rows), strict=True)]
+    flushed = [_flush(cells) for cells in columns] if columns else [(False, []) for _ in names]
+    headings = tuple(Heading(name, right=right) for name, (right, _) in zip(names, flushed, strict=True))
+    return Table(headings, tuple(zip(*(cells for _, cells in flushed), strict=True)))
+
+
+def text(value: Any) -> str:
+    """A value as a person would write it in a grid: 16 and not 16.0, blank for null, JSON for lists."""
+    if value is None:
+        return BLANK
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | dict | tuple):
+        return msgspec.json.encode(value).decode()
+    return str(value)
+
+
+def percent(fraction: float) -> str:
+    """A fraction in percent, without the sign: 0.98123 is 98.12."""
+    return f"{100 * fraction:.2f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _title(metric: Metric) -> str:
+    return f"{metric.name} %" if metric.fraction else metric.name
+
+
+def _means(metric: Metric, groups: Sequence[Group]) -> list[str]:
+    """Cells of one metric, padded so that the ± stand below one another."""
+    parts = [_mean(metric, group, group.means.get(metric.name)) for group in groups]
+    head = max((len(left) for left, _ in parts), default=0)
+    tail = max((len(right) for _, right in parts), default=0)
+    return [f"{left:>{head}}{right:<{tail}}" for left, right in parts]
+
+
+def _mean(metric: Metric, group: Group, mean: Mean | None) -> tuple[str, str]:
+    if mean is None:
+        return BLANK, BLANK
+    if metric.fraction:
+        left, spread = percent(mean.mean), BLANK if mean.sd is None else percent(mean.sd)
+    else:
+        decimals = _decimals(mean.mean)
+        left, spread = _number(mean.mean, decimals), BLANK if mean.sd is None else _number(mean.sd, decimals)
+    right = f" ± {spread}" if spread else BLANK
+    if mean.n != group.n:
+        right += f" (n={mean.n})"
+    if metric.timing and group.disturbed:
+        right += " *"
+    return left, right
+
+
+def _decimals(value: float) -> int:
+    """Decimals that show three digits of a value, at most six; the sd beside it gets as many."""
+    if not math.isfinite(value) or value == 0:
+        return 0
+    return min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:.3g}" if abs(value) >= 1e7 else f"{value:.{decimals}f}"
+
+
+def _count(count: int) -> str:
+    return str(count) if count else BLANK
+
+
+def _flush(cells: list[str]) -> tuple[bool, list[str]]:
+    """Whether a column is one of numbers, to be flushed right, and its cells."""
+    return all(_is_number(cell) for cell in cells if cell), cells
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _notes(summary: Summary) -> Iterable[str]:
+    inside = [name for name, _, _ in summary.averaged]
+    if inside and inside != ["seed"]:
+        parts = [f"{name} ({_range(low, high)} values)" for name, low, high in summary.averaged]
+        yield f"each cell averages over {', '.join(parts)}"
+    if summary.not_completed:
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in summary.not_completed.items())
+        yield f"{plural(sum(summary.not_completed.values()), 'trial')} not completed and in no average: {outcomes}"
+    disturbed = sum(group.disturbed for group in summary.groups)
+    if disturbed:
+        yield f"* {plural(disturbed, 'measurement')} disturbed by other work on the same device: not to be compared"
+    if summary.devices:
+        yield "measured on " + "; ".join(f"{device} ({plural(count, 'trial')})" for device, count in summary.devices.items())
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}-{high}"
