@@ -1,0 +1,151 @@
+"""What a workload is given: where it runs, and where to say what it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+from artifacts.columns import COLUMNS, HISTORY
+from jobs.errors import BadMetric, nearest
+from jobs.measure.clock import PhaseClock
+
+METRIC_SECTIONS = ("accuracy", "throughput", "memory")
+# What a workload may say of itself; identity, ledger and device are measured by the runner and never taken from it.
+NOTABLE = frozenset(column.name for column in COLUMNS if column.section in METRIC_SECTIONS) | {"engine", "threads", "resumed_from_epoch"}
+ACCURACIES = frozenset(column.name for column in COLUMNS if column.section == "accuracy" and column.unit == "fraction")
+_INTEGERS = frozenset(column.name for column in COLUMNS if column.type == "int")
+_HISTORY = frozenset(name for name, *_ in HISTORY) - {"epoch", "extra"}
+
+
+class Context:
+    """One attempt as its workload sees it.
+
+    Attributes:
+        trial: Its id.
+        sweep: The sweep it was submitted with.
+        attempt: 1 for the first execution.
+        seed: The trial's seed; every random number should come from it.
+        target: The resource class it was meant for.
+        data_dir: Folder of the data sets, if one was given.
+        device: ``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one.
+        cpus: CPUs it may use.
+        threads: Threads it should compute with; set already for BLAS, OpenMP and torch.
+        mem_gb: Memory it may use in GB (1e9 bytes).
+        resumed: Whether an earlier attempt left a checkpoint.
+        history: What was reported so far, one mapping an epoch.
+        noted: Core columns that the workload filled.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: Path,
+        trial: str = "",
+        sweep: str = "",
+        attempt: int = 1,
+        seed: int = 0,
+        target: str = "cpu",
+        data_dir: Path | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
+        cpus: int = 1,
+        threads: int = 1,
+        mem_gb: float = 1.0,
+        stop: Callable[[], bool] = lambda: False,
+        clock: PhaseClock | None = None,
+    ) -> None:
+        self.trial, self.sweep, self.attempt, self.seed, self.target = trial, sweep, attempt, seed, target
+        self.data_dir, self.device, self.cpus, self.threads, self.mem_gb = data_dir, device, cpus, threads, mem_gb
+        self.history: list[dict[str, Any]] = []
+        self.noted: dict[str, Any] = {}
+        self._files, self._stop = files, stop
+        self._clock = clock or PhaseClock()
+
+    @property
+    def files(self) -> Path:
+        """The trial's own folder in the store, for anything that is not a column; the same for all its attempts."""
+        self._files.mkdir(parents=True, exist_ok=True)
+        return self._files
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where a checkpoint is looked for and left; write aside and rename, so that it is whole or not there."""
+        folder = self.files / "checkpoint"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier attempt left anything in the checkpoint folder."""
+        folder = self._files / "checkpoint"
+        return folder.is_dir() and any(folder.iterdir())
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``, ``eval`` or ``write``.
+
+        A phase inside another stops the outer one's time. UnknownPhase for any other name.
+        """
+        return self._clock.phase(name)
+
+    def phases(self) -> dict[str, float]:
+        """Seconds of each phase so far: what a checkpoint keeps for ``carry``."""
+        return self._clock.phases()
+
+    def carry(self, phases: Mapping[str, float], history: list[dict[str, Any]]) -> None:
+        """Take over ledger and history from the checkpoint, so that the record tells of the whole trial."""
+        self._clock.carry(phases)
+        self.history[:0] = history
+
+    def report(self, epoch: int, **metrics: float) -> None:
+        """Append one entry to the history; names that it does not have go to its ``extra``.
+
+        Args:
+            epoch: Counted from 1.
+            metrics: Numbers. Accuracies are fractions, ``seconds`` and ``samples_per_s`` say it in their names.
+
+        Raises:
+            BadMetric: Not a number, or an accuracy outside [0, 1].
+        """
+        entry: dict[str, Any] = {"epoch": int(epoch)}
+        extra: dict[str, Any] = {}
+        for name, value in metrics.items():
+            (entry if name in _HISTORY else extra)[name] = measured(name, value)
+        self.history.append({**entry, "extra": extra} if extra else entry)
+
+    def note(self, **columns: Any) -> None:
+        """Fill core columns of the record: accuracies, throughput, memory, ``engine``, ``threads``, ``resumed_from_epoch``.
+
+        Raises:
+            BadMetric: Not such a column, not a number, or an accuracy outside [0, 1].
+        """
+        for name, value in columns.items():
+            if name not in NOTABLE:
+                known = tuple(sorted(NOTABLE))
+                raise BadMetric(name, f"a workload cannot fill this column{nearest(name, known)}: it may fill {', '.join(known)}")
+            self.noted[name] = value if name == "engine" else measured(name, value)
+
+    def stop_requested(self) -> bool:
+        """Whether to write a checkpoint and raise StopRequested now: the walltime is near, or a preemption."""
+        return self._stop()
+
+
+def measured(name: str, value: Any) -> float | int | None:
+    """The value as the column's number: 0-dimensional arrays and tensors too; None stays missing.
+
+    Raises:
+        BadMetric: Not a number, or an accuracy outside [0, 1].
+    """
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise BadMetric(name, f"is not a number but {type(value).__name__}") from None
+    if name in ACCURACIES and not 0 <= number <= 1:
+        raise BadMetric(name, f"is {number:g}, but accuracies are fractions in [0, 1]: divide percentages by 100")
+    if name not in _INTEGERS:
+        return number
+    if not number.is_integer():
+        raise BadMetric(name, f"is {number:g}, but this column holds whole numbers")
+    return int(number)

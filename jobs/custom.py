@@ -1,0 +1,248 @@
+"""The user's own function as a workload: its parameters are read from its source, without importing it.
+
+``def main(lr: float, depth: int = 3, *, context, seed)`` becomes a struct with ``lr`` (required) and ``depth``; a
+parameter named ``context`` is given the trial's Context, one named ``seed`` the trial's seed.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import msgspec
+
+from artifacts.columns import RESERVED
+from jobs.errors import BadWorkload, nearest
+
+RESERVED_PARAMETERS: Mapping[str, str] = {
+    **dict.fromkeys(sorted(RESERVED), "is a column of every record, so no parameter can have this name: call it something else"),
+    "seed": "comes from repeats, not from the parameters",
+    "context": "is what the workload is given by the runner, not a parameter",
+}
+GIVEN = ("context", "seed")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What the source of a user's function says about calling it."""
+
+    params: type[msgspec.Struct]
+    accepts_any: bool
+    takes_context: bool
+    takes_seed: bool
+
+
+def read(name: str, import_path: tuple[str, ...] = ()) -> Signature:
+    """Read the function's signature; nothing of the user's is executed.
+
+    Args:
+        name: ``package.module:function``.
+        import_path: Folders to look in, before ``sys.path``.
+
+    Raises:
+        BadWorkload: Not found, not Python, or cannot be called with parameters by name.
+    """
+    module, _, function = name.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), function)):
+        raise BadWorkload(name, "is not of the form package.module:function")
+    return _signature(name, _definition(name, module, function, import_path, depth=0))
+
+
+@cache
+def widened(params: type[msgspec.Struct], extra: frozenset[str]) -> type[msgspec.Struct]:
+    """The struct with more fields, of any type: the parameters that ``**kwargs`` takes."""
+    fields = [(key, Any) for key in sorted(extra)]
+    return msgspec.defstruct(params.__name__, fields, bases=(params,), frozen=True, kw_only=True, forbid_unknown_fields=True)
+
+
+def _definition(name: str, module: str, function: str, import_path: tuple[str, ...], depth: int) -> ast.FunctionDef | None:
+    """The ``def`` of the function; None where the name is bound in a way that source alone does not explain."""
+    spec = _find(module, import_path)
+    if spec is None:
+        where = ", ".join(import_path) or "the installed packages"
+        raise BadWorkload(name, f"there is no module {module} in {where}: install it, or start where it lies")
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes(), spec.origin)
+    except SyntaxError as error:
+        raise BadWorkload(name, f"{spec.origin}:{error.lineno}: {error.msg}") from None
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node in tree.body}
+    if function in functions:
+        return functions[function]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and depth < 5:
+            for alias in node.names:
+                if (alias.asname or alias.name) == function:
+                    source = _absolute(node, module, is_package=spec.submodule_search_locations is not None)
+                    return _definition(name, source, alias.name, import_path, depth + 1)
+    if function in _bound(tree):
+        return None
+    known = tuple(functions)
+    has = f"it has {', '.join(known)}" if known else "it has none"
+    raise BadWorkload(name, f"{spec.origin} has no function '{function}'{nearest(function, known)}: {has}")
+
+
+def _find(module: str, import_path: tuple[str, ...]) -> ModuleSpec | None:
+    """Where the module lies, as the import system would find it, but without importing its packages."""
+    importlib.invalidate_caches()  # the file may have been written a moment ago
+    locations: list[str] | None = None
+    spec: ModuleSpec | None = None
+    parts = module.split(".")
+    for depth in range(len(parts)):
+        qualified = ".".join(parts[: depth + 1])
+        spec = None
+        if depth == 0 and import_path:
+            spec = PathFinder.find_spec(qualified, list(import_path))
+        for finder in sys.meta_path:  # editable installs bring finders of their own
+            spec = spec or finder.find_spec(qualified, locations)
+        if spec is None:
+            return None
+        locations = list(spec.submodule_search_locations or [])
+    return spec
+
+
+def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = module.split(".")
+    keep = len(parents) - node.level + (1 if is_package else 0)
+    return ".".join([*parents[:keep], *([node.module] if node.module else [])])
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that the module binds by other means than a plain ``def``: assignments, classes, imports, conditional ones."""
+    bound = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Try | ast.If | ast.With):
+            bound |= {inner.name for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef)}
+    return bound
+
+
+def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
+    if definition is None:
+        empty = msgspec.defstruct("Params", [], frozen=True, kw_only=True, forbid_unknown_fields=True)
+        return Signature(empty, accepts_any=True, takes_context=True, takes_seed=True)
+    arguments = definition.args
+    if arguments.posonlyargs:
+        raise BadWorkload(name, f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by name: drop the '/'")
+    positional = arguments.args
+    padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = list(zip(positional, padding + list(arguments.defaults), strict=True))
+    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    fields: list[Any] = []
+    for argument, default in pairs:
+        if argument.arg in GIVEN:
+            continue
+        if argument.arg in RESERVED_PARAMETERS:
+            raise BadWorkload(name, f"its parameter '{argument.arg}' {RESERVED_PARAMETERS[argument.arg]}")
+        fields.append(_field(argument, default))
+    names = {argument.arg for argument, _ in pairs}
+    return Signature(
+        msgspec.defstruct("Params", fields, frozen=True, kw_only=True, forbid_unknown_fields=True),
+        accepts_any=arguments.kwarg is not None,
+        takes_context="context" in names,
+        takes_seed="seed" in names,
+    )
+
+
+def _field(argument: ast.arg, default: ast.expr | None) -> tuple[str, Any] | tuple[str, Any, Any]:
+    kind = _type_of(argument.annotation)
+    if default is None:
+        return argument.arg, kind
+    try:
+        value = ast.literal_eval(default)
+    except ValueError:
+        # Computed when the module is imported: left to the function itself, so the parameter may be absent.
+        return argument.arg, Union[kind, msgspec.UnsetType], msgspec.UNSET  # noqa: UP007 - `kind` may be Any
+    if kind is Any and isinstance(value, tuple):
+        kind = tuple  # grids have lists only
+    if value is None or not _fits(value, kind):
+        kind = Union[kind, type(value)]  # noqa: UP007 - `def f(x: int = None)` is common
+    if isinstance(value, list | dict | set):
+        return argument.arg, kind, msgspec.field(default_factory=lambda: ast.literal_eval(default))
+    return argument.arg, kind, value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+_SIMPLE: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "tuple": tuple,
+    "None": None,
+    "Any": Any,
+    "List": list,
+    "Dict": dict,
+    "Tuple": tuple,
+    "Sequence": list,
+    "Mapping": dict,
+}
+
+
+def _type_of(annotation: ast.expr | None) -> Any:
+    """The type that an annotation means; Any for what is not understood, so that nothing valid is refused."""
+    if annotation is None:
+        return Any
+    try:
+        kind = _understood(annotation)
+        msgspec.json.Decoder(kind)  # some unions cannot be told apart in JSON
+    except (KeyError, TypeError, ValueError, SyntaxError):
+        return Any
+    return kind
+
+
+def _understood(node: ast.expr) -> Any:
+    """KeyError for what is not understood."""
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Constant(value=str(text)):
+            return _understood(ast.parse(text, mode="eval").body)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return _SIMPLE[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return Union[_understood(left), _understood(right)]  # noqa: UP007 - None | None has no |
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            elements = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return _generic(name, elements)
+    raise KeyError(ast.dump(node))
+
+
+def _generic(name: str, elements: list[ast.expr]) -> Any:
+    if name == "Literal":
+        return Literal[tuple(ast.literal_eval(element) for element in elements)]
+    if name == "Annotated":
+        return _understood(elements[0])
+    if name == "Optional":
+        return Union[_understood(elements[0]), None]  # noqa: UP007
+    if name == "Union":
+        return Union[tuple(_understood(element) for element in elements)]  # noqa: UP007
+    outer = _SIMPLE[name]
+    if outer is tuple and isinstance(elements[-1], ast.Constant) and elements[-1].value is ...:
+        return tuple[_understood(elements[0]), ...]  # type: ignore[misc]
+    inner = tuple(_understood(element) for element in elements)
+    return outer[inner if len(inner) > 1 else inner[0]]

@@ -1,0 +1,124 @@
+"""What can go wrong in a trial; every message names the cure.
+
+All are built from plain arguments, so that they survive a pickle between two processes.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+
+class JobsError(Exception):
+    """Root of everything this floor raises on purpose."""
+
+
+class UnknownWorkload(JobsError):
+    """The name is neither a built-in workload nor of the form ``package.module:function``."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return (
+            f"no workload '{self.name}'{nearest(self.name, self.known)}: it is one of {', '.join(self.known)}, or package.module:function"
+        )
+
+
+class BadWorkload(JobsError):
+    """The user's own function cannot be called as a workload; found by reading its source, nothing was run."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"workload '{self.name}': {self.reason}"
+
+
+class BadParameters(JobsError):
+    """Parameters that the workload does not know, lacks, or cannot take; all of them, not the first.
+
+    Args:
+        workload: Its name.
+        problems: One (parameter, message) each.
+    """
+
+    def __init__(self, workload: str, problems: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(workload, problems)
+        self.workload, self.problems = workload, problems
+
+    def __str__(self) -> str:
+        return f"workload '{self.workload}': " + "; ".join(f"{key}: {message}" for key, message in self.problems)
+
+
+class BadResult(JobsError):
+    """The user's function returned something that cannot become columns of a record.
+
+    Args:
+        problems: One (key, message) each; key "" speaks of the returned value as a whole.
+    """
+
+    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "what the workload returned: " + "; ".join(f"{key}: {message}" if key else message for key, message in self.problems)
+
+
+class BadMetric(JobsError):
+    """A value given to ``context.report`` or ``context.note`` that has no place in the record."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"'{self.name}': {self.reason}"
+
+
+class UnknownPhase(JobsError):
+    """``context.phase`` was asked for a phase that the time ledger does not have."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f"the time ledger has no phase '{self.name}'{nearest(self.name, self.known)}: use one of {', '.join(self.known)}"
+
+
+class WrongDevice(JobsError):
+    """The worker is not on the hardware that the target promises; nothing was measured."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(expected, found)
+        self.expected, self.found = expected, found
+
+    def __str__(self) -> str:
+        return (
+            f"the target promises {self.expected}, this worker sees {self.found}: "
+            "correct the target's partition, gres or gpu in the cluster profile (gpu: none declares a target without one)"
+        )
+
+
+class EngineMissing(JobsError):
+    """The engine asked for cannot run on this machine."""
+
+    def __init__(self, engine: str, reason: str) -> None:
+        super().__init__(engine, reason)
+        self.engine, self.reason = engine, reason
+
+    def __str__(self) -> str:
+        return f"engine '{self.engine}' cannot run here ({self.reason}): use engine: auto, which takes the fastest one there is"
+
+
+class StopRequested(JobsError):
+    """Raised by a workload that wrote its checkpoint because it was asked to stop; the attempt ends as preempted."""
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """' (did you mean 'x'?)' for the nearest of the known words, else nothing."""
+    close = get_close_matches(word, known, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,0 +1,222 @@
+"""Workload name -> its parameters and its function, which is imported late.
+
+Nothing here imports torch, scikit-learn or the user's module: a plan of 100,000 trials is checked on a login node that
+may have none of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from jobs import custom
+from jobs.errors import BadParameters, UnknownWorkload, nearest
+from jobs.spec import NotPlain, plain
+
+Problems = Callable[[Any, bool], list[str]]
+Collapse = Callable[[Any, bool], tuple[Any, list[str]]]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What can be asked of a workload before, and when, it runs.
+
+    Attributes:
+        name: As the grid spells it.
+        params: A frozen msgspec struct of the named parameters.
+        function: ``module:function``, imported by ``load``.
+        checkpointable: Whether an attempt that was cut short can go on where it stopped.
+        check: (params, whether the target has a GPU) -> what is wrong with values that cannot act together.
+        collapse: (params, whether the target has a GPU) -> the params with every parameter that cannot act set to its
+            default, and one note for each, "name: why".
+        defaults_are_frozen: The defaults are ours and never change, so a spec leaves them out. A user's own change as they
+            please: a spec writes them out, so that a new default is a new trial and never an old result.
+        accepts_any: Parameters that ``params`` does not name are taken too (``**kwargs``).
+        reserved: Names that no parameter may have, with the reason.
+        import_path: Folders to look for the module in, before ``sys.path``.
+        takes_context, takes_seed: Whether the user's function has a parameter of that name.
+    """
+
+    name: str
+    params: type[msgspec.Struct]
+    function: str
+    checkpointable: bool
+    check: Problems
+    collapse: Collapse
+    defaults_are_frozen: bool = True
+    accepts_any: bool = False
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    import_path: tuple[str, ...] = ()
+    takes_context: bool = True
+    takes_seed: bool = False
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether this is the user's own function."""
+        return not self.defaults_are_frozen
+
+    def load(self) -> Callable[..., Any]:
+        """The function itself; imports its module, so anything the module raises comes out of here."""
+        for folder in reversed(self.import_path):
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
+        module, _, function = self.function.partition(":")
+        loaded: Callable[..., Any] = getattr(import_module(module), function)
+        return loaded
+
+    def read(self, raw: Mapping[str, Any]) -> msgspec.Struct:
+        """The parameters as a typed struct.
+
+        Raises:
+            BadParameters: All problems at once: unknown, missing, of the wrong type or outside their range.
+        """
+        struct = self._struct_for(raw)
+        try:
+            return msgspec.convert({key: plain(value) for key, value in raw.items()}, struct)
+        except (msgspec.ValidationError, NotPlain):
+            raise BadParameters(self.name, tuple(self._problems(raw, struct))) from None
+
+    def canonical(self, params: msgspec.Struct) -> dict[str, Any]:
+        """The parameters as a spec holds them: plain, sorted, and without those left at a frozen default."""
+        names, values, defaults = _fields_of(type(params))
+        canonical = {}
+        for name, value, default in zip(names, values(params), defaults, strict=True):
+            if value is msgspec.UNSET or (self.defaults_are_frozen and (value is default or _same(value, default))):
+                continue
+            canonical[name] = plain(value)
+        return canonical
+
+    def written_out(self, params: msgspec.Struct) -> dict[str, Any]:
+        """Every parameter, defaults too: what the record says about the trial."""
+        names, values, _ = _fields_of(type(params))
+        pairs = zip(names, values(params), strict=True)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs if value is not msgspec.UNSET}
+
+    def names(self) -> tuple[str, ...]:
+        """The parameters it knows, for messages and for completion."""
+        return tuple(sorted(self.params.__struct_fields__))
+
+    def _struct_for(self, raw: Mapping[str, Any]) -> type[msgspec.Struct]:
+        if not self.accepts_any:
+            return self.params
+        extra = raw.keys() - set(self.params.__struct_fields__) - self.reserved.keys()
+        return custom.widened(self.params, frozenset(extra)) if extra else self.params
+
+    def _problems(self, raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> list[tuple[str, str]]:
+        problems = []
+        fields = {info.name: info for info in msgspec.structs.fields(struct)}
+        for key, value in raw.items():
+            if key in self.reserved:
+                problems.append((key, self.reserved[key]))
+            elif key not in fields:
+                known = self.names()
+                problems.append((key, f"is no parameter of '{self.name}'{nearest(key, known)}: it has {', '.join(known)}"))
+            else:
+                try:
+                    msgspec.convert(plain(value), fields[key].type)
+                except NotPlain as error:
+                    problems.append((key, str(error)))
+                except msgspec.ValidationError as error:
+                    problems.append((key, _explain(str(error), value, fields[key].type)))
+        missing = (name for name, info in fields.items() if info.required and name not in raw)
+        problems += [(name, "has no default, so the grid must give it") for name in missing]
+        return problems
+
+
+@cache
+def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
+    """The workload of that name.
+
+    Args:
+        name: ``train``, ``svm`` or ``package.module:function``.
+        import_path: Folders to look for the user's module in, before ``sys.path``.
+
+    Raises:
+        UnknownWorkload: Neither a built-in name nor of that form.
+        BadWorkload: The user's module or function cannot be found, or cannot be a workload.
+    """
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]()
+    if ":" not in name:
+        raise UnknownWorkload(name, tuple(_BUILT_IN))
+    signature = custom.read(name, import_path)
+    return Workload(
+        name=name,
+        params=signature.params,
+        function=name,
+        # The user's function gets a checkpoint folder and stop_requested(); whether it uses them it says by StopRequested.
+        checkpointable=signature.takes_context,
+        check=lambda _params, _gpu: [],
+        collapse=lambda params, _gpu: (params, []),
+        defaults_are_frozen=False,
+        accepts_any=signature.accepts_any,
+        reserved=custom.RESERVED_PARAMETERS,
+        import_path=import_path,
+        takes_context=signature.takes_context,
+        takes_seed=signature.takes_seed,
+    )
+
+
+def _train() -> Workload:
+    from jobs.training import params
+
+    return Workload("train", params.TrainParams, "jobs.training.workload:run", True, params.problems, params.collapse)
+
+
+def _svm() -> Workload:
+    from jobs import svm
+
+    return Workload("svm", svm.SvmParams, "jobs.svm:run", False, svm.problems, svm.collapse)
+
+
+_BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}
+
+
+@cache
+def _fields_of(struct: type[msgspec.Struct]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    """Names in order, what takes their values from a struct, and their defaults; UNSET stands for no default."""
+    defaults = {}
+    for info in msgspec.structs.fields(struct):
+        default = info.default_factory() if info.default_factory is not msgspec.NODEFAULT else info.default
+        defaults[info.name] = msgspec.UNSET if default is msgspec.NODEFAULT else default
+    names = tuple(sorted(defaults))
+    return names, _getter(names), tuple(defaults[name] for name in names)
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda params: tuple(getattr(params, name) for name in names)  # attrgetter gives no tuple for one name
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Equal, and not merely as True equals 1."""
+    return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
+
+
+def _explain(message: str, value: Any, kind: Any) -> str:
+    """msgspec's message in a person's words, with the choices where there are some."""
+    if not message.startswith(("Invalid enum value", "Expected `")):
+        return f"{message} (given: {value!r})"
+    choices = [repr(choice) for choice in _choices(kind)]
+    number = _takes_number(kind)
+    if message.startswith("Invalid enum value") and choices:
+        return f"is {value!r}, but must be {', '.join(choices)}{' or a number' if number else ''}"
+    return f"is {value!r}, but must be {message.removeprefix('Expected ')}".replace("`", "").partition(" - at ")[0]
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The values of every Literal inside the type."""
+    inner = get_args(kind)
+    return inner if get_origin(kind) is Literal else tuple(choice for part in inner for choice in _choices(part))
+
+
+def _takes_number(kind: Any) -> bool:
+    return kind in (int, float) or (get_origin(kind) is not Literal and any(_takes_number(part) for part in get_args(kind)))

@@ -1,0 +1,118 @@
+"""What one trial is, and its id: equal specs have equal ids on any machine, in any year.
+
+The id is a hash of what defines the computation: workload, target, seed, and the parameters in their plain form (see
+``plain``). Where it is stored, what it may use (``resources``) and what it is called (``group``) are not part of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+ID_LENGTH = 16
+# Above this an integer does not fit msgspec's (and many a reader's) 64 bits, and floats are no longer read as integers.
+LARGEST_INTEGER = 2**63
+
+
+class NotPlain(ValueError):
+    """A value that JSON cannot hold without loss: nan, infinity, an integer beyond 64 bits, or an object."""
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One trial in its serialised form.
+
+    Attributes:
+        workload: ``train``, ``svm`` or ``package.module:function``.
+        target: The resource class of the cluster profile that it runs on.
+        seed: Which repeat this is.
+        params: What ``Workload.canonical`` made of the parameters: plain values, sorted keys, frozen defaults left out.
+        resources: The group's own resources on top of the target's; not part of the id.
+        group: The group's name, a label; not part of the id.
+    """
+
+    workload: str
+    target: str
+    seed: int
+    params: dict[str, Any]
+    resources: dict[str, Any] = {}
+    group: str = ""
+
+    @property
+    def trial_id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of what defines the computation."""
+        params = self.params if _is_plain(self.params.values()) else plain(self.params)
+        defining = (self.workload, self.target, self.seed, params)
+        return sha256(_ENCODER.encode(defining)).hexdigest()[:ID_LENGTH]
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types, spelled in one way only.
+
+    1.0 becomes 1 and -0.0 becomes 0 (so that 1, 1.0 and 1e0 are one trial, also where no type says which is meant),
+    tuples become lists, and mappings have text for keys.
+
+    Raises:
+        NotPlain: JSON cannot hold the value without loss.
+    """
+    kind = type(value)
+    if kind is float:
+        if value.is_integer() and -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+            return int(value)
+        if not math.isfinite(value):
+            raise NotPlain(f"{value} is not a finite number")
+        return value
+    if kind is int:
+        if not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+            raise NotPlain(f"{value} does not fit 64 bits")
+        return value
+    if value is None or kind is str or kind is bool:
+        return value
+    if kind is dict:
+        return {_key(key): plain(inner) for key, inner in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(inner) for inner in value]
+    raise NotPlain(f"a {kind.__name__} is not a number, text, true, false, null, a list or a mapping")
+
+
+def encode(specs: Iterable[JobSpec]) -> bytes:
+    """The specs as JSON lines, in their order."""
+    return _ENCODER.encode_lines(list(specs))
+
+
+def decode(lines: bytes) -> list[JobSpec]:
+    """The inverse of ``encode``; msgspec.ValidationError if a line is no spec."""
+    return _DECODER.decode_lines(lines)
+
+
+def sorted_plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``plain`` of every value, keys in order: how a spec holds its parameters."""
+    return {key: plain(values[key]) for key in sorted(values)}
+
+
+def _is_plain(values: Iterable[Any]) -> bool:
+    """Whether ``plain`` would surely change none of them: the quick way for the usual spec, 100,000 of which are hashed for a plan."""
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if value.is_integer() or value - value:  # inf - inf and nan - nan are nan, which is true
+                return False
+        elif kind is list:
+            if not _is_plain(value):
+                return False
+        elif kind is not str and kind is not int and kind is not bool and value is not None:
+            return False
+    return True
+
+
+def _key(key: Any) -> str:
+    if type(key) is not str:
+        raise NotPlain(f"the key {key!r} is not text")
+    return key
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_DECODER = msgspec.json.Decoder(JobSpec)
