@@ -1,0 +1,136 @@
+"""Records -> one table, for people and their tools."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.csv
+
+from artifacts import compact, parquet
+from artifacts.errors import UnknownFormat
+from artifacts.index import Unreadable, load_table, named, names, walk
+from artifacts.publish import replace
+from artifacts.record import Outcome
+from artifacts.store import Store
+from artifacts.tables import Pile, as_text, in_order, unite
+
+# Compaction holds this many rows in memory, and loses at most this much work when it is killed.
+_CHUNK: Final = 1000
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Rows of one or more sweeps, and the files that could not be read."""
+
+    table: pa.Table
+    unreadable: tuple[Unreadable, ...]
+
+
+def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> Collected:
+    """One table of the sweeps' records, with all columns of the schema, then the parameters, then the results.
+
+    Args:
+        store: Where the records are.
+        sweeps: Their names; rows come in this order, within a sweep by trial and attempt.
+        attempts: Give every attempt. Otherwise a trial has one row: its completed attempt, or else its last.
+
+    Raises:
+        UnknownSweep: The store has no such sweep.
+    """
+    tables, unreadable = [], []
+    for sweep in dict.fromkeys(sweeps):
+        store.check_known(sweep)
+        pile = Pile()
+        for _, table in walk(store.records_folder(sweep), load_table):
+            if isinstance(table, Unreadable):
+                unreadable.append(table)
+            else:
+                pile.add(table)
+        rows = unite(pile.tables())
+        tables.append(rows.take(pa.array(_chosen(rows, attempts=attempts), pa.int64())))
+    table = in_order(unite([parquet.SCHEMA.empty_table(), *tables]))
+    return Collected(_without_nulls_type(table), tuple(unreadable))
+
+
+def compact_leftovers(store: Store, sweep: str) -> int:
+    """Compact all single records of a sweep, and clear away what killed workers left half-written; gives the number of files removed.
+
+    Raises:
+        StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
+    """
+    folder = store.records_folder(sweep)
+    if not folder.is_dir():
+        return 0
+    compact.remove_stale_partials(folder)
+    before = [folder / name for name in sorted(names(folder)) if named(folder / name)[0] is not None]
+    for start in range(0, len(before), _CHUNK):
+        store.compact(sweep, before[start : start + _CHUNK])
+    return sum(not path.exists() for path in before)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table whole or not at all, in the format its name ends in; an older file gives way.
+
+    Raises:
+        UnknownFormat: The name ends in none of .parquet, .csv, .json.
+        StoreFull, StoreNotWritable: It could not be written.
+    """
+    if path.suffix not in _FORMATS:
+        raise UnknownFormat(path, tuple(_FORMATS))
+    replace(path, memoryview(_FORMATS[path.suffix](table)))
+
+
+def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
+    """Row numbers, each attempt once, by trial and attempt."""
+    if table.num_rows == 0:
+        return []
+    once: dict[tuple[str, int], int] = {}
+    for row, key in enumerate(zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True)):
+        once.setdefault(key, row)
+    if attempts:
+        return [once[key] for key in sorted(once)]
+    outcomes = table["outcome"].to_pylist()
+    best: dict[str, int] = {}
+    for key in sorted(once):
+        row = once[key]
+        if outcomes[row] == Outcome.completed or key[0] not in best or outcomes[best[key[0]]] != Outcome.completed:
+            best[key[0]] = row
+    return list(best.values())
+
+
+def _without_nulls_type(table: pa.Table) -> pa.Table:
+    """A parameter that no row has a value for becomes an empty text column: few tools know Arrow's type of nothing."""
+    return table.cast(pa.schema([field.with_type(pa.string()) if field.type == pa.null() else field for field in table.schema]))
+
+
+def _csv(table: pa.Table) -> bytes:
+    texts = [as_text(table[field.name]) if pa.types.is_nested(field.type) else table[field.name] for field in table.schema]
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(pa.table(texts, names=table.column_names), sink)
+    return bytes(sink.getvalue())
+
+
+def _json(table: pa.Table) -> bytes:
+    rows = table.to_pylist(maps_as_pydicts="strict")
+    # JSON has no NaN and no infinity: a diverged loss is null there, and told apart only in Parquet and CSV.
+    return json.dumps([_finite(row) for row in rows], ensure_ascii=False, indent=1, default=lambda time: time.isoformat()).encode()
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _finite(item) for name, item in value.items()}
+        case list():
+            return [_finite(item) for item in value]
+    return value
+
+
+_FORMATS: Final = {".parquet": parquet.table_bytes, ".csv": _csv, ".json": _json}

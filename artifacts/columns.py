@@ -1,0 +1,215 @@
+"""The columns that every record has, with units and meanings; ``python -m artifacts.columns`` prints docs/records.md.
+
+Pure on purpose: knowing which names are taken must not cost an import of pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the record; ``unit`` is empty where there is none."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    section: str
+
+
+# Parquet has no enumerations: an outcome is text, and these are its words.
+OUTCOMES: Final[dict[str, str]] = {
+    "completed": "ran to its end",
+    "failed": "raised an exception",
+    "timed_out": "reached its walltime",
+    "out_of_memory": "used up the host's memory, or its share of it",
+    "gpu_out_of_memory": "used up the GPU's memory",
+    "preempted": "was asked to stop and left a checkpoint",
+    "wrong_device": "found other hardware than its target asks for, and did not run",
+    "crashed": "the worker died of itself (segmentation fault, abort)",
+    "killed": "the worker was killed and nothing says by whom",
+    "cancelled": "was cancelled by a person",
+    "interrupted": "the person at the keyboard pressed Ctrl-C",
+    "node_failed": "the node failed",
+    "UNKNOWN": "nobody knows; never counted as completed or failed",
+}
+
+HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
+    ("epoch", "int", "", "Counted from 1."),
+    ("seconds", "double", "s", "Training time of the epoch."),
+    ("lr", "double", "", "Learning rate at its end."),
+    ("train_loss", "double", "", "Mean over the epoch."),
+    ("train_accuracy", "double", "fraction", "Mean over the epoch."),
+    ("val_loss", "double", "", "After the epoch."),
+    ("val_accuracy", "double", "fraction", "After the epoch."),
+    ("test_accuracy", "double", "fraction", "After the epoch, where the study asks for it."),
+    ("samples_per_s", "double", "1/s", "Training samples a second."),
+    ("extra", "map<string, double>", "", "Whatever else the workload reported for the epoch."),
+)
+
+_SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
+    "identity": (
+        ("schema_version", "int", "", "Version of this list of columns; a reader refuses a newer one by name."),
+        ("sweep", "string", "", "Name of the submitted grid."),
+        ("trial", "string", "", "Id of the trial: the first 16 hex digits of a hash over workload, target, seed and parameters."),
+        ("attempt", "int", "", "Which execution of the trial this row tells of."),
+        ("workload", "string", "", "`train`, `svm`, or the `package.module:function` that computed it."),
+        ("target", "string", "", "Resource class of the cluster profile the trial was meant for."),
+        ("seed", "int", "", "Seed of the repeat."),
+        ("group", "string", "", "Label of the grid's group the trial came from."),
+        ("parameters", "list<string>", "", "Names of the columns that hold this row's parameters."),
+        ("results", "list<string>", "", "Names of the columns that hold what the user's own function returned."),
+    ),
+    "outcome": (
+        ("outcome", "string", "", f"How the attempt ended: {', '.join(f'`{word}`' for word in OUTCOMES)}."),
+        ("derived", "bool", "", "True where the worker could not write the record and it was derived from the scheduler afterwards."),
+        ("error_type", "string", "", "Class of the exception."),
+        ("error_message", "string", "", "Its message, with the cure where one is known."),
+        ("traceback", "string", "", "Where it was raised."),
+        ("disturbed", "bool", "", "True where something else used the hardware during the measurement."),
+        ("disturbed_by", "list<string>", "", "What disturbed it."),
+        ("resumed_from_epoch", "int", "", "Epoch of the checkpoint this attempt went on from; missing if it started anew."),
+    ),
+    "time": (
+        ("submitted_at", "timestamp", "UTC", "When the trial was handed to the backend."),
+        ("started_at", "timestamp", "UTC", "When the worker began it."),
+        ("ended_at", "timestamp", "UTC", "When the worker was done with it."),
+        ("queue_s", "double", "s", "From submission until the worker took it up."),
+        ("start_s", "double", "s", "Starting the worker, shared out over the trials of its pack."),
+        ("import_s", "double", "s", "Importing the workload's libraries."),
+        ("data_s", "double", "s", "Opening the data set, splitting it, moving it to the device."),
+        ("build_s", "double", "s", "Building the model and its optimizer."),
+        ("warmup_s", "double", "s", "Compilation, autotuning and the first steps."),
+        ("train_s", "double", "s", "Steady training; the fit of an SVM."),
+        ("eval_s", "double", "s", "Evaluation; the predictions of an SVM."),
+        ("write_s", "double", "s", "Writing checkpoints, profiles and event files."),
+        ("runner_s", "double", "s", "The runner's own cost: total less all phases."),
+        ("total_s", "double", "s", "From started_at to ended_at."),
+    ),
+    "accuracy": (
+        ("train_accuracy", "double", "fraction", "On the training split."),
+        ("val_accuracy", "double", "fraction", "On the validation split."),
+        ("test_accuracy", "double", "fraction", "On the test split."),
+        ("train_loss", "double", "", "On the training split."),
+        ("val_loss", "double", "", "On the validation split."),
+        ("test_loss", "double", "", "On the test split."),
+        ("best_epoch", "int", "", "Epoch whose validation accuracy was best, counted from 1."),
+        ("epochs_run", "int", "", "Epochs this trial has behind it, those before a resume included."),
+    ),
+    "throughput": (
+        ("samples_per_s", "double", "1/s", "Training samples a second in the steady phase."),
+        ("steps", "int", "", "Optimizer steps."),
+        ("step_p50_s", "double", "s", "Median time of a step."),
+        ("step_p95_s", "double", "s", "95th percentile of the time of a step."),
+        ("flops_per_step", "double", "FLOP", "Floating-point operations of a step, counted by torch."),
+        ("tflops_per_s", "double", "TFLOP/s", "Achieved in the steady phase."),
+    ),
+    "memory": (
+        ("gpu_mem_allocated_gb", "double", "GB (1e9 bytes)", "Peak that tensors held on the GPU."),
+        ("gpu_mem_reserved_gb", "double", "GB (1e9 bytes)", "Peak that the allocator held on the GPU."),
+        ("host_rss_gb", "double", "GB (1e9 bytes)", "Peak resident memory of the worker during this trial."),
+    ),
+    "energy": (
+        ("gpu_energy_j", "double", "J", "Energy of the whole GPU during the trial."),
+        ("gpu_energy_source", "string", "", "How it was measured: the GPU's counter, or power integrated over time."),
+        ("cpu_energy_j", "double", "J", "Energy of the whole CPU package during the trial."),
+        ("cpu_energy_source", "string", "", "How it was measured."),
+        ("gpu_utilisation", "double", "fraction", "Mean share of time in which a kernel ran."),
+        ("gpu_power_w", "double", "W", "Mean power of the GPU."),
+        ("gpu_clock_mhz", "double", "MHz", "Mean clock of its multiprocessors."),
+        ("gpu_temperature_c", "double", "°C", "Highest temperature of the GPU."),
+    ),
+    "device": (
+        ("device", "string", "", "`cpu` or `cuda`: where the workload ran."),
+        ("gpu_name", "string", "", "Model of the GPU as the worker saw it."),
+        ("gpu_uuid", "string", "", "Its uuid."),
+        ("gpu_count", "int", "", "GPUs visible to the worker."),
+        ("gpu_total_gb", "double", "GB (1e9 bytes)", "Memory of the GPU."),
+        ("driver_version", "string", "", "NVIDIA driver."),
+        ("cuda_version", "string", "", "CUDA that torch was built with."),
+        ("cudnn_version", "string", "", "cuDNN that torch loaded."),
+        ("cpu_model", "string", "", "Model of the CPU."),
+        ("cpus_asked", "int", "", "CPUs the trial's resources asked for."),
+        ("cpus_granted", "int", "", "CPUs the worker could use: affinity and cgroup quota, the smaller."),
+        ("threads", "int", "", "Threads the computation used."),
+        ("ram_gb", "double", "GB (1e9 bytes)", "Memory of the node."),
+        ("engine", "string", "", "Library that computed it, where there is a choice (`sklearn`, `sklearnex`)."),
+    ),
+    "place": (
+        ("backend", "string", "", "`slurm`, `ray` or `inline`."),
+        ("node", "string", "", "Host name."),
+        ("partition", "string", "", "SLURM's partition."),
+        ("job_id", "string", "", "The scheduler's id of the array job."),
+        ("task", "int", "", "Index of the array task."),
+        ("pid", "int", "", "Process id of the worker."),
+        ("log", "string", "", "File with what the task printed, below the store."),
+    ),
+    "environment": (
+        ("commit", "string", "", "Commit of the code the grid was submitted from."),
+        ("dirty", "bool", "", "True where it had uncommitted changes; the sweep's folder keeps them as a patch."),
+        ("runner_version", "string", "", "This package."),
+        ("python_version", "string", "", "Python."),
+        ("torch_version", "string", "", "PyTorch."),
+        ("torchvision_version", "string", "", "torchvision."),
+        ("sklearn_version", "string", "", "scikit-learn."),
+        ("numpy_version", "string", "", "NumPy."),
+    ),
+    "history": (("history", "history", "", "One entry per epoch; its fields are listed below."),),
+}
+
+COLUMNS: Final[tuple[Column, ...]] = tuple(Column(*row, section) for section, rows in _SECTIONS.items() for row in rows)
+RESERVED: Final[frozenset[str]] = frozenset(column.name for column in COLUMNS)
+
+
+def markdown() -> str:
+    """The text of docs/records.md."""
+    lines = [_HEAD]
+    for section, rows in _SECTIONS.items():
+        lines += [f"## {section.capitalize()}", "", *_table(("column", "type", "unit", "meaning"), rows), ""]
+    lines += ["Fields of an entry of `history`:", "", *_table(("field", "type", "unit", "meaning"), HISTORY), ""]
+    lines += ["## Outcomes", "", *_table(("outcome", "the attempt"), tuple(OUTCOMES.items()))]
+    return "\n".join(lines)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    marked = [(f"`{name}`", *(_cell(cell) for cell in rest)) for name, *rest in rows]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *marked)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("<", "&lt;").replace(">", "&gt;")
+
+
+_HEAD: Final = f"""\
+# Records
+
+<!-- Written by `python -m artifacts.columns`; edit artifacts/columns.py instead. -->
+
+A record is one row: one attempt at one trial, its parameters, what came of it, and how long, on what and where it took.
+The columns below are version {SCHEMA_VERSION} of the schema.
+
+- **A value that is missing was not measured, or does not apply.** It is never written as zero. A file that holds a single
+  record has no column at all for what is missing; `runner collect` makes one table with all columns of the list below, the
+  parameters and the results.
+- **Parameters** stand in columns of their own, under their own names, and `parameters` lists these columns. One that bears the
+  name of a column below gets `_asked` behind it: an SVM that asked for `engine: auto` has `engine_asked = auto`, and `engine`
+  says which one ran.
+- **Results** that the user's own function returned stand in columns of their own too, and `results` lists them.
+- Mappings, and lists of mixed kinds, are JSON text. Types are kept per trial; where trials disagree, `collect` widens
+  numbers and makes text of everything else.
+- Accuracies and utilisations are fractions in [0, 1]. Times of day are UTC.
+
+Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `compacted-<id>.parquet` for many.
+They are published whole or not at all, and never edited. Compaction copies single records into one file before it removes
+them, so a reader may meet a row twice for a moment: (`trial`, `attempt`) tells rows apart.
+"""
+
+
+if __name__ == "__main__":
+    print(markdown())

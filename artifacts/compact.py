@@ -1,0 +1,64 @@
+"""Puts many single records into one file: ten thousand small files are slow to read and hard on a shared file system."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from artifacts import parquet
+from artifacts.errors import UnreadableRecord
+from artifacts.index import COMPACTED, SUFFIX, load_table, named
+from artifacts.publish import PARTIAL, publish, sync_folder, told
+from artifacts.tables import Pile, compatible, unite
+
+# A file that a killed worker was writing; publishing takes milliseconds, so nobody is at it any more.
+_STALE_S: Final = 3600.0
+
+
+def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
+    """Copy single records into one file per set of column types, published whole, then remove the singles.
+
+    Whoever dies in between leaves rows twice, which readers see through; two that compact the same files do as well.
+    Values keep their types: records that disagree in one go to separate files.
+    """
+    pile = Pile()
+    for path in dict.fromkeys(paths):
+        if named(path)[0] is None:
+            continue
+        try:
+            pile.add(load_table(path))
+        except (FileNotFoundError, UnreadableRecord):
+            continue  # another process compacted it; or it is damaged, and stays where the index names it
+    published = []
+    for group in compatible(pile.tables()):
+        table = unite(group)
+        if table.num_rows < 2:
+            continue
+        target = folder / f"{COMPACTED}{uuid.uuid4().hex}{SUFFIX}"
+        publish(target, memoryview(parquet.table_bytes(table)))
+        published.append(target)
+        _remove_singles(folder, table)
+    return published
+
+
+def remove_stale_partials(folder: Path) -> None:
+    """Remove what killed workers left half-written long ago."""
+    with told(folder):
+        for path in folder.glob(f".*{PARTIAL}"):
+            try:
+                if path.stat().st_mtime < time.time() - _STALE_S:
+                    path.unlink()
+            except FileNotFoundError:
+                continue
+
+
+def _remove_singles(folder: Path, table: pa.Table) -> None:
+    with told(folder):
+        for trial, attempt in zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True):
+            (folder / f"{trial}.{attempt}{SUFFIX}").unlink(missing_ok=True)
+        sync_folder(folder)

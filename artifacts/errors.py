@@ -1,0 +1,124 @@
+"""What can go wrong with records and their store; every message names the cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class ArtifactsError(Exception):
+    """Any error of this floor."""
+
+
+class BadColumn(ArtifactsError):
+    """A value that does not fit its column, or a column that the record does not have."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"column '{self.name}': {self.reason}"
+
+
+class BadName(ArtifactsError):
+    """A sweep's or trial's name that cannot be a file name inside the store."""
+
+    def __init__(self, kind: str, name: str, allowed: str) -> None:
+        super().__init__(kind, name, allowed)
+        self.kind, self.name, self.allowed = kind, name, allowed
+
+    def __str__(self) -> str:
+        return f"{self.name!r} cannot name a {self.kind} of the store: use {self.allowed}"
+
+
+class RecordExists(ArtifactsError):
+    """The attempt has a record already; it was left as it is."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is there already and records are never overwritten: run the trial under the next attempt number"
+
+
+class StoreFull(ArtifactsError):
+    """The disk or the quota is used up; nothing was published."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"no space left to write {self.path} ({self.reason}): free some, or raise the quota, and submit again"
+
+
+class StoreNotWritable(ArtifactsError):
+    """The store refuses to be written to; nothing was published."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"cannot write {self.path} ({self.reason}): see that its file system is mounted and that you may write there, or choose another"
+        )
+
+
+class UnreadableRecord(ArtifactsError):
+    """A record file that is damaged, foreign, or written by a newer runner."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} is not a readable record ({self.reason}): move it out of the store, or put back a good copy"
+
+
+class UnknownSweep(ArtifactsError):
+    """The store has no such sweep."""
+
+    def __init__(self, name: str, known: tuple[str, ...], store: Path) -> None:
+        super().__init__(name, known, store)
+        self.name, self.known, self.store = name, known, store
+
+    def __str__(self) -> str:
+        has = f"it has {', '.join(self.known)}" if self.known else "it has none yet"
+        return f"{self.store} has no sweep '{self.name}' ({has}): name one of them, or another store with --store"
+
+
+class UnknownTrial(ArtifactsError):
+    """No record of such a trial."""
+
+    def __init__(self, prefix: str, sweeps: tuple[str, ...], store: Path) -> None:
+        super().__init__(prefix, sweeps, store)
+        self.prefix, self.sweeps, self.store = prefix, sweeps, store
+
+    def __str__(self) -> str:
+        where = f"in {', '.join(self.sweeps)}" if self.sweeps else "in any sweep"
+        return f"{self.store} has no record of a trial '{self.prefix}' {where}: 'runner collect' lists the trials that have one"
+
+
+class AmbiguousTrial(ArtifactsError):
+    """Several trials start with the letters given."""
+
+    def __init__(self, prefix: str, trials: tuple[str, ...]) -> None:
+        super().__init__(prefix, trials)
+        self.prefix, self.trials = prefix, trials
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.trials[:8]) + (", …" if len(self.trials) > 8 else "")
+        return f"{len(self.trials)} trials start with '{self.prefix}' ({shown}): give more of the id"
+
+
+class UnknownFormat(ArtifactsError):
+    """A table cannot be written under this extension."""
+
+    def __init__(self, path: Path, known: tuple[str, ...]) -> None:
+        super().__init__(path, known)
+        self.path, self.known = path, known
+
+    def __str__(self) -> str:
+        return f"cannot tell the format of {self.path}: end its name in {', '.join(self.known)}"

@@ -1,0 +1,172 @@
+"""Which attempts of a sweep have a record, and what became of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+import pyarrow as pa
+
+from artifacts import parquet
+from artifacts.errors import UnreadableRecord
+from artifacts.record import Outcome
+
+SUFFIX: Final = ".parquet"
+COMPACTED: Final = "compacted-"
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
+T = TypeVar("T")
+
+
+class Attempt(NamedTuple):
+    """One recorded execution of a trial, and the file that holds it."""
+
+    attempt: int
+    outcome: Outcome
+    derived: bool
+    disturbed: bool
+    path: Path
+
+
+class Unreadable(NamedTuple):
+    """A file that could not be read; trial and attempt as far as its name tells."""
+
+    path: Path
+    reason: str
+    trial: str | None
+    attempt: int | None
+
+
+@dataclass(frozen=True)
+class Index:
+    """The attempts of a sweep by trial, in order, and the files that could not be read."""
+
+    trials: Mapping[str, tuple[Attempt, ...]]
+    unreadable: tuple[Unreadable, ...]
+    completed: frozenset[str]
+
+    def attempts(self, trial: str) -> tuple[Attempt, ...]:
+        """The trial's recorded attempts, the first first; none if it has no readable record."""
+        return self.trials.get(trial, ())
+
+    def next_attempt(self, trial: str) -> int:
+        """The first number, from 1, that no record of the trial has reached; unreadable ones count as taken."""
+        taken = [attempt.attempt for attempt in self.attempts(trial)]
+        taken += [damaged.attempt for damaged in self.unreadable if damaged.trial == trial and damaged.attempt is not None]
+        return max(taken, default=0) + 1
+
+
+Rows = list[tuple[str, Attempt]]
+
+
+class Cache:
+    """Rows of files that were read before; files never change, so a name and inode seen once need no second look."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[int, Rows]] = {}
+
+    def index(self, folder: Path) -> Index:
+        """Index a folder of records, reading only what is new in it."""
+        files = names(folder)
+        known = {name: rows for name, (inode, rows) in self._rows.items() if files.get(name) == inode}
+        unreadable = []
+        for path, rows in walk(folder, _rows_of, known):
+            if isinstance(rows, Unreadable):
+                unreadable.append(rows)
+            else:
+                known[path.name] = rows
+        inodes = names(folder)
+        self._rows = {name: (inodes[name], rows) for name, rows in known.items() if name in inodes}
+        return _index(known, unreadable)
+
+
+def names(folder: Path) -> dict[str, int]:
+    """Names and inodes of the record files in a folder; empty if there is none.
+
+    Compaction links the file of many before it removes those of one. A single scan may look at the place of the former too
+    early and at the latter too late, and miss both; whatever one scan missed in that way, a second one has.
+    """
+    return {**_scan(folder), **_scan(folder)}
+
+
+def walk(folder: Path, load: Callable[[Path], T], done: Iterable[str] = ()) -> Iterator[tuple[Path, T | Unreadable]]:
+    """Load every record file of a folder but those done; files that are compacted away meanwhile are found in their new place."""
+    done, gone = set(done), set[str]()
+    while True:
+        vanished = False
+        for name in sorted(names(folder).keys() - done):
+            value: T | Unreadable
+            try:
+                value = load(folder / name)
+            except FileNotFoundError:
+                if name not in gone:
+                    gone.add(name)
+                    vanished = True
+                    continue
+                value = unreadable(folder / name, "the folder lists it, but it is not there")
+            except UnreadableRecord as error:
+                value = unreadable(error.path, error.reason)
+            done.add(name)
+            yield folder / name, value
+        if not vanished:
+            return
+
+
+def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
+    """The rows of a record file.
+
+    Raises:
+        FileNotFoundError: It was compacted away.
+        UnreadableRecord: It is damaged, or holds another record than its name says.
+    """
+    table = parquet.read(path, None if columns is None else tuple(columns))
+    trial, attempt = named(path)
+    if trial is not None and (table["trial"].to_pylist(), table["attempt"].to_pylist()) != ([trial], [attempt]):
+        raise UnreadableRecord(path, "it holds another attempt than its name says")
+    return table
+
+
+def named(path: Path) -> tuple[str | None, int | None]:
+    """Trial and attempt from a single record's file name; None twice for a file of many."""
+    trial, _, attempt = path.name.removesuffix(SUFFIX).rpartition(".")
+    if path.name.startswith(COMPACTED) or not trial or not attempt.isdecimal():
+        return None, None
+    return trial, int(attempt)
+
+
+def unreadable(path: Path, reason: str) -> Unreadable:
+    """Name a file that could not be read."""
+    return Unreadable(path, reason, *named(path))
+
+
+def _scan(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.inode() for entry in entries if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")}
+    except FileNotFoundError:
+        return {}
+
+
+def _rows_of(path: Path) -> Rows:
+    table = load_table(path, ("derived", "disturbed"))
+    derived, disturbed = (
+        table[name].to_pylist() if name in table.column_names else [None] * len(table) for name in ("derived", "disturbed")
+    )
+    columns = (table["trial"].to_pylist(), table["attempt"].to_pylist(), table["outcome"].to_pylist(), derived, disturbed)
+    return [
+        (trial, Attempt(attempt, _OUTCOMES.get(outcome, Outcome.unknown), bool(is_derived), bool(is_disturbed), path))
+        for trial, attempt, outcome, is_derived, is_disturbed in zip(*columns, strict=True)
+    ]
+
+
+def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:
+    trials: dict[str, dict[int, Attempt]] = {}
+    # Files of many last: while a record is in both, the single one is about to go.
+    for name in sorted(known, key=lambda name: (name.startswith(COMPACTED), name)):
+        for trial, attempt in known[name]:
+            trials.setdefault(trial, {})[attempt.attempt] = attempt
+    ordered = {trial: tuple(attempts[number] for number in sorted(attempts)) for trial, attempts in trials.items()}
+    completed = frozenset(trial for trial, attempts in ordered.items() if any(attempt.outcome is Outcome.completed for attempt in attempts))
+    return Index(ordered, tuple(sorted(damaged)), completed)

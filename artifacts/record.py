@@ -1,0 +1,130 @@
+"""The record: one row about one attempt at one trial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from artifacts.columns import COLUMNS, OUTCOMES, RESERVED, SCHEMA_VERSION, Column
+from artifacts.errors import BadColumn, BadName
+from artifacts.values import fit, infer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["COLUMNS", "RESERVED", "SCHEMA_VERSION", "Column", "Outcome", "Record", "check_sweep", "check_trial", "parameter_column"]
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; what each word means stands in columns.OUTCOMES."""
+
+    completed = "completed"
+    failed = "failed"
+    timed_out = "timed_out"
+    out_of_memory = "out_of_memory"
+    gpu_out_of_memory = "gpu_out_of_memory"
+    preempted = "preempted"
+    wrong_device = "wrong_device"
+    crashed = "crashed"
+    killed = "killed"
+    cancelled = "cancelled"
+    interrupted = "interrupted"
+    node_failed = "node_failed"
+    unknown = "UNKNOWN"
+
+
+# Filled from the record's own fields, so that a row cannot contradict its file's name.
+_OWN: Final = frozenset({"schema_version", "sweep", "trial", "attempt", "parameters", "results"})
+_TYPES: Final = {column.name: column.type for column in COLUMNS if column.name not in _OWN}
+_TRIAL: Final = re.compile(r"(?!compacted-)[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+_LONGEST_SWEEP: Final = 200
+
+
+@dataclass(frozen=True)
+class Record:
+    """One attempt, checked when it is built: publishing it can then fail for the disk's reasons only.
+
+    Args:
+        sweep: Name of the submitted grid.
+        trial: Id of the trial.
+        attempt: Which execution of it, from 0 or 1 upwards.
+        parameters: The trial's parameters; each becomes a column of its own, see parameter_column.
+        values: Columns of COLUMNS by name, ``outcome`` among them; None is the same as leaving one out.
+        results: What the user's own function returned; each becomes a column of its own.
+
+    Raises:
+        BadName: The sweep or the trial cannot be a file's name.
+        BadColumn: A value names no column, does not fit its column, or two want the same one.
+    """
+
+    sweep: str
+    trial: str
+    attempt: int
+    parameters: Mapping[str, Any]
+    values: Mapping[str, Any]
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_sweep(self.sweep)
+        check_trial(self.trial)
+        if self.attempt < 0:
+            raise BadColumn("attempt", f"{self.attempt} is below zero")
+        own: dict[str, tuple[str, Any]] = {parameter_column(name): infer(name, value) for name, value in self.parameters.items()}
+        parameters = list(own)
+        if len(own) < len(self.parameters):
+            raise BadColumn("parameters", f"two of {', '.join(self.parameters)} would share a column: rename one")
+        for name, value in self.results.items():
+            if name in own or name in RESERVED:
+                raise BadColumn(
+                    name, f"{'a parameter' if name in own else 'the record'} has a column of this name: return it under another"
+                )
+            own[name] = infer(name, value)
+        core = {"schema_version": ("int", SCHEMA_VERSION), "sweep": ("string", self.sweep), "trial": ("string", self.trial)}
+        core |= {"attempt": ("int", self.attempt), "parameters": ("list<string>", parameters), "results": ("list<string>", [*self.results])}
+        core |= {name: (_TYPES[name], value) for name, value in self._fitted().items()}
+        object.__setattr__(self, "_columns", {**{c.name: core[c.name] for c in COLUMNS if c.name in core}, **own})
+
+    def columns(self) -> Iterator[tuple[str, str, Any]]:
+        """Name, type and value of every column that has one, in the order of the schema; then parameters, then results."""
+        columns: dict[str, tuple[str, Any]] = self.__dict__["_columns"]
+        for name, (kind, value) in columns.items():
+            yield name, kind, value
+
+    def to_table(self) -> pa.Table:
+        """The row as it is published: one row, without columns for what is missing."""
+        from artifacts.parquet import table_of  # pyarrow takes 0.2 s to import
+
+        return table_of(self)
+
+    def _fitted(self) -> dict[str, Any]:
+        fitted: dict[str, Any] = {"derived": False}
+        for name, value in self.values.items():
+            if name not in _TYPES:
+                reason = (
+                    "the record fills it from its own fields" if name in _OWN else "the record has no such column (see docs/records.md)"
+                )
+                raise BadColumn(name, reason)
+            fitted[name] = fit(name, _TYPES[name], value)
+        if fitted.get("outcome") not in OUTCOMES:
+            raise BadColumn("outcome", f"{fitted.get('outcome')!r} is none of {', '.join(OUTCOMES)}")
+        return {name: value for name, value in fitted.items() if value is not None}
+
+
+def parameter_column(name: str) -> str:
+    """The column of a parameter: its own name, or ``engine_asked`` where the record has an ``engine`` of its own."""
+    return f"{name}_asked" if name in RESERVED else name
+
+
+def check_sweep(name: str) -> None:
+    """BadName unless it is one visible component of a path."""
+    if not name or name.startswith(".") or "/" in name or "\\" in name or not name.isprintable() or len(name.encode()) > _LONGEST_SWEEP:
+        raise BadName("sweep", name, f"a name without slashes that does not start with a dot, of {_LONGEST_SWEEP} bytes at most")
+
+
+def check_trial(name: str) -> None:
+    """BadName unless a file name made of it can be taken apart again."""
+    if not _TRIAL.fullmatch(name):
+        raise BadName("trial", name, "letters, digits, '-' and '_', the way trial ids are spelled")

@@ -1,0 +1,154 @@
+"""The store: a plain folder, on a file system that all workers share."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from artifacts import compact, parquet
+from artifacts.errors import AmbiguousTrial, UnknownSweep, UnknownTrial, UnreadableRecord
+from artifacts.index import SUFFIX, Cache, Index, load_table
+from artifacts.publish import make_folder, publish, told
+from artifacts.record import RESERVED, Record, check_sweep, check_trial
+
+_RECORDS: Final = "records"
+_SWEEPS: Final = "sweeps"
+_FILES: Final = "files"
+
+
+class Store:
+    """Records of attempts, one Parquet file each, under ``root``; nothing is created before create()."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).absolute()
+        self._caches: dict[str, Cache] = {}
+
+    def create(self) -> None:
+        """Make the store's folders, and see that they can be written to.
+
+        Raises:
+            StoreFull, StoreNotWritable: They cannot.
+        """
+        for name in (_RECORDS, _SWEEPS, _FILES):
+            make_folder(self.root / name)
+            with told(self.root / name), tempfile.TemporaryFile(dir=self.root / name) as probe:
+                probe.write(b"x")
+
+    def publish(self, record: Record) -> Path:
+        """Publish a record whole or not at all.
+
+        Raises:
+            RecordExists: The attempt has one.
+            StoreFull: Disk or quota are used up.
+            StoreNotWritable: The file system refuses, or the store is not there.
+        """
+        folder = self.records_folder(record.sweep)
+        path = folder / f"{record.trial}.{record.attempt}{SUFFIX}"
+        data = memoryview(parquet.record_bytes(record))
+        if not folder.is_dir():
+            with told(folder):
+                # Not its parents: where they are missing the store's file system is not mounted, and the record would be lost beneath.
+                folder.mkdir(exist_ok=True)
+        publish(path, data)
+        return path
+
+    def compact(self, sweep: str, paths: Iterable[Path]) -> list[Path]:
+        """Put single records into files of many; gives these. Unreadable and vanished ones are passed over.
+
+        Raises:
+            StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
+        """
+        return compact.compact(self.records_folder(sweep), paths)
+
+    def index(self, sweep: str) -> Index:
+        """The sweep's recorded attempts; empty for a sweep without records. Only files that are new since the last call are read."""
+        return self._caches.setdefault(sweep, Cache()).index(self.records_folder(sweep))
+
+    def read(self, sweep: str, trial: str) -> list[dict[str, Any]]:
+        """Every recorded attempt of a trial, the first first, each with all columns of the schema, its parameters and its results.
+
+        Raises:
+            UnknownTrial: It has no record in this sweep.
+            UnreadableRecord: It has, but none that can be read.
+        """
+        check_trial(trial)
+        while True:
+            index = self.index(sweep)
+            try:
+                rows = [self._row(attempt.path, trial, attempt.attempt) for attempt in index.attempts(trial)]
+            except FileNotFoundError:  # compacted since it was indexed
+                continue
+            if rows:
+                return rows
+            for damaged in index.unreadable:
+                if damaged.trial == trial:
+                    raise UnreadableRecord(damaged.path, damaged.reason)
+            raise UnknownTrial(trial, (sweep,), self.root)
+
+    def find(self, prefix: str, sweeps: Iterable[str] | None = None) -> tuple[str, tuple[str, ...]]:
+        """The one trial whose id starts so, and the sweeps that have a record of it.
+
+        Raises:
+            UnknownTrial: There is none.
+            AmbiguousTrial: There are several.
+        """
+        searched = tuple(self.sweeps() if sweeps is None else sweeps)
+        found: dict[str, list[str]] = {}
+        for sweep in searched:
+            index = self.index(sweep)
+            damaged = {unreadable.trial for unreadable in index.unreadable if unreadable.trial is not None}
+            for trial in sorted(index.trials.keys() | damaged):
+                if trial.startswith(prefix):
+                    found.setdefault(trial, []).append(sweep)
+        if prefix in found:
+            return prefix, tuple(found[prefix])
+        if len(found) > 1:
+            raise AmbiguousTrial(prefix, tuple(found))
+        for trial, holders in found.items():
+            return trial, tuple(holders)
+        raise UnknownTrial(prefix, searched, self.root)
+
+    def sweeps(self) -> list[str]:
+        """Names of all sweeps, submitted or recorded, in order."""
+        folders = [folder for name in (_SWEEPS, _RECORDS) if (self.root / name).is_dir() for folder in (self.root / name).iterdir()]
+        return sorted({folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")})
+
+    def check_known(self, sweep: str) -> None:
+        """UnknownSweep unless the sweep was submitted or has records."""
+        check_sweep(sweep)
+        if not self.sweep_folder(sweep).is_dir() and not self.records_folder(sweep).is_dir():
+            raise UnknownSweep(sweep, tuple(self.sweeps()), self.root)
+
+    def records_folder(self, sweep: str) -> Path:
+        """Where the sweep's records lie."""
+        check_sweep(sweep)
+        return self.root / _RECORDS / sweep
+
+    def sweep_folder(self, sweep: str) -> Path:
+        """Where the sweep's frozen grid, profile and specs lie."""
+        check_sweep(sweep)
+        return self.root / _SWEEPS / sweep
+
+    def logs_folder(self, sweep: str) -> Path:
+        """Where the sweep's tasks print to."""
+        return self.sweep_folder(sweep) / "logs"
+
+    def files_folder(self, trial: str) -> Path:
+        """Where the trial's checkpoints, profiles and event files lie."""
+        check_trial(trial)
+        return self.root / _FILES / trial
+
+    def _row(self, path: Path, trial: str, attempt: int) -> dict[str, Any]:
+        table = load_table(path)
+        rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt)).to_pylist(maps_as_pydicts="strict")
+        for row in rows:
+            own = {*row["parameters"], *row["results"]}  # a file of many has other rows' parameters too
+            return {
+                **dict.fromkeys(parquet.SCHEMA.names),
+                **{name: value for name, value in row.items() if name in RESERVED or name in own},
+            }
+        raise UnreadableRecord(path, f"attempt {attempt} of trial {trial} was in it, and is no more")

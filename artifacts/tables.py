@@ -1,0 +1,113 @@
+"""Brings the tables of many records, whose columns differ, together into one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+import pyarrow as pa
+
+from artifacts.parquet import SCHEMA
+
+_NUMBERS: Final = frozenset({pa.int64(), pa.float64()})
+_LISTS: Final = frozenset({pa.list_(pa.int64()), pa.list_(pa.float64())})
+
+
+class Pile:
+    """Tables of equal schemas, gathered; kept small by joining them now and then.
+
+    A table of one row has a hundred columns of some hundred bytes of bookkeeping each, so ten thousand of them cost gigabytes.
+    """
+
+    _JOIN_EVERY: Final = 256
+
+    def __init__(self) -> None:
+        self._tables: dict[pa.Schema, list[pa.Table]] = {}
+
+    def add(self, table: pa.Table) -> None:
+        """Put a table on the pile."""
+        tables = self._tables.setdefault(table.schema, [])
+        tables.append(table)
+        if len(tables) >= self._JOIN_EVERY:
+            tables[:] = [pa.concat_tables(tables).combine_chunks()]
+
+    def tables(self) -> list[pa.Table]:
+        """One table per schema."""
+        return [pa.concat_tables(tables).combine_chunks() for tables in self._tables.values()]
+
+
+def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
+    """Groups of tables that agree in the types of the columns they share: joining such a group changes no value."""
+    groups: list[tuple[dict[str, pa.DataType], list[pa.Table]]] = []
+    for table in tables:
+        types = {field.name: field.type for field in table.schema if field.type != pa.null()}
+        for known, members in groups:
+            if all(known.get(name, kind) == kind for name, kind in types.items()):
+                known.update(types)
+                members.append(table)
+                break
+        else:
+            groups.append((types, [table]))
+    return [members for _, members in groups]
+
+
+def unite(tables: Iterable[pa.Table]) -> pa.Table:
+    """One table with every column of any; numbers that disagree are widened, everything else that does becomes text."""
+    tables = list(tables)
+    types: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            types.setdefault(field.name, set()).add(field.type)
+    schema = pa.schema([pa.field(name, _common(kinds)) for name, kinds in types.items()])
+    try:
+        return _joined(tables, schema)
+    except pa.ArrowInvalid:  # an integer that no double can hold
+        return _joined(tables, pa.schema([field.with_type(_exact(types[field.name], field.type)) for field in schema]))
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """The table with all columns of the schema, in its order, then the parameters, then the results."""
+    for field in SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    own = [name for name in table.column_names if name not in SCHEMA.names]
+    parameters = {name for names in table["parameters"].unique().to_pylist() for name in names or ()} if own else set()
+    return table.select([*SCHEMA.names, *sorted(own, key=lambda name: name not in parameters)])
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column as text: lists and structures as JSON."""
+    if not pa.types.is_nested(column.type):
+        return column.cast(pa.string())
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist(maps_as_pydicts="strict")]
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _common(kinds: set[pa.DataType]) -> pa.DataType:
+    kinds = kinds - {pa.null()}
+    if len(kinds) <= 1:
+        return kinds.pop() if kinds else pa.null()
+    if kinds == _NUMBERS:
+        return pa.float64()
+    return pa.list_(pa.float64()) if kinds == _LISTS else pa.string()
+
+
+def _exact(kinds: set[pa.DataType], common: pa.DataType) -> pa.DataType:
+    return pa.string() if len(kinds - {pa.null()}) > 1 else common
+
+
+def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([_as(table, schema) for table in tables]).combine_chunks() if tables else schema.empty_table()
+
+
+def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+        elif field.type == pa.string():
+            columns.append(as_text(table[field.name]))
+        else:
+            columns.append(table[field.name].cast(field.type))
+    return pa.table(columns, schema=schema)

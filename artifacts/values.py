@@ -1,0 +1,162 @@
+"""Fits a Python value to its column: plain types only, missing stays missing, and what does not fit is told, not bent."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any, Final
+
+from artifacts.columns import HISTORY
+from artifacts.errors import BadColumn
+
+_INT64: Final = range(-(2**63), 2**63)
+_HISTORY_TYPES: Final = {name: kind for name, kind, _, _ in HISTORY}
+
+
+def fit(name: str, kind: str, value: Any) -> Any:
+    """The value as its column holds it, or None.
+
+    Args:
+        name: The column, for the message.
+        kind: Its type, one of the words of columns.COLUMNS.
+        value: What was measured. Times of day are aware datetimes or seconds since 1970; mappings for a text column
+            become JSON; NumPy's and torch's scalars count as numbers.
+
+    Raises:
+        BadColumn: The value is of another type.
+    """
+    value = plain(value)
+    if value is None:
+        return None
+    fitted = _FITS[kind](value)
+    if fitted is None:
+        raise BadColumn(name, f"it holds {kind}, and {value!r} is {type(value).__name__}")
+    return fitted
+
+
+def infer(name: str, value: Any) -> tuple[str, Any]:
+    """The type and value of a column that the schema does not know: a parameter or a result.
+
+    Raises:
+        BadColumn: It is neither number, text, date, list nor mapping.
+    """
+    value = plain(value)
+    match value:
+        case None:
+            return "null", None
+        case bool():
+            return "bool", value
+        case int():
+            return ("int", value) if value in _INT64 else ("string", str(value))
+        case float():
+            return "double", value
+        case str():
+            return "string", clean(value)
+        case date():
+            return "string", value.isoformat()
+        case Mapping():
+            return "string", as_json(value)
+        case list() | tuple() | set() | frozenset():
+            return _infer_list([plain(item) for item in value])
+    raise BadColumn(name, f"{type(value).__name__} has no place in a table: give numbers, text, lists or mappings of them")
+
+
+def plain(value: Any) -> Any:
+    """Python's own value in place of an enumeration's, a path, or a NumPy or torch scalar or array."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        return value.tolist()
+    return value
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial its record."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def as_json(value: Any) -> str:
+    """Compact JSON; what JSON does not know becomes its text."""
+    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=lambda item: _json_default(plain(item))))
+
+
+def _json_default(item: Any) -> Any:
+    return item if isinstance(item, (bool, int, float, str, list, dict)) else str(item)
+
+
+def _infer_list(items: list[Any]) -> tuple[str, Any]:
+    kinds = {infer("", item)[0] if not isinstance(item, (Mapping, Sequence)) or isinstance(item, str) else "nested" for item in items}
+    if kinds <= {"int", "double"}:
+        return ("list<int>", items) if kinds == {"int"} else ("list<double>", [float(item) for item in items])
+    if kinds == {"bool"}:
+        return "list<bool>", items
+    if kinds == {"string"} and all(isinstance(item, str) for item in items):
+        return "list<string>", [clean(item) for item in items]
+    return "string", as_json(items)
+
+
+def _bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _int(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
+
+
+def _double(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _string(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return as_json(value)
+    if isinstance(value, int) and not isinstance(value, bool):  # a job's id, or a version
+        return str(value)
+    return clean(value) if isinstance(value, str) else None
+
+
+def _strings(value: Any) -> list[str] | None:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return [clean(item) for item in value]
+    return None
+
+
+def _timestamp(value: Any) -> datetime | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)
+    # A naive datetime is refused: nobody could say later which clock it was read from.
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else None
+
+
+def _history(value: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in value):
+        return None
+    return [_epoch(entry) for entry in value]
+
+
+def _epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: fit(f"history.{name}", kind, entry[name]) for name, kind in _HISTORY_TYPES.items() if name in entry and name != "extra"}
+    extra = {**(entry.get("extra") or {}), **{name: value for name, value in entry.items() if name not in _HISTORY_TYPES}}
+    if extra:
+        known["extra"] = {name: fit(f"history.{name}", "double", value) for name, value in extra.items()}
+    return known
+
+
+_FITS: Final = {
+    "bool": _bool,
+    "int": _int,
+    "double": _double,
+    "string": _string,
+    "list<string>": _strings,
+    "timestamp": _timestamp,
+    "history": _history,
+}
