@@ -113,6 +113,13 @@ class ProfileError(ClusterError):
         return "\n".join(f"{self.profile}: {dotted(where)}: {what}" for where, what in self.problems)
 
 
+class Requeue(ClusterError):
+    """Raised by a task that was asked to stop and wants to go on later: its scheduler queues it again, if it still may."""
+
+    def __str__(self) -> str:
+        return "the task was asked to stop and wants to be queued again"
+
+
 def dotted(where: tuple[str | int, ...]) -> str:
     """The keys that lead to a place, as people write them: ``targets.a30.cpus``."""
     return ".".join(str(key) for key in where) or "the whole file"
