@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from jobs.data.catalogue import Source
 from jobs.data.errors import BadSource, CacheNotWritable
@@ -81,15 +81,12 @@ def writing(folder: Path) -> Iterator[None]:
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
     """Hold a lock that ends with the process, whatever ends it; False where the file system has no locks."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS_HERE:
-                raise
-            yield False
-        else:
-            yield True
+    with writing(path.parent):
+        file = path.open("a")
+    with file:
+        with writing(path.parent):
+            held = _lock(file)
+        yield held
 
 
 def state_of(path: Path) -> tuple[int, int]:
@@ -114,11 +111,7 @@ def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> Pat
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     place = _place(source, folder)
-    lock = folder / f".{place.name}.lock"
-    with writing(folder):
-        holding = locked(lock)
-        alone = holding.__enter__()
-    try:
+    with locked(folder / f".{place.name}.lock") as alone:
         if (place / MANIFEST).is_file():
             return place
         if alone:  # so whatever lies aside was left by a process that was killed
@@ -135,8 +128,16 @@ def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> Pat
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return place
-    finally:
-        holding.__exit__(None, None, None)
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+        return False
+    return True
 
 
 def _publish(aside: Path, place: Path) -> None:

@@ -123,14 +123,10 @@ def locate(name: str, data_dir: Path | None) -> Source:
     """
     if problem := name_problem(name):
         raise UnknownDataset(name, problem)
-    kind, _, rest = name.partition(":")
-    if kind == "npz":
-        return Source(name, "npz", (_own_file(name, rest, data_dir),))
-    if kind == "folder":
-        return Source(name, "folder", _images_below(name, _own_path(rest, data_dir)))
-    if known := PUBLISHED.get(name):
-        return _published(name, known, data_dir)
-    return Source(name, "generated", ())
+    try:
+        return _find(name, data_dir)
+    except OSError as error:
+        raise DataMissing(name, f"{error.filename} cannot be looked at ({error.strerror})", "ask its owner for leave to read it") from error
 
 
 def missing(name: str, data_dir: Path | None) -> str | None:
@@ -145,6 +141,17 @@ def missing(name: str, data_dir: Path | None) -> str | None:
 def prepare_command(name: str, data_dir: Path | None) -> str:
     """The command that brings a dataset onto this machine."""
     return f"runner data prepare {name} --data-dir {data_dir or 'DIR'}"
+
+
+def _find(name: str, data_dir: Path | None) -> Source:
+    kind, _, rest = name.partition(":")
+    if kind == "npz":
+        return Source(name, "npz", (_own_file(name, rest, data_dir),))
+    if kind == "folder":
+        return Source(name, "folder", _images_below(name, _own_path(rest, data_dir)))
+    if known := PUBLISHED.get(name):
+        return _published(name, known, data_dir)
+    return Source(name, "generated", ())
 
 
 def _published(name: str, known: Known, data_dir: Path | None) -> Source:

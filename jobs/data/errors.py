@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from jobs.errors import JobsError
 
-class DataError(Exception):
+
+class DataError(JobsError):
     """The root of this room's errors."""
 
 

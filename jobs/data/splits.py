@@ -1,7 +1,6 @@
 """Seeded, stratified splits: the same indices on every machine and in every year.
 
 `numpy.random.RandomState` is used on purpose: numpy keeps its stream frozen, while `Generator` may change between versions.
-Fractions are taken as written (0.7 is 7/10), so no rounding of floats decides where an image goes.
 """
 
 from __future__ import annotations
@@ -9,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.data.errors import BadSplit
+from jobs.data.fractions import as_fractions, problem_of
+
+__all__ = ["How", "Indices", "Split", "problem_of", "shares", "split"]
 
 Indices = NDArray[np.int64]
-How = Literal["official"] | Sequence[float]
+How = str | Sequence[float]
 
-_TOLERANCE: Final = Fraction(1, 10**6)
 _TRAIN_STREAM, _TEST_STREAM = 1, 2  # subsets draw from streams of their own: asking for one moves no image of the others
 
 
@@ -54,29 +54,15 @@ def split(
     Raises:
         BadSplit: The fractions are none, the dataset has no official test set, or a subset is larger than its part.
     """
-    if isinstance(how, str):
-        parts = _official(len(labels), n_train, how)
+    if how == "official":
+        train, val, test = _official(len(labels), n_train)
     else:
-        parts = shares(labels, _as_fractions(how), np.random.RandomState(seed))
-    train, val, test = parts
+        train, val, test = shares(labels, as_fractions(how), np.random.RandomState(seed))
     return Split(
         _subset(labels, train, train_subset, "train", (seed, _TRAIN_STREAM)),
         val,
         _subset(labels, test, test_subset, "test", (seed, _TEST_STREAM)),
     )
-
-
-def problem_of(how: object) -> str | None:
-    """What is wrong with a split as a grid writes it, seen without the data; None if nothing."""
-    if how == "official":
-        return None
-    if isinstance(how, str) or not isinstance(how, Sequence):
-        return f"a split is 'official' or three fractions [train, val, test], not {how!r}"
-    try:
-        _as_fractions(how)
-    except BadSplit as error:
-        return str(error)
-    return None
 
 
 def shares(labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.random.RandomState) -> list[Indices]:
@@ -104,27 +90,10 @@ def shares(labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.
     return [np.sort(np.concatenate(pieces)) if pieces else np.empty(0, np.int64) for pieces in parts]
 
 
-def _official(n: int, n_train: int, how: str) -> list[Indices]:
-    if how != "official":
-        raise BadSplit(f"a split is 'official' or three fractions [train, val, test], not '{how}'")
+def _official(n: int, n_train: int) -> list[Indices]:
     if n_train >= n:
         raise BadSplit("this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]")
     return [np.arange(n_train, dtype=np.int64), np.empty(0, np.int64), np.arange(n_train, n, dtype=np.int64)]
-
-
-def _as_fractions(how: Sequence[float]) -> list[Fraction]:
-    written = f"split {list(how)}"
-    if len(how) != 3 or not all(isinstance(part, int | float) and not isinstance(part, bool) for part in how):
-        raise BadSplit(f"{written} is not three fractions [train, val, test]: write 0 for a part that is not wanted")
-    if not all(0 <= part <= 1 for part in how):
-        raise BadSplit(f"{written} has a part outside 0 to 1")
-    exact = [Fraction(repr(part)) for part in how]
-    total = sum(exact, Fraction(0))
-    if abs(total - 1) > _TOLERANCE:
-        raise BadSplit(f"{written} adds up to {float(total):g}, not to 1")
-    if not exact[0]:
-        raise BadSplit(f"{written} leaves nothing to train on")
-    return [part / total for part in exact]
 
 
 def _table(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[int]]:

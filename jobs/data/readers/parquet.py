@@ -15,6 +15,7 @@ from jobs.data.errors import BadSource
 
 _IMAGE_COLUMNS: Final = ("img", "image")
 _LABEL_COLUMNS: Final = ("label", "labels")
+_FORMATS: Final = ("PNG", "JPEG")
 _ROWS_AT_ONCE: Final = 1024
 
 
@@ -59,11 +60,11 @@ def _read_shard(path: Path, known: Known, images: Images, labels: NDArray[np.int
             encoded = batch.column(columns[0])
             if pa.types.is_struct(encoded.type):
                 encoded = encoded.field("bytes")
-            labels[row : row + len(batch)] = batch.column(columns[1]).to_numpy(zero_copy_only=False)
+            labels[row : row + len(batch)] = batch.column(columns[1]).to_pylist()  # to_numpy would import pandas
             for image in encoded:
                 images[row] = _decode(path, row, image.as_py(), known)
                 row += 1
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise BadSource(str(path), f"cannot be read as images and labels ({error}): fetch it again") from error
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(known.classes):
         raise BadSource(str(path), f"has labels outside 0 to {len(known.classes) - 1}: fetch it again")
@@ -81,11 +82,13 @@ def _decode(path: Path, row: int, encoded: bytes | None, known: Known) -> Images
 
     if encoded is None:
         raise BadSource(str(path), f"row {row} names an image instead of holding it: fetch the data with the images embedded")
+    height, width, channels = known.shape
+    mode = "L" if channels == 1 else "RGB"
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            pixels = np.asarray(image.convert("L" if known.shape[2] == 1 else "RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+            if image.size != (width, height):
+                raise BadSource(str(path), f"row {row} is {image.size}, the images of this dataset are {(width, height)}: fetch it again")
+            pixels = image.tobytes() if image.mode == mode else image.convert(mode).tobytes()
+    except (OSError, SyntaxError, ValueError) as error:
         raise BadSource(str(path), f"row {row} is not an image ({error}): fetch it again") from error
-    if pixels.shape[:2] != known.shape[:2]:
-        raise BadSource(str(path), f"row {row} is {pixels.shape[:2]}, the images of this dataset are {known.shape[:2]}")
-    return pixels.reshape(known.shape)
+    return np.frombuffer(pixels, np.uint8).reshape(known.shape)
