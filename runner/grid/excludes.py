@@ -1,0 +1,86 @@
+"""``exclude``: which points of a group are dropped.
+
+Every cell of every axis gets one bit per exclude entry, set unless the cell speaks against the entry. A point is dropped if one bit is set
+in all of its cells, so that a trial costs one AND per axis, however many entries there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from runner.grid.blocks import Block, Cell
+from runner.grid.language import Entry, Group, show
+from runner.grid.problems import Problem
+from runner.grid.values import BadValue, Parameters
+
+
+def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> list[Problem]:
+    """Set the bits in the matrix's block.
+
+    Returns:
+        The entries that name something unknown, or that match no point at all; those about a key that is itself wrong, or that
+        ``--set`` changed, are let pass.
+    """
+    problems = []
+    for index, entry in enumerate(group.exclude):
+        wanted, wrong = _converted(entry, parameters)
+        problems += wrong
+        if wrong:
+            continue
+        culprit = "there is no matrix" if block is None else _mark(block, 1 << index, wanted, parameters)
+        if culprit and not (entry.values.keys() & (group.broken | group.overridden)):
+            problems.append(entry.origin.problem(f"matches nothing: {culprit}"))
+    return problems
+
+
+def _converted(entry: Entry, parameters: Parameters) -> tuple[dict[str, Any], list[Problem]]:
+    wanted, wrong = {}, []
+    for key, value in entry.values.items():
+        try:
+            wanted[key] = value.value if key in ("target", "seed") else parameters.typed(key, value.value)
+        except BadValue as error:
+            wrong.append(value.origin.problem(str(error)))
+    return wanted, wrong
+
+
+def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters) -> str:
+    """Set the entry's bit wherever nothing speaks against it; says why no point can match, or nothing if one can."""
+    rest, culprits = dict(wanted), []
+    seed = rest.pop("seed", None)
+    block.seeds[:] = [(s, bits | bit if "seed" not in wanted or _same(s, seed) else bits) for s, bits in block.seeds]
+    if not any(bits & bit for _, bits in block.seeds):
+        culprits.append({"seed": seed})
+    for axis in block.axes:
+        here = {key: rest.pop(key) for key in _keys(axis) & rest.keys()}
+        matching = [cell for cell in axis if all(_same(_value(cell, key), value) for key, value in here.items())]
+        for cell in matching:
+            cell.excluded |= bit
+        if not matching:
+            culprits.append(here)
+    against = {key: value for key, value in rest.items() if not _same(block.typed.get(key, parameters.default(key)), value)}
+    if against:
+        culprits.append(against)
+    else:
+        block.always |= bit
+    told = ", ".join(f"{key}: {show(value)}" for culprit in culprits for key, value in culprit.items())
+    return f"no trial of the group has {told}" if told else ""
+
+
+def _keys(axis: list[Cell]) -> set[str]:
+    """What the axis gives; all its cells give the same."""
+    if not axis:
+        return set()
+    return axis[0].typed.keys() | (set() if axis[0].target is None else {"target"})
+
+
+def _value(cell: Cell, key: str) -> Any:
+    return cell.target if key == "target" else cell.typed.get(key, msgspec.UNSET)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, and not merely as True equals 1."""
+    if one is msgspec.UNSET or other is msgspec.UNSET:
+        return one is other
+    return msgspec.json.encode(one) == msgspec.json.encode(other)

@@ -1,0 +1,223 @@
+"""grid.yaml to job specs: the one function that the rest of the runner calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.checking import check_fields
+from cluster.resources import Resources
+from jobs.errors import JobsError, UnknownWorkload
+from jobs.registry import workload
+from jobs.spec import JobSpec, NotPlain, plain
+from runner.grid.blocks import build_blocks, count_points, repeated_values
+from runner.grid.excludes import mark_excluded
+from runner.grid.language import Grid, Group, Reader, Value, show
+from runner.grid.overrides import apply_overrides
+from runner.grid.points import Expander, Points, Targets
+from runner.grid.problems import GridError, Origin, Problem, in_order, nearest
+from runner.grid.source import load_yaml
+from runner.grid.values import Parameters
+
+MAX_TRIALS = 100_000
+
+
+@dataclass(frozen=True)
+class GroupCount:
+    """How one group's points became trials: ``points = excluded + merged + collapsed + trials``."""
+
+    label: str
+    workload: str
+    points: int
+    excluded: int
+    merged: int
+    collapsed: int
+    trials: int
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """A grid, expanded.
+
+    Attributes:
+        name: The sweep.
+        description: What its author says about it.
+        specs: Its trials, each once, in the order of the grid.
+        ids: Their ids, in the same order.
+        merged: Points that were the same trial as another one, within a group or from overlapping ones.
+        collapsed: Points that were the same trial as another one because a parameter could not act in them.
+        notes: What the plan should say: values given twice, parameters that cannot act.
+        groups: The same counts by group.
+    """
+
+    name: str
+    description: str
+    specs: list[JobSpec]
+    ids: list[str]
+    merged: int
+    collapsed: int
+    notes: list[str]
+    groups: tuple[GroupCount, ...]
+
+
+def load_grid(
+    path: Path,
+    *,
+    targets: Mapping[str, bool],
+    profile_name: str,
+    sets: Sequence[str] = (),
+    on: Mapping[str, str] | None = None,
+    max_trials: int = MAX_TRIALS,
+) -> Expanded:
+    """Read a grid and expand it.
+
+    Args:
+        path: The grid.
+        targets: The profile's targets, and whether a trial there has a GPU.
+        profile_name: How problems name the profile.
+        sets: ``--set`` as typed: ``key=value``, ``key=value,value``, ``group.key=...``.
+        on: Targets of the grid that are to run on another one (``--on a30=cpu``).
+        max_trials: A grid of more points is refused before anything is built.
+
+    Raises:
+        GridError: With every problem found.
+    """
+    source = load_yaml(path)
+    if source.data is None and source.problems:
+        raise GridError(in_order(source.problems))
+    reader = Reader(source, max_trials)
+    grid = reader.read()
+    # A refused tag leaves no value: what else would be said about its line is a consequence.
+    unreadable = {problem.line for problem in source.problems}
+    problems = [*source.problems, *(problem for problem in reader.problems if problem.line not in unreadable)]
+    expansion = _Expansion(grid, Targets(targets, on or {}), profile_name, path.parent)
+    found = expansion.check(sets, max_trials, Origin(source.file, source.line_of(("groups",)), ""))
+    problems += [problem for problem in found if problem.line not in unreadable]
+    points = expansion.expand(problems)
+    if problems:
+        raise GridError(in_order(problems))
+    return expansion.joined(points)
+
+
+class _Expansion:
+    """One grid on its way to trials; each step needs what the one before found."""
+
+    def __init__(self, grid: Grid, targets: Targets, profile_name: str, folder: Path) -> None:
+        self._grid, self._targets, self._profile_name = grid, targets, profile_name
+        self._import_path = tuple(dict.fromkeys(str(place.resolve()) for place in (folder, Path.cwd())))
+        self._known: dict[int, Parameters] = {}
+        self._points: list[int] = []
+        self._too_many = False
+
+    def check(self, sets: Sequence[str], max_trials: int, origin: Origin) -> list[Problem]:
+        """What is wrong with the grid before any point is built."""
+        groups, problems = self._grid.groups, []
+        for index, group in enumerate(groups):
+            try:
+                self._known[index] = Parameters(workload(group.workload, self._import_path))
+            except UnknownWorkload as error:
+                told = f"{nearest(error.name, error.known)} (or package.module:function)"
+                problems.append(group.workload_origin.problem(f"no workload '{error.name}': {told}"))
+            except JobsError as error:
+                problems.append(group.workload_origin.problem(str(error)))
+        problems += apply_overrides(sets, groups, self._known, max_trials)
+        problems += self._check_targets()
+        for group in groups:
+            problems += _check_resources(group)
+        self._points = [count_points(group) for group in groups]
+        total = sum(self._points)
+        if total > max_trials:
+            self._too_many = True
+            problems.append(
+                origin.problem(f"expands to {total:,} trials, more than {max_trials:,}: make it smaller, or raise --max-trials")
+            )
+        return problems
+
+    def _check_targets(self) -> list[Problem]:
+        problems, written = [], set()
+        has_gpu, renamed = self._targets.has_gpu, self._targets.renamed
+        for group in self._grid.groups:
+            told: set[str] = set()
+            for value in _targets_written(group):
+                name = value.value
+                if not isinstance(name, str):
+                    problems.append(value.origin.problem(f"expected the name of a target, got {show(name)}"))
+                    group.broken.add("target")
+                elif name not in renamed and name not in has_gpu and name not in told:
+                    told.add(name)
+                    group.broken.add("target")
+                    problems.append(value.origin.problem(f"{self._no_target(name)} add it there, or map it with --on {name}=TARGET"))
+                written.add(str(name))
+        for name, meant in renamed.items():
+            if name not in written:
+                problems.append(Problem("--on", 0, f"{name}={meant}", f"the grid has no target '{name}': {nearest(name, written)}"))
+            if meant not in has_gpu:
+                problems.append(Problem("--on", 0, f"{name}={meant}", f"{self._no_target(meant)} name one of these"))
+                for group in self._grid.groups:
+                    group.broken.add("target")
+        return problems
+
+    def _no_target(self, name: str) -> str:
+        known = sorted(self._targets.has_gpu)
+        guess = nearest(name, known)
+        near = f" {guess}" if guess.startswith("did") else ""
+        return f"{self._profile_name} has no target '{name}' (it has {', '.join(known)}):{near}"
+
+    def expand(self, problems: list[Problem]) -> list[Points]:
+        """The points of every group; a group in which something is wrong has none."""
+        expanded = []
+        for index, group in enumerate(self._grid.groups):
+            parameters = self._known.get(index)
+            if parameters is None or self._too_many:
+                continue
+            before = len(problems)
+            blocks = build_blocks(group, parameters, problems)
+            problems += mark_excluded(group, None if group.only_includes else blocks[0], parameters)
+            if group.broken or len(problems) > before:
+                continue
+            resources = {} if problems else {key: plain(value.value) for key, value in group.resources.items()}
+            points = Expander(group, parameters.workload, self._targets, resources).expand(blocks)
+            points.notes = [*repeated_values(group.matrix.items(), parameters), *points.notes]
+            problems += points.problems
+            expanded.append(points)
+        return expanded
+
+    def joined(self, expanded: list[Points]) -> Expanded:
+        """All groups' trials, each once."""
+        trials: dict[str, JobSpec] = {}
+        counts, notes = [], []
+        for group, points, written in zip(self._grid.groups, expanded, self._points, strict=True):
+            new = {trial: spec for trial, spec in points.specs.items() if trial not in trials}
+            merged = points.merged + len(points.specs) - len(new)
+            shared = [trial for trial in points.specs if trial in trials] if len(new) < len(points.specs) else []
+            head = f"{group.label}: " if len(self._grid.groups) > 1 else ""
+            if any(trials[trial].resources != points.specs[trial].resources for trial in shared):
+                notes.append(f"{head}trials that an earlier group has too run with that group's resources")
+            notes += [f"{head}{note}" for note in points.notes]
+            trials |= new
+            counts.append(GroupCount(group.label, group.workload, written, points.excluded, merged, points.collapsed, len(new)))
+        merged, collapsed = sum(count.merged for count in counts), sum(count.collapsed for count in counts)
+        return Expanded(
+            self._grid.name, self._grid.description, list(trials.values()), list(trials), merged, collapsed, notes, tuple(counts)
+        )
+
+
+def _targets_written(group: Group) -> list[Value]:
+    axis = group.matrix.get("target") or group.zipped.get("target")
+    written = list(axis.values) if axis else []
+    if "target" in group.fixed:
+        written.append(group.fixed["target"])
+    return written + [entry.values["target"] for entry in group.include if "target" in entry.values]
+
+
+def _check_resources(group: Group) -> list[Problem]:
+    problems = []
+    for key, value in group.resources.items():
+        try:
+            wrong: list[Any] = check_fields(Resources, {key: plain(value.value)})[1]
+        except NotPlain as error:
+            wrong = [((key,), str(error))]
+        problems += [value.origin.problem(message) for _, message in wrong]
+    return problems

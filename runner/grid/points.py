@@ -1,0 +1,180 @@
+"""From a group's blocks to its trials: put together, excluded, collapsed, checked, each with its id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import msgspec
+
+from jobs.registry import Workload
+from jobs.spec import JobSpec
+from runner.grid.blocks import Block
+from runner.grid.language import Group
+from runner.grid.problems import Origin, Problem
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of the cluster profile.
+
+    Attributes:
+        has_gpu: Its targets' names, and whether a trial there has a GPU.
+        renamed: Names in the grid that stand for another target (``--on``).
+    """
+
+    has_gpu: Mapping[str, bool]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Points:
+    """What a group comes to.
+
+    Attributes:
+        specs: Its trials by id, in the order of the grid.
+        excluded: Points that an exclude entry dropped.
+        merged: Points that were the same trial as another one of this group, as written.
+        collapsed: Points that were the same trial as another one because a parameter could not act.
+        notes: What the plan should say about it.
+        problems: Values that cannot act, or not together.
+    """
+
+    specs: dict[str, JobSpec] = field(default_factory=dict)
+    excluded: int = 0
+    merged: int = 0
+    collapsed: int = 0
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Expander:
+    """Expands one group.
+
+    Args:
+        group: What was written.
+        workload: What computes it.
+        targets: Where it may run.
+        resources: The group's own, written into every spec.
+    """
+
+    def __init__(self, group: Group, workload: Workload, targets: Targets, resources: dict[str, Any]) -> None:
+        self._group, self._workload, self._targets, self._resources = group, workload, targets, resources
+        self._found = Points()
+        self._points_of: Counter[str] = Counter()
+        self._idle = _Idle()
+        self._faults: Counter[tuple[Origin, str]] = Counter()
+        self._all_targets: set[str] = set()
+
+    def expand(self, blocks: list[Block]) -> Points:
+        for block in blocks:
+            self._expand(block)
+        found, idle = self._found, self._idle
+        idle_trials = {trial for trials in idle.trials.values() for trial in trials}
+        for trial, points in self._points_of.items():
+            if trial in idle_trials:
+                found.collapsed += points - 1
+            else:
+                found.merged += points - 1
+        found.notes = [idle.told(note, self._points_of, self._all_targets) for note in idle.trials]
+        points = sum(block.points for block in blocks) // self._group.repeats
+        for (origin, message), count in self._faults.items():
+            some = "" if count == points else f" (in {count} of {points} points: exclude them, or change one of the values)"
+            found.problems.append(origin.problem(message + some))
+        if not self._is_rehearsal():
+            found.problems += [origin.problem(f"cannot act here: {why}") for origin, why in idle.dead.items() if origin not in idle.alive]
+        return found
+
+    def _is_rehearsal(self) -> bool:
+        """Whether the group runs on other targets than it was written for: what cannot act there is then no mistake of its author."""
+        return "target" in self._group.overridden or not self._all_targets.isdisjoint(self._targets.renamed.values())
+
+    def _expand(self, block: Block) -> None:
+        workload, has_gpu, renamed, label = self._workload, self._targets.has_gpu, self._targets.renamed, self._group.label
+        collapse, check, canonical, struct = workload.collapse, workload.check, workload.canonical, block.struct
+        specs, points_of, resources = self._found.specs, self._points_of, self._resources
+        notes: list[str] = []
+        for cells in product(*block.axes):
+            typed, params, excluded, target = block.typed.copy(), block.params.copy(), block.always, ""
+            for cell in cells:
+                typed.update(cell.typed)
+                params.update(cell.params)
+                excluded &= cell.excluded
+                target = cell.target or target
+            target = renamed.get(target, target)
+            seeds = [seed for seed, bits in block.seeds if not excluded & bits] if excluded else [seed for seed, _ in block.seeds]
+            self._found.excluded += len(block.seeds) - len(seeds)
+            if not seeds:
+                continue
+            self._all_targets.add(target)
+            if not workload.is_custom:  # a user's own function has no rules
+                asked = struct(**typed)
+                acting, notes = collapse(asked, has_gpu[target])
+                faults = check(acting, has_gpu[target])
+                if faults:
+                    self._faults.update(_located(fault, block, self._group.origin) for fault in faults)
+                    continue
+                if notes:
+                    params = canonical(acting)
+                    self._idle.look(block, asked, acting, notes)
+                else:
+                    self._idle.all_act(block)
+            params = dict(sorted(params.items()))
+            for seed in seeds:
+                spec = JobSpec(workload=workload.name, target=target, seed=seed, params=params, resources=resources, group=label)
+                trial = spec.trial_id
+                points_of[trial] += 1
+                specs.setdefault(trial, spec)
+                for note in notes:
+                    self._idle.note(note, trial, target)
+
+
+class _Idle:
+    """What could not act, and where."""
+
+    def __init__(self) -> None:
+        self.trials: dict[str, set[str]] = {}
+        """By note: the ids of the trials in which a parameter could not act."""
+        self.dead: dict[Origin, str] = {}
+        """Values written once that could not act in some point, with the reason."""
+        self.alive: set[Origin] = set()
+        """Values written once that acted in some point."""
+        self._targets: dict[str, set[str]] = {}
+        self._whole: set[int] = set()
+
+    def all_act(self, block: Block) -> None:
+        if id(block) not in self._whole:
+            self._whole.add(id(block))
+            self.alive.update(block.once.values())
+
+    def look(self, block: Block, asked: msgspec.Struct, acting: msgspec.Struct, notes: list[str]) -> None:
+        """Tell the values that act in this point from those that do not."""
+        for key, origin in block.once.items():
+            if getattr(asked, key, None) == getattr(acting, key, None):
+                self.alive.add(origin)
+            elif origin not in self.dead:
+                self.dead[origin] = next((note.removeprefix(f"{key}: ") for note in notes if note.startswith(f"{key}: ")), notes[0])
+
+    def note(self, note: str, trial: str, target: str) -> None:
+        self.trials.setdefault(note, set()).add(trial)
+        self._targets.setdefault(note, set()).add(target)
+
+    def told(self, note: str, points_of: Mapping[str, int], all_targets: set[str]) -> str:
+        """The note with how many trials it is about."""
+        trials = self.trials[note]
+        points, left = sum(points_of[trial] for trial in trials), len(trials)
+        where = "" if self._targets[note] == all_targets else f" (target {', '.join(sorted(self._targets[note]))})"
+        if points == left:
+            return f"{note}{where}: {left} trial{'s' * (left > 1)} left at the default"
+        return f"{note}{where}: {points} trials collapsed into {left}"
+
+
+def _located(fault: str, block: Block, otherwise: Origin) -> tuple[Origin, str]:
+    """Where the parameter that a fault begins with was written, and the fault without it."""
+    key, colon, rest = fault.partition(": ")
+    if colon and key in block.origins:
+        return block.origins[key], rest
+    return otherwise, fault

@@ -1,0 +1,262 @@
+"""YAML with the line of every value.
+
+The scalars are those of YAML 1.2's core schema: ``1e-3`` is a number, ``on`` and ``yes`` are text, and a date stays text.
+Nothing is ever constructed but dicts, lists, text, numbers, booleans and null. The document is built from the parser's events,
+without recursion, so that no file can exhaust the stack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.grid.problems import Problem
+
+MAX_DEPTH = 100
+MAX_VALUES = 1_000_000
+"""Values of one document, each alias counted with all it stands for: far above any grid, far below what fills the memory."""
+
+_PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_CORE = "tag:yaml.org,2002:"
+_NULL = re.compile(r"null|Null|NULL|~|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_DOT_OF_A_WORD = re.compile(r"\.(?=[iInN])")
+_MAX_DIGITS = 400
+
+
+@dataclass(eq=False)
+class _Node:
+    """A value and where its parts were written."""
+
+    line: int
+    data: Any = None
+    parts: dict[str | int, tuple[int, _Node]] = field(default_factory=dict)
+    weight: int = 1
+    depth: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """A YAML document.
+
+    Attributes:
+        file: Its name, as problems print it.
+        data: Its value; None where it could not be parsed.
+        problems: What is wrong with it as YAML.
+    """
+
+    file: str
+    data: Any
+    problems: tuple[Problem, ...]
+    _root: _Node
+
+    def line_of(self, path: tuple[str | int, ...]) -> int:
+        """The line on which the value at ``path`` is written: its key's; of the nearest parent where it is absent."""
+        line, node = self._root.line, self._root
+        for step in path:
+            if step not in node.parts:
+                break
+            line, node = node.parts[step]
+        return line
+
+
+def load_yaml(path: Path) -> Source:
+    """Read a YAML file; whatever is wrong with it stands in the problems of the answer."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return _unreadable(str(path), 0, f"cannot be read: {error.strerror}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return _unreadable(str(path), raw.count(b"\n", 0, error.start) + 1, "is not UTF-8 text: save it as UTF-8")
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, file: str) -> Source:
+    """Read YAML from a text; ``file`` is how problems name it."""
+    builder = _Builder(file)
+    try:
+        builder.feed(yaml.parse(text, Loader=_PARSER))
+    except yaml.MarkedYAMLError as error:
+        mark = error.context_mark or error.problem_mark
+        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark and mark is not error.problem_mark else ""
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        return _unreadable(file, mark.line + 1 if mark else 0, f"is not YAML: {reason}{where}", builder.problems)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        return _unreadable(file, line, f"is not YAML: the character {chr(error.character)!r} is not allowed", builder.problems)
+    except _TooMuch as stop:
+        return _unreadable(file, stop.line, stop.reason, builder.problems)
+    return Source(file, builder.root.data, tuple(builder.problems), builder.root)
+
+
+def _unreadable(file: str, line: int, reason: str, before: list[Problem] | None = None) -> Source:
+    return Source(file, None, (*(before or ()), Problem(file, line, "", reason)), _Node(line))
+
+
+class _TooMuch(Exception):
+    """The document would not fit into memory or stack."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(line, reason)
+        self.line, self.reason = line, reason
+
+
+@dataclass
+class _Open:
+    """A mapping or sequence whose end has not been read yet."""
+
+    node: _Node
+    is_mapping: bool
+    anchor: str | None
+    key: str | None = None
+    key_line: int = 0
+    expects_key: bool = True
+    skip_value: bool = False
+
+
+class _Builder:
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.root = _Node(1)
+        self._open: list[_Open] = []
+        self._anchors: dict[str, _Node | None] = {}
+        self._documents = 0
+
+    def feed(self, events: Iterator[Any]) -> None:
+        for event in events:
+            line = event.start_mark.line + 1
+            match event:
+                case yaml.ScalarEvent():
+                    self._scalar(event, line)
+                case yaml.AliasEvent():
+                    self._alias(str(event.anchor), line)
+                case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                    self._start(event, line)
+                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                    self._end()
+                case yaml.DocumentStartEvent():
+                    self._documents += 1
+                    if self._documents == 2:
+                        self._problem(line, "a second document begins here: one file holds one")
+
+    def _scalar(self, event: Any, line: int) -> None:
+        top = self._open[-1] if self._open else None
+        if top is not None and top.is_mapping and top.expects_key:
+            if event.tag not in (None, "!", f"{_CORE}str"):
+                self._refuse_tag(event.tag, line)
+            self._take_key(top, event.value, line, merge=event.value == "<<" and event.implicit[0])
+            return
+        self._place(_Node(line, self._value_of(event, line)), line, event.anchor)
+
+    def _take_key(self, top: _Open, key: str, line: int, *, merge: bool = False) -> None:
+        top.expects_key, top.key, top.key_line, top.skip_value = False, key, line, False
+        if merge:
+            self._problem(line, "merging with << is not part of YAML 1.2: write the keys out")
+            top.skip_value = True
+        elif key in top.node.parts:
+            self._problem(line, f"'{key}' is already given on line {top.node.parts[key][0]}")
+            top.skip_value = True
+
+    def _alias(self, anchor: str, line: int) -> None:
+        top = self._open[-1] if self._open else None
+        if anchor not in self._anchors:
+            self._problem(line, f"*{anchor} stands for nothing: no &{anchor} before it")
+            node: _Node | None = _Node(line)
+        else:
+            node = self._anchors[anchor]
+        if node is None:
+            raise _TooMuch(line, f"*{anchor} contains itself")
+        if top is not None and top.is_mapping and top.expects_key:
+            self._problem(line, "a key must be written as text")
+            self._take_key(top, f"*{anchor}", line)
+            return
+        self._place(node, line, None)
+
+    def _start(self, event: Any, line: int) -> None:
+        is_mapping = isinstance(event, yaml.MappingStartEvent)
+        if event.tag not in (None, "!", f"{_CORE}map" if is_mapping else f"{_CORE}seq"):
+            self._refuse_tag(event.tag, line)
+        if len(self._open) >= MAX_DEPTH:
+            raise _TooMuch(line, f"is nested more than {MAX_DEPTH} deep")
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._open.append(_Open(_Node(line, {} if is_mapping else []), is_mapping, event.anchor))
+
+    def _end(self) -> None:
+        closed = self._open.pop()
+        top = self._open[-1] if self._open else None
+        if top is not None and top.is_mapping and top.expects_key:
+            self._problem(closed.node.line, "a key must be written as text")
+            self._take_key(top, f"(line {closed.node.line})", closed.node.line)
+            return
+        self._place(closed.node, closed.node.line, closed.anchor)
+
+    def _place(self, node: _Node, line: int, anchor: str | None) -> None:
+        """Put a finished value where it belongs."""
+        if anchor:
+            self._anchors[anchor] = node
+        if not self._open:
+            if self._documents == 1:
+                self.root = node
+            return
+        top = self._open[-1]
+        parent = top.node
+        parent.weight += node.weight
+        parent.depth = max(parent.depth, node.depth + 1)
+        if parent.weight > MAX_VALUES:
+            raise _TooMuch(line, f"holds more than {MAX_VALUES:,} values, aliases written out")
+        if parent.depth > MAX_DEPTH:
+            raise _TooMuch(line, f"is nested more than {MAX_DEPTH} deep")
+        if not top.is_mapping:
+            parent.parts[len(parent.data)] = (line, node)
+            parent.data.append(node.data)
+            return
+        top.expects_key = True
+        if not top.skip_value and top.key is not None:
+            parent.parts[top.key] = (top.key_line, node)
+            parent.data[top.key] = node.data
+
+    def _value_of(self, event: Any, line: int) -> Any:
+        tag, text = event.tag, event.value
+        if tag is None or tag == "!":
+            return core_scalar(text) if tag is None and event.implicit[0] else text
+        kind = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}.get(tag.removeprefix(_CORE))
+        if tag == f"{_CORE}str":
+            return text
+        if kind is None:
+            self._refuse_tag(tag, line)
+            return None
+        if not kind.fullmatch(text):
+            self._problem(line, f"{text!r} is not of the type that its tag says")
+            return None
+        return float(core_scalar(text)) if kind is _FLOAT else core_scalar(text)
+
+    def _refuse_tag(self, tag: str, line: int) -> None:
+        self._problem(line, f"the tag {tag.replace(_CORE, '!!')} is not allowed: only plain values are read from YAML")
+
+    def _problem(self, line: int, message: str) -> None:
+        steps = [top.key if top.is_mapping else str(len(top.node.data)) for top in self._open]
+        self.problems.append(Problem(self.file, line, ".".join(step for step in steps if step is not None), message))
+
+
+def core_scalar(text: str) -> Any:
+    """The value of an unquoted scalar, as YAML 1.2's core schema has it."""
+    if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
+        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(_DOT_OF_A_WORD.sub("", text))  # Python writes inf and nan without the dot
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.lower() == "true"
+    return text
