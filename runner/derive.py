@@ -10,23 +10,24 @@ from artifacts.errors import RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
 from cluster.state import State
+from jobs.errors import JobsError
 from jobs.registry import workload
 from jobs.spec import JobSpec
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Started, open_attempts
 
 OUTCOME_OF: Mapping[State, Outcome] = {
-    State.FAILED: Outcome.FAILED,
-    State.TIMED_OUT: Outcome.TIMED_OUT,
-    State.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
-    State.PREEMPTED: Outcome.PREEMPTED,
-    State.CANCELLED: Outcome.CANCELLED,
-    State.NODE_FAILED: Outcome.NODE_FAILED,
-    State.CRASHED: Outcome.CRASHED,
-    State.KILLED: Outcome.KILLED,
+    State.FAILED: Outcome.failed,
+    State.TIMED_OUT: Outcome.timed_out,
+    State.OUT_OF_MEMORY: Outcome.out_of_memory,
+    State.PREEMPTED: Outcome.preempted,
+    State.CANCELLED: Outcome.cancelled,
+    State.NODE_FAILED: Outcome.node_failed,
+    State.CRASHED: Outcome.crashed,
+    State.KILLED: Outcome.killed,
     # The task ended as if all were well and left no record: nobody knows what became of the trial.
-    State.COMPLETED: Outcome.UNKNOWN,
-    State.UNKNOWN: Outcome.UNKNOWN,
+    State.COMPLETED: Outcome.unknown,
+    State.UNKNOWN: Outcome.unknown,
 }
 
 _DRIVER_GONE = "its worker went away with the submit that drove it: the same submit runs the trial again"
@@ -43,16 +44,14 @@ def publish_derived(store: Store, started: Started, outcome: Outcome, message: s
     return True
 
 
-def derived_record(
-    submission: Submission, array: FrozenArray, spec: JobSpec, started: Started, outcome: Outcome, message: str
-) -> Record:
+def derived_record(submission: Submission, array: FrozenArray, spec: JobSpec, started: Started, outcome: Outcome, message: str) -> Record:
     """What is known of an attempt from the outside; columns only its worker could have measured stay empty."""
     about = submission.about
     return Record(
         sweep=submission.sweep,
         trial=started.trial,
         attempt=started.attempt,
-        parameters=_parameters(spec, about),
+        parameters=_parameters(spec, tuple(about.import_path)),
         values={
             "workload": spec.workload,
             "target": spec.target,
@@ -94,10 +93,19 @@ def settle_abandoned(store: Store, sweep: str, recorded: Mapping[str, frozenset[
             continue
         _, array = read_array(store.root / started.array)
         if array.backend in backends:
-            written += publish_derived(store, started, Outcome.INTERRUPTED, _DRIVER_GONE)
+            written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
     return written
 
 
 def array_name(store: Store, path: Path) -> str:
     """How the journal names an array: its path below the store, so that a store can be moved."""
     return str(path.relative_to(store.root))
+
+
+def _parameters(spec: JobSpec, import_path: tuple[str, ...]) -> dict[str, object]:
+    """Every parameter, defaults too; those the spec names if the user's own module is gone since."""
+    try:
+        found = workload(spec.workload, import_path)
+        return found.written_out(found.read(spec.params))
+    except JobsError:
+        return dict(spec.params)

@@ -58,7 +58,12 @@ def _git(folder: Path, *arguments: str) -> str | None:
     """Output of git, or None where there is no git, no repository or no commit yet."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="surrogateescape", timeout=_GIT_TIMEOUT_S, check=True
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=_GIT_TIMEOUT_S,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

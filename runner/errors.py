@@ -65,3 +65,30 @@ class PublishFailed(RunnerError):
 
     def __str__(self) -> str:
         return f"trial {self.trial} ran but its record could not be written: {self.reason}"
+
+
+class SubmitStopped(RunnerError):
+    """The person at the keyboard stopped a submit; every attempt under way got its record."""
+
+    def __init__(self, sweep: str, ended: int, left: int) -> None:
+        super().__init__(sweep, ended, left)
+        self.sweep, self.ended, self.left = sweep, ended, left
+
+    def __str__(self) -> str:
+        return (
+            f"stopped: {self.ended} attempts of '{self.sweep}' are recorded, {self.left} are left; "
+            "the same command goes on where it stopped"
+        )
+
+
+class RecordingStopped(RunnerError):
+    """Records cannot be written any more, so running on would lose results."""
+
+    def __init__(self, sweep: str, left: int, reason: str) -> None:
+        super().__init__(sweep, left, reason)
+        self.sweep, self.left, self.reason = sweep, left, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded stays, and the same command goes on from there"
+        )

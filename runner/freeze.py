@@ -110,9 +110,7 @@ class Submission:
         return sorted(folder.glob("*.json")) if folder.is_dir() else []
 
 
-def freeze(
-    sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequence[JobSpec], about: About, patch: str
-) -> Submission:
+def freeze(sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequence[JobSpec], about: About, patch: str) -> Submission:
     """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep locked."""
     files = {
         "grid.yaml": grid_text.encode(),

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from artifacts.publish import told
+
 _FOLDER = "journal"
 
 
@@ -46,13 +48,12 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """Test accuracy, else validation accuracy, as a fraction."""
     error: str | None = None
     total_s: float | None = None
-    total_s: float | None = None
 
 
 Entry = Started | Ended
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)  # type: ignore[arg-type]
+_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
 
 
 def folder_of(sweep_folder: Path) -> Path:
@@ -65,13 +66,15 @@ class Journal:
 
     def __init__(self, sweep_folder: Path, worker: str) -> None:
         folder = folder_of(sweep_folder)
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{worker}.jsonl"
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with told(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def write(self, entry: Entry) -> None:
-        """Append one line."""
-        os.write(self._fd, _encoder.encode(entry) + b"\n")
+        """Append one line; StoreFull, StoreNotWritable."""
+        with told(self.path):
+            os.write(self._fd, _encoder.encode(entry) + b"\n")
 
 
 def entries(path: Path) -> list[Entry]:

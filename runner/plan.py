@@ -15,8 +15,6 @@ from cluster.profile import Profile
 from cluster.resources import Resources
 from jobs.spec import JobSpec
 
-PACK_S = 900.0
-"""A pack of trials whose duration is known is sized to last about this long: some hundred times the cost of starting a task."""
 TASKS_PER_ARRAY = 200
 """A grid of trials whose duration is not known becomes at most about this many tasks per resource class."""
 
@@ -31,8 +29,8 @@ class History:
     """Highest attempt number taken, by trial."""
     queued: frozenset[str] = frozenset()
     """Trials that a scheduler still holds: they are left to it."""
-    seconds: Mapping[tuple[str, str], Sequence[float]] = field(default_factory=dict)
-    """Durations of completed attempts in seconds, by (workload, target)."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long completed attempts took, by trial."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,7 @@ def make_plan(
     pack: int | None = None,
     limit: int | None = None,
     only: frozenset[str] | None = None,
+    again: bool = False,
     extra: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Group what is left to run into arrays of packs.
@@ -109,6 +108,7 @@ def make_plan(
         pack: Trials per task; chosen from durations and limits if None.
         limit: Run at most this many trials now.
         only: Run none but these trials.
+        again: Run them even if they are completed.
         extra: Resources by trial that differ from the spec's own, as after an out-of-memory kill.
     """
     todo: list[Todo] = []
@@ -117,15 +117,16 @@ def make_plan(
         trial = spec.trial_id
         if only is not None and trial not in only:
             continue
-        if trial in history.completed:
+        if trial in history.completed and not again:
             completed += 1
         elif trial in history.queued:
             queued += 1
         else:
             todo.append(Todo(line, trial, history.last_attempt.get(trial, 0) + 1))
     now = todo if limit is None else todo[:limit]
+    expected_s = _expected_s(specs, history.seconds) if packed else {}
     arrays = tuple(
-        _array(target, own, members, specs, profile, history, packed=packed, pack=pack)
+        _array(target, own, members, specs, profile, expected_s, packed=packed, pack=pack)
         for (target, own), members in _by_resources(now, specs, extra or {}).items()
     )
     return Plan(arrays, completed=completed, queued=queued, held_back=len(todo) - len(now))
@@ -148,7 +149,7 @@ def _array(
     members: list[Todo],
     specs: Sequence[JobSpec],
     profile: Profile,
-    history: History,
+    expected_s: Mapping[tuple[str, str], float],
     *,
     packed: bool,
     pack: int | None,
@@ -159,9 +160,9 @@ def _array(
     trial_limit: float | None = own.get("time_min")
     if not packed:
         return PlannedArray(target, resources, resources.time_min, tuple((item,) for item in members))
-    size = pack or _pack_size(members, specs, history)
+    size = pack or profile.slurm.pack or _pack_size(members, specs, expected_s, profile.slurm.pack_min)
     longest = max(filter(None, (of_target.time_min, trial_limit)), default=None)
-    if trial_limit and longest and not pack:
+    if trial_limit and longest and not (pack or profile.slurm.pack):
         size = max(1, min(size, int(longest // trial_limit)))
     # A pack that outlives the target's limit is not cut short: it is checkpointed, requeued and goes on.
     wall = longest if trial_limit is None else min(trial_limit * size, longest or math.inf)
@@ -169,9 +170,25 @@ def _array(
     return PlannedArray(target, resources.merged({"time_min": wall}), trial_limit, packs)
 
 
-def _pack_size(members: Sequence[Todo], specs: Sequence[JobSpec], history: History) -> int:
-    known = [history.seconds.get((specs[item.line].workload, specs[item.line].target)) for item in members]
-    if all(known):
-        expected_s = statistics.fmean(statistics.median(seconds) for seconds in known if seconds)
-        return max(1, min(len(members), round(PACK_S / max(expected_s, 1e-3))))
+def _pack_size(members: Sequence[Todo], specs: Sequence[JobSpec], expected_s: Mapping[tuple[str, str], float], pack_min: float) -> int:
+    known = [expected_s.get(_kind(specs[item.line])) for item in members]
+    durations = [seconds for seconds in known if seconds is not None]
+    if len(durations) == len(members):
+        return max(1, min(len(members), round(60 * pack_min / max(statistics.fmean(durations), 1e-3))))
     return math.ceil(len(members) / TASKS_PER_ARRAY)
+
+
+def _expected_s(specs: Sequence[JobSpec], seconds: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """Median duration of the recorded trials of each kind, in seconds."""
+    if not seconds:
+        return {}
+    by_kind: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for spec in specs:
+        known = seconds.get(spec.trial_id)
+        if known is not None:
+            by_kind[_kind(spec)].append(known)
+    return {kind: statistics.median(known) for kind, known in by_kind.items()}
+
+
+def _kind(spec: JobSpec) -> tuple[str, str]:
+    return spec.workload, spec.target

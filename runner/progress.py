@@ -42,7 +42,7 @@ class Progress:
         if key in self._ended:
             return
         self._ended.add(key)
-        if entry.outcome == Outcome.COMPLETED:
+        if entry.outcome == Outcome.completed:
             self.completed += 1
             if entry.accuracy is not None:
                 self.best_accuracy = max(entry.accuracy, self.best_accuracy or 0.0)

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from jobs.execute import Expectation, Finished, execute, warm
 
 from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
+from cluster.errors import Requeue
 from cluster.place import Place, here
-from cluster.signals import Requeue, stop_requested
-from jobs.execute import Expectation, Finished, execute, warm
+from cluster.signals import stop_requested
 from jobs.spec import JobSpec
 from runner.derive import array_name, publish_derived
 from runner.errors import PublishFailed
@@ -50,12 +51,12 @@ def run_task(array_path: str, index: int) -> None:
     for line, planned in array.packs[index]:
         spec = submission.spec(line)
         attempts = taken.get(spec.trial_id, {})
-        if Outcome.COMPLETED in attempts.values():
+        if Outcome.completed in attempts.values():
             continue
         attempt = max([planned, *(number + 1 for number in attempts)])
         if stop_requested():
             raise Requeue
-        if worker.run(path, submission, array, line, attempt) == Outcome.PREEMPTED:
+        if worker.run(path, submission, array, line, attempt) == Outcome.preempted:
             raise Requeue
 
 
@@ -97,7 +98,11 @@ class Worker:
         """
         if self._first is False or self.place.job_id is None:
             return {}
-        begun = {(entry.trial, entry.attempt): entry for entry in entries(self.journal.path) if isinstance(entry, Started) and entry.array == array}
+        begun = {
+            (entry.trial, entry.attempt): entry
+            for entry in entries(self.journal.path)
+            if isinstance(entry, Started) and entry.array == array
+        }
         if not begun:
             return {}
         trials = {trial for trial, _ in begun}
@@ -108,8 +113,8 @@ class Worker:
         }
         for (trial, attempt), entry in begun.items():
             if attempt not in taken.setdefault(trial, {}):
-                publish_derived(self.store, entry, Outcome.INTERRUPTED, _REQUEUED)
-                taken[trial][attempt] = Outcome.INTERRUPTED
+                publish_derived(self.store, entry, Outcome.interrupted, _REQUEUED)
+                taken[trial][attempt] = Outcome.interrupted
         return taken
 
     def run(self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int) -> Outcome:

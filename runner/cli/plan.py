@@ -1,0 +1,162 @@
+"""`runner plan GRID`: what submit would do, from the same code, changing nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.cli import output
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption
+
+if TYPE_CHECKING:
+    from runner.plan import Plan
+    from runner.request import Request
+
+GridArgument = Annotated[Path, typer.Argument(metavar="GRID", exists=True, dir_okay=False, help="The grid.yaml.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="[GROUP.]KEY=VALUE[,VALUE...]", help="Replace a parameter of the grid; several values make an axis. Repeatable."
+    ),
+]
+OnOption = Annotated[
+    list[str] | None, typer.Option("--on", metavar="TARGET=OTHER", help="Run the trials of one target on another. Repeatable.")
+]
+BackendOption = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, slurm, ray or inline.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Run at most N trials now.")]
+PackOption = Annotated[int | None, typer.Option("--pack", min=1, metavar="N", help="Trials per SLURM array task; else chosen.")]
+MaxTrialsOption = Annotated[int, typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid that expands to more.")]
+
+MAX_TRIALS = 100_000
+
+
+def plan(
+    grid: GridArgument,
+    store: StoreOption = DEFAULT_STORE,
+    cluster: ClusterOption = None,
+    data_dir: DataDirOption = None,
+    sets: SetOption = None,
+    on: OnOption = None,
+    backend: BackendOption = "auto",
+    pack: PackOption = None,
+    limit: LimitOption = None,
+    max_trials: MaxTrialsOption = MAX_TRIALS,
+    json: JsonOption = False,
+) -> None:
+    """Show what submit would do, and change nothing.
+
+    \b
+    Example:
+      runner plan grid.yaml
+      runner plan grid.yaml --set lr=1e-2,1e-3 --set epochs=1 --json
+    """
+    from runner.planning import Options, plan_request
+
+    request = read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
+    from artifacts.store import Store
+
+    show(request, plan_request(request, Store(store), Options(pack=pack, limit=limit)), as_json=json)
+
+
+def read(
+    grid: Path, *, sets: list[str] | None, on: list[str] | None, cluster: Path | None, data_dir: Path | None, backend: str, max_trials: int
+) -> Request:
+    """The request that the shared options describe."""
+    from runner.request import read_request
+
+    return read_request(
+        grid,
+        sets=sets or (),
+        on=_mapping(on or []),
+        cluster_file=cluster,
+        data_dir=data_dir,
+        backend=backend,
+        max_trials=max_trials,
+    )
+
+
+def show(request: Request, plan: Plan, *, as_json: bool) -> None:
+    """Print a plan: totals, then a row for each array."""
+    from runner.report.tables import Heading, Table
+
+    if as_json:
+        output.json(_plain(request, plan))
+        return
+    output.heading(f"{request.sweep}: {_n(len(request.specs), 'trial')}")
+    for note in _notes(request, plan):
+        output.say(f"  {note}")
+    if not plan.arrays:
+        output.say("  nothing to run")
+        return
+    rows = tuple(
+        (
+            array.target,
+            str(array.trials),
+            str(len(array.packs)),
+            str(max(map(len, array.packs))),
+            str(array.resources.cpus),
+            f"{array.resources.gpus:g}" + (f" {array.resources.gpu}" if array.resources.gpu else ""),
+            "" if array.resources.time_min is None else f"{array.resources.time_min:g} min",
+            "" if not array.gpu_hours else f"{array.gpu_hours:.1f}",
+        )
+        for array in plan.arrays
+    )
+    right = ("trials", "tasks", "trials/task", "CPUs", "GPUs", "limit", "GPU-hours at most")
+    output.table(Table((Heading("target", right=False), *(Heading(text, right=True) for text in right)), rows))
+
+
+def _notes(request: Request, plan: Plan) -> list[str]:
+    notes = [f"{_n(plan.trials, 'trial')} to run"]
+    if request.about.merged:
+        notes.append(f"{request.about.merged} duplicates merged: the same trial stood in the grid more than once")
+    if plan.completed:
+        notes.append(f"{plan.completed} have a completed record and are left alone")
+    if plan.queued:
+        notes.append(f"{plan.queued} are with the scheduler already")
+    if plan.held_back:
+        notes.append(f"{plan.held_back} are left for later by --limit")
+    return notes + request.about.notes
+
+
+def _plain(request: Request, plan: Plan) -> dict[str, Any]:
+    return {
+        "sweep": request.sweep,
+        "backend": request.about.backend,
+        "trials": [
+            {"trial": spec.trial_id, "workload": spec.workload, "target": spec.target, "seed": spec.seed, "params": spec.params}
+            for spec in request.specs
+        ],
+        "merged": request.about.merged,
+        "notes": request.about.notes,
+        "to_run": plan.trials,
+        "completed": plan.completed,
+        "queued": plan.queued,
+        "held_back": plan.held_back,
+        "arrays": [
+            {
+                "target": array.target,
+                "trials": array.trials,
+                "tasks": len(array.packs),
+                "packs": [[item.trial for item in pack] for pack in array.packs],
+                "resources": array.resources,
+                "gpu_hours": array.gpu_hours,
+            }
+            for array in plan.arrays
+        ],
+    }
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    mapped = {}
+    for pair in pairs:
+        name, equals, other = pair.partition("=")
+        if not (name and equals and other):
+            raise typer.BadParameter(f"'{pair}' is not TARGET=OTHER, such as --on a30=cpu", param_hint="--on")
+        mapped[name] = other
+    return mapped
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

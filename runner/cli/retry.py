@@ -1,0 +1,73 @@
+"""`runner retry [SWEEP | TRIAL]...`: another attempt for what failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli import output
+from runner.cli.options import DEFAULT_STORE, StoreOption, complete_sweep
+
+if TYPE_CHECKING:
+    from artifacts.index import Index
+    from artifacts.store import Store
+    from runner.retry import Retry
+
+
+def retry(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SWEEP|TRIAL]...", help="Sweeps or trials; the only sweep if none is named.", autocompletion=complete_sweep
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    force: Annotated[bool, typer.Option("--force", help="Also what raised an exception or used up the GPU's memory.")] = False,
+    disturbed: Annotated[bool, typer.Option("--disturbed", help="Instead, completed trials whose measurement was disturbed.")] = False,
+) -> None:
+    """Run failed trials again, as they were frozen, each with what it lacked.
+
+    A trial killed for its memory gets half as much again, up to its target's limit; one whose node failed avoids that node.
+    An exception is a result: the same trial would raise it again, so it is run again only with --force.
+
+    \b
+    Example:
+      runner retry quickstart
+      runner retry quickstart --force
+      runner retry 3f2a --store /shared/results
+    """
+    from artifacts.store import Store
+    from runner.cli.submit import run
+    from runner.planning import Options
+    from runner.request import frozen_request
+    from runner.retry import choose
+    from runner.selection import select
+    from runner.status import latest_submission
+
+    opened = Store(store)
+    nothing = True
+    for sweep, only in select(opened, names or ()).items():
+        request = frozen_request(latest_submission(opened, sweep))
+        index = opened.index(sweep)
+        lost = _lost_nodes(opened, sweep, index)
+        chosen = choose(request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed)
+        _say_what_is_left(sweep, chosen)
+        if chosen.trials:
+            nothing = False
+            run(request, opened, Options(only=chosen.trials, extra=chosen.extra, again=disturbed))
+    if nothing:
+        output.say("nothing to retry")
+
+
+def _lost_nodes(store: Store, sweep: str, index: Index) -> dict[str, str]:
+    lost = (trial for trial, attempts in index.trials.items() if attempts[-1].outcome == "node_failed")
+    nodes = {trial: store.read(sweep, trial)[-1].get("node") for trial in lost}
+    return {trial: node for trial, node in nodes.items() if node}
+
+
+def _say_what_is_left(sweep: str, chosen: Retry) -> None:
+    for outcome, count in sorted(chosen.results.items()):
+        output.note(f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them again")
+    for trial in chosen.at_limit:
+        output.note(f"{sweep}: {trial} was out of memory with all that its target has: raise mem_gb in the profile, and submit again")

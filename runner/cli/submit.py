@@ -1,0 +1,177 @@
+"""`runner submit GRID`: freeze a grid and run its trials."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.cli import output
+from runner.cli import plan as planning_output
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, StoreOption
+from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from artifacts.store import Store
+    from runner.planning import Options
+    from runner.progress import Progress
+    from runner.request import Request
+    from runner.submit import Submitted
+
+_LINE_EVERY_S = 10.0
+
+
+def submit(
+    grid: GridArgument,
+    store: StoreOption = DEFAULT_STORE,
+    cluster: ClusterOption = None,
+    data_dir: DataDirOption = None,
+    sets: SetOption = None,
+    on: OnOption = None,
+    backend: BackendOption = "auto",
+    pack: PackOption = None,
+    limit: LimitOption = None,
+    max_trials: MaxTrialsOption = MAX_TRIALS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+) -> None:
+    """Run every trial of a grid that has no completed record.
+
+    On SLURM it queues them and returns; on a local Ray it stays and shows progress, and Ctrl-C loses nothing:
+    the same command goes on where it stopped.
+
+    \b
+    Example:
+      runner submit grid.yaml
+      runner submit grid.yaml --set epochs=1 --limit 4 --backend ray
+    """
+    from artifacts.store import Store
+    from runner.planning import Options, plan_request
+
+    request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
+    options = Options(pack=pack, limit=limit)
+    if dry_run:
+        planning_output.show(request, plan_request(request, Store(store), options), as_json=False)
+        return
+    run(request, Store(store), options)
+
+
+def run(request: Request, store: Store, options: Options) -> None:
+    """Submit and say how it ended; exit 1 unless every trial that ran was completed."""
+    from runner.submit import submit as submit_request
+
+    with _terminated_like_ctrl_c(), _progress_display(request.sweep) as watch:
+        done = submit_request(request, store, options, watch)
+    _say(request, done)
+
+
+def _say(request: Request, done: Submitted) -> None:
+    plan, progress = done.plan, done.progress
+    for note in request.about.notes:
+        output.note(f"note: {note}")
+    if progress is None:
+        output.say(f"{request.sweep}: {plan.trials} trials queued in {len(plan.arrays)} arrays")
+        output.next_step(f"runner status {request.sweep}", "shows how they stand")
+        return
+    if not plan.arrays:
+        output.say(f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials have a completed record")
+        output.next_step(f"runner collect {request.sweep}", "gathers them in one table")
+        return
+    words = [f"{progress.completed} completed", *(f"{count} {outcome}" for outcome, count in sorted(progress.failed.items()))]
+    before = f" ({plan.completed} were completed before)" if plan.completed else ""
+    later = f", {plan.held_back} left for later by --limit" if plan.held_back else ""
+    output.say(f"{request.sweep}: {', '.join(words)} in {duration(time.monotonic() - progress.began)}{before}{later}")
+    for reason in done.unstarted:
+        output.error(f"a task ended before its trial began: {reason}")
+    if progress.failed or done.unstarted:
+        output.next_step(f"runner show --failed {request.sweep}", "says why")
+        raise typer.Exit(1)
+    output.next_step(f"runner collect {request.sweep}", "gathers the records in one table")
+
+
+@contextmanager
+def _progress_display(sweep: str) -> Iterator[Callable[[Progress], None]]:
+    """A live line on a terminal; elsewhere a plain line now and then."""
+    if not (sys.stderr.isatty() and output.is_rich()):
+        yield _PlainLines(sweep)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Live
+
+    columns: tuple[Any, ...] = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[words]}"),
+        TimeRemainingColumn(),
+    )
+    with Live(*columns, console=Console(stderr=True), transient=True) as live:
+        task = live.add_task(sweep, total=None, words="starting workers")
+
+        def show(progress: Progress) -> None:
+            live.update(task, total=progress.total, completed=progress.done, words=_words(progress))
+
+        yield show
+
+
+class _PlainLines:
+    """One line whenever a while has passed, and one at the end: readable in a log file."""
+
+    def __init__(self, sweep: str) -> None:
+        self._sweep = sweep
+        self._next = time.monotonic() + _LINE_EVERY_S
+        self._said_all = False
+
+    def __call__(self, progress: Progress) -> None:
+        finished = progress.done >= progress.total
+        if (finished and not self._said_all) or time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LINE_EVERY_S
+            self._said_all = finished
+            left = "" if finished or progress.left_s is None else f", about {duration(progress.left_s)} left"
+            output.note(f"{self._sweep}: {progress.done}/{progress.total} done, {_words(progress)}{left}")
+
+
+def _words(progress: Progress) -> str:
+    words = [f"{progress.running} running"]
+    failed = sum(progress.failed.values())
+    if failed:
+        words.append(f"{failed} failed")
+    if progress.rate is not None:
+        rate = progress.rate
+        words.append(f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min")
+    if progress.best_accuracy is not None:
+        words.append(f"best {progress.best_accuracy:.2%}")
+    return ", ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """A SIGTERM, as schedulers and service managers send it, must leave records behind as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,118 @@
+"""What the user asks for: a grid read against a profile, checked whole before anything is queued."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.errors import UnknownTarget
+from cluster.profile import Profile
+from jobs.data import missing
+from jobs.spec import JobSpec
+from runner.environment import capture
+from runner.errors import ProblemsFound
+from runner.freeze import About, Submission
+from runner.grid import load_grid
+from runner.site import Site, find_site, frozen_site
+
+MAX_TRIALS = 100_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a submit freezes and runs."""
+
+    sweep: str
+    specs: Sequence[JobSpec]
+    grid_text: str
+    site: Site
+    about: About
+    patch: str
+
+    @property
+    def profile(self) -> Profile:
+        """The site's targets and limits."""
+        return self.site.profile
+
+
+def read_request(
+    grid: Path,
+    *,
+    sets: Sequence[str] = (),
+    on: Mapping[str, str] | None = None,
+    cluster_file: Path | None = None,
+    data_dir: Path | None = None,
+    backend: str = "auto",
+    max_trials: int = MAX_TRIALS,
+) -> Request:
+    """Read a grid and check all that can be checked without running it.
+
+    Raises:
+        GridError: The grid has mistakes; all are listed.
+        ProblemsFound: The profile has, or datasets are missing.
+        UnknownTarget: ``on`` maps to a target that the profile does not have.
+    """
+    folder = grid.resolve().parent
+    site = find_site(cluster_file, folder)
+    profile = site.profile
+    for target in (on or {}).values():
+        if target not in profile.targets:
+            raise UnknownTarget(target, tuple(profile.targets), profile.name)
+    expanded = load_grid(
+        grid,
+        sets=sets,
+        targets={name: target.wants_gpu for name, target in profile.targets.items()},
+        on=on or {},
+        max_trials=max_trials,
+        profile_name=profile.name,
+    )
+    _check_resources(expanded.specs, profile)
+    check_datasets(expanded.specs, data_dir)
+    environment, patch = capture(Path.cwd())
+    about = About(
+        backend=backend,
+        data_dir=str(data_dir.resolve()) if data_dir else None,
+        import_path=list(dict.fromkeys((str(folder), str(Path.cwd())))),
+        environment=environment,
+        notes=list(expanded.notes),
+        merged=expanded.merged,
+    )
+    return Request(expanded.name, expanded.specs, grid.read_text(), site, about, patch)
+
+
+def frozen_request(submission: Submission) -> Request:
+    """The request that a submission froze, for running its trials again whatever the files say today."""
+    return Request(
+        sweep=submission.sweep,
+        specs=submission.specs,
+        grid_text=(submission.folder / "grid.yaml").read_text(),
+        site=frozen_site(submission.folder / "cluster.yaml"),
+        about=submission.about,
+        patch=(submission.folder / "uncommitted.patch").read_text(errors="surrogateescape"),
+    )
+
+
+def check_datasets(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
+    """ProblemsFound names every dataset that the built-in workloads would not find, and the command that prepares it."""
+    asked = Counter(spec.params["dataset"] for spec in specs if "dataset" in spec.params and not workload_is_custom(spec.workload))
+    problems = []
+    for name, trials in asked.items():
+        reason = missing(name, data_dir)
+        if reason:
+            problems.append(f"{trials} trials need the dataset '{name}': {reason}")
+    if problems:
+        raise ProblemsFound(tuple(problems))
+
+
+def workload_is_custom(name: str) -> bool:
+    """Whether the user's own function computes it, whose parameters mean what the user likes."""
+    return ":" in name
+
+
+def _check_resources(specs: Sequence[JobSpec], profile: Profile) -> None:
+    """InvalidResources names whatever a group asks on top of its target and cannot have."""
+    classes = {(spec.target, repr(spec.resources)): spec for spec in specs}
+    for spec in classes.values():
+        profile.target(spec.target).merged(spec.resources)

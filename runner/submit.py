@@ -1,0 +1,176 @@
+"""Freezes a sweep in the store, hands its plan to a backend, and stays with it where the backend needs a driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from artifacts.collect import compact_leftovers
+from artifacts.publish import told
+from artifacts.record import Outcome
+from artifacts.store import Store
+from cluster.backend import ArrayHandle, Backend, TaskEvent, open_backend, resolve
+from cluster.state import State
+from runner.derive import OUTCOME_OF, publish_derived, settle_abandoned
+from runner.errors import SubmitStopped
+from runner.freeze import FrozenArray, Submission, freeze, now
+from runner.history import recorded_attempts
+from runner.journal import Ended, Follower, Started
+from runner.lock import sweep_lock
+from runner.plan import Plan, PlannedArray
+from runner.planning import LOCAL_BACKENDS, Options, plan_request
+from runner.progress import Progress
+from runner.request import Request
+from runner.worker import run_task, warm_up
+
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a submit did."""
+
+    submission: Submission
+    plan: Plan
+    progress: Progress | None
+    """None where the scheduler has the trials now."""
+    unstarted: tuple[str, ...] = ()
+    """Why tasks ended before their trial began, each reason once."""
+
+
+Watch = Callable[[Progress], None]
+
+
+def submit(request: Request, store: Store, options: Options, watch: Watch = lambda _progress: None) -> Submitted:
+    """Freeze and run what has no completed record.
+
+    Args:
+        request: The grid, checked.
+        store: Where everything goes; created if absent.
+        options: Limits of this submit.
+        watch: Called several times a second while trials run.
+
+    Raises:
+        SweepBusy: Another submit holds the sweep.
+        StoreFull, StoreNotWritable: Nothing more can be recorded; what is recorded stays.
+        Infeasible: A target could never run here; nothing was queued.
+        SubmitStopped: Ctrl-C; every attempt under way got its record.
+    """
+    store.create()
+    backend_name = resolve(request.about.backend, request.profile)
+    folder = store.sweep_folder(request.sweep)
+    with sweep_lock(folder):
+        index = store.index(request.sweep)
+        if settle_abandoned(store, request.sweep, recorded_attempts(index), LOCAL_BACKENDS):
+            index = store.index(request.sweep)
+        compact_leftovers(store, request.sweep)
+        plan = plan_request(request, store, options, index)
+        about = msgspec.structs.replace(request.about, backend=backend_name)
+        with told(folder):
+            submission = freeze(
+                folder,
+                grid_text=request.grid_text,
+                profile_text=request.site.text,
+                specs=request.specs,
+                about=about,
+                patch=request.patch,
+            )
+        if not plan.arrays:
+            return Submitted(submission, plan, Progress(0))
+        with open_backend(backend_name, request.profile) as backend:
+            return _Drive(backend, store, submission, plan, watch).run()
+
+
+def frozen_array(array: PlannedArray, backend: str) -> FrozenArray:
+    """A planned array as the worker will read it."""
+    return FrozenArray(
+        target=array.target,
+        backend=backend,
+        submitted_at=now(),
+        resources={key: value for key, value in msgspec.structs.asdict(array.resources).items() if value is not None and value != {}},
+        trial_time_min=array.trial_time_min,
+        packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
+    )
+
+
+class _Drive:
+    """Stays with a local backend until every task has ended."""
+
+    def __init__(self, backend: Backend, store: Store, submission: Submission, plan: Plan, watch: Watch) -> None:
+        self.backend, self.store, self.submission, self.plan, self.watch = backend, store, submission, plan, watch
+        self.follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
+        self.progress = Progress(plan.trials)
+        self.started: dict[tuple[str, int], Started] = {}
+        self.arrays: dict[str, FrozenArray] = {}
+        self.unstarted: dict[str, None] = {}
+
+    def run(self) -> Submitted:
+        with self._recording_what_is_cut_short():
+            outstanding = sum(self._queue(array).n_tasks for array in self.plan.arrays)
+            while outstanding:
+                events = self.backend.wait(_LOOK_S)
+                self._read_journal()
+                for event in events:
+                    if event.state.final or event.state is State.UNKNOWN:
+                        outstanding -= 1
+                        self._ended(event)
+                self.watch(self.progress)
+        compact_leftovers(self.store, self.submission.sweep)
+        return Submitted(self.submission, self.plan, self.progress, tuple(self.unstarted))
+
+    def _queue(self, planned: PlannedArray) -> ArrayHandle:
+        array = frozen_array(planned, self.backend.name)
+        path = str(self.submission.add_array(array))
+        handle = self.backend.submit(
+            partial(run_task, path),
+            len(array.packs),
+            planned.resources,
+            name=f"{self.submission.sweep}-{planned.target}",
+            warm=partial(warm_up, path),
+        )
+        self.arrays[handle.id] = array
+        return handle
+
+    def _ended(self, event: TaskEvent) -> None:
+        """See that every trial the task began has its record."""
+        if event.state is State.COMPLETED:
+            return
+        for line, attempt in self.arrays[event.handle_id].packs[event.index]:
+            trial = self.submission.spec(line).trial_id
+            if (trial, attempt) not in self.started:
+                self._read_journal()
+            started = self.started.get((trial, attempt))
+            if started is None:
+                self.unstarted.setdefault(event.detail or f"the task ended as {event.state}")
+            elif not self.progress.has_ended(trial, attempt):
+                self._derive(started, OUTCOME_OF[event.state], event.detail)
+
+    def _derive(self, started: Started, outcome: Outcome, message: str) -> None:
+        if publish_derived(self.store, started, outcome, message):
+            self.progress.end(Ended(started.trial, started.attempt, outcome))
+
+    def _read_journal(self) -> None:
+        entries = self.follower.new_entries()
+        for entry in entries:
+            if isinstance(entry, Started):
+                self.started[entry.trial, entry.attempt] = entry
+        self.progress.follow(entries)
+
+    @contextmanager
+    def _recording_what_is_cut_short(self) -> Iterator[None]:
+        """However the loop is left, no worker outlives it and no attempt stays without a record."""
+        try:
+            yield
+        except BaseException as error:
+            self.backend.close()
+            self._read_journal()
+            for key, started in self.started.items():
+                if not self.progress.has_ended(*key):
+                    self._derive(started, Outcome.interrupted, "submit was stopped while it ran; the same submit runs it again")
+            if isinstance(error, KeyboardInterrupt):
+                raise SubmitStopped(self.submission.sweep, self.progress.done, self.plan.trials - self.progress.done) from None
+            raise
