@@ -1,0 +1,48 @@
+"""Workloads that do one thing each: end well, fail, die, linger."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from jobs.context import Context
+
+
+def quick(width: int = 1, seed: int = 0) -> dict[str, float]:
+    """Ends at once."""
+    return {"doubled": 2.0 * width + seed}
+
+
+def counted(context: Context, tally: str, width: int = 1) -> dict[str, int]:
+    """Leaves a line in a file for every time it really runs."""
+    with Path(tally).open("a") as file:
+        file.write(f"{context.trial}\n")
+    time.sleep(0.05)
+    return {"doubled": 2 * width}
+
+
+def moody(width: int, tally: str) -> dict[str, int]:
+    """Fails in its own way for each odd width; the first time only, where the name says so."""
+    with Path(tally).open("a") as file:
+        file.write(f"{width}\n")
+    if width == 1:
+        raise ValueError("width one is not to my liking")
+    if width == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if width == 5:
+        ctypes.string_at(0)
+    if width == 7:
+        raise MemoryError
+    return {"doubled": 2 * width}
+
+
+def patient(context: Context, gate: str, width: int = 1) -> dict[str, Any]:
+    """Waits until the file ``gate`` exists."""
+    context.files.joinpath("began").touch()
+    while not Path(gate).exists():
+        time.sleep(0.02)
+    return {"doubled": 2 * width}
