@@ -1,0 +1,118 @@
+"""The hardware under a trial: described as this process sees it, and checked against what the target promises."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jobs.errors import WrongDevice
+from jobs.measure import cpus, gpus, loaded_torch
+
+NO_GPU = "none"
+# Words that make another product of the same number: an RTX 3080 Ti is no RTX 3080, a MIG slice of an A30 no A30.
+VARIANTS = frozenset({"ti", "super", "laptop", "mobile", "max", "mig", "ada", "blackwell", "d"})
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the target promises a trial.
+
+    Attributes:
+        gpu: Model, as the cluster profile spells it; ``none`` declares that there is none, whatever ``gpus`` says.
+        gpus: GPUs or a share of one.
+        cpus: CPUs.
+        mem_gb: Memory, counted as SLURM does, in units of 2**30 bytes.
+    """
+
+    gpu: str | None = None
+    gpus: float = 0
+    cpus: int = 1
+    mem_gb: float | None = None
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether the trial is to run on a GPU."""
+        return self.gpu != NO_GPU and (self.gpus > 0 or self.gpu is not None)
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where the trial is to run, as torch says it."""
+        return "cuda" if self.wants_gpu else "cpu"
+
+
+def describe(expect: Expectation) -> dict[str, Any]:
+    """The device columns of the record; GPU columns only for a trial that was to have one."""
+    columns: dict[str, Any] = {
+        "device": expect.device,
+        "cpu_model": cpus.model(),
+        "cpus_asked": expect.cpus,
+        "cpus_granted": max(1, math.floor(cpus.granted())),
+        "ram_gb": cpus.ram_gb(),
+    }
+    seen = gpus.visible() if expect.wants_gpu else ()
+    if seen:
+        columns |= {
+            "gpu_name": seen[0].name,
+            "gpu_uuid": ",".join(gpu.uuid for gpu in seen),
+            "gpu_count": len(seen),
+            "gpu_total_gb": seen[0].total_gb,
+            "driver_version": gpus.driver_version(),
+            **loaded_torch.versions(),
+        }
+    return columns
+
+
+def check(expect: Expectation) -> None:
+    """Hold the worker's GPUs against the target's promise.
+
+    Raises:
+        WrongDevice: No GPU, too few, or another model.
+    """
+    if not expect.wants_gpu:
+        return
+    names = [gpu.name for gpu in gpus.visible()]
+    wanted = max(1, math.ceil(expect.gpus))
+    promised = f"{wanted} GPU{'s' if wanted > 1 else ''}" + (f" of model {expect.gpu}" if expect.gpu else "")
+    if not names:
+        raise WrongDevice(promised, "no GPU")
+    if len(names) < wanted or (expect.gpu and not all(is_model(expect.gpu, name) for name in names)):
+        raise WrongDevice(promised, ", ".join(names))
+
+
+def cpu_shortage(expect: Expectation) -> str | None:
+    """What to say if fewer CPUs were granted than asked for."""
+    granted = cpus.granted()
+    return f"fewer CPUs than asked: {granted:g} of {expect.cpus}" if granted < expect.cpus else None
+
+
+def threads(expect: Expectation) -> int:
+    """Threads to compute with: one for each CPU that was both asked for and granted."""
+    return max(1, min(expect.cpus, math.floor(cpus.granted())))
+
+
+def memory_gb(expect: Expectation) -> float:
+    """Memory the trial may use in GB (1e9 bytes): what was asked for, else its CPUs' share of the node's."""
+    if expect.mem_gb is not None:
+        return min(expect.mem_gb * 2**30 / 1e9, cpus.ram_gb())
+    return cpus.ram_gb() * min(1.0, expect.cpus / cpus.installed())
+
+
+def is_model(wanted: str, name: str) -> bool:
+    """Whether NVML's name is the model that a profile means.
+
+    Words are compared whole: ``t4`` is "Tesla T4" and not "NVIDIA T400", ``rtx3090`` is "NVIDIA GeForce RTX 3090",
+    ``a100-80gb`` is "NVIDIA A100-SXM4-80GB".
+    """
+    words = _words(name)
+    runs = {"".join(words[start:stop]): set(words[start:stop]) for start in range(len(words)) for stop in range(start + 1, len(words) + 1)}
+    asked = _words(wanted)
+    if not asked or not all(word in runs for word in asked):
+        return False
+    meant = set().union(*(runs[word] for word in asked))
+    return not (VARIANTS & set(words)) - meant
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", name.lower())
