@@ -14,7 +14,7 @@ from jobs.spec import JobSpec
 from runner.environment import capture
 from runner.errors import ProblemsFound
 from runner.freeze import About, Submission
-from runner.grid import load_grid
+from runner.grid.expand import load_grid
 from runner.site import Site, find_site, frozen_site
 
 MAX_TRIALS = 100_000

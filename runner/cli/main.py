@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from runner.cli import collect, data, init, logs, output, show
+from runner.cli import collect, data, init, logs, output, plan, retry, show, status, submit
 
 HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
 
@@ -31,6 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
 )
+app.command("submit")(submit.submit)
+app.command("plan")(plan.plan)
+app.command("status")(status.status)
+app.command("retry")(retry.retry)
 app.command("collect")(collect.collect)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
