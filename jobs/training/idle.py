@@ -1,0 +1,150 @@
+"""Parameters that cannot act beside the others: they collapse, so that no two trials compute the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from jobs.data.catalogue import PUBLISHED
+from jobs.training.fields import TrainParams
+
+DEFAULT_WEIGHT_DECAY: Final = {"sgd": 0.0, "adam": 0.0, "adamw": 0.01}
+"""PyTorch's own, which null stands for."""
+
+AUTO_FRACTIONS: Final = (0.7, 0.1, 0.2)
+"""What ``split: auto`` means for a data set without an official test set."""
+
+Change = tuple[str, Any, str]
+"""A field, the value that computes the same, and why the written one does not act; SAME where it is only spelled out."""
+
+SAME: Final = ""
+"""The written value is what the other one stands for: one trial, and nothing to tell the user."""
+
+Rule = Callable[[TrainParams, bool], Iterator[Change]]
+
+
+def collapse(params: TrainParams, gpu: bool) -> tuple[TrainParams, list[str]]:
+    """Set every parameter that cannot act to the value that says so.
+
+    Args:
+        gpu: Whether the trial's target has a GPU.
+
+    Returns:
+        The parameters, and a note for each that asked for something: "pin_memory: true does not act (why)".
+    """
+    notes: list[str] = []
+    for rule in _RULES:
+        for field, value, why in rule(params, gpu):
+            written = getattr(params, field)
+            if written != value:
+                if why != SAME:
+                    notes.append(f"{field}: {_spelled(written)} does not act ({why})")
+                params = msgspec.structs.replace(params, **{field: value})
+    return params, notes
+
+
+def has_official_test_set(params: TrainParams) -> bool:
+    """Whether the name alone says that the data set comes with a test set."""
+    return params.dataset in PUBLISHED
+
+
+def has_validation(params: TrainParams) -> bool:
+    """Whether the split sets images apart for validation, as far as the names tell."""
+    if params.split == "auto":
+        return not has_official_test_set(params)
+    return params.split != "official" and len(params.split) == 3 and params.split[1] > 0
+
+
+def _data(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if has_official_test_set(params):
+        if params.split == "official":
+            yield "split", "auto", SAME
+    elif params.dataset == "digits" and params.split == AUTO_FRACTIONS:
+        yield "split", "auto", SAME
+    drawn = not has_official_test_set(params) or params.split not in ("auto", "official")
+    if not drawn and params.train_subset is None and params.test_subset is None:
+        yield "split_seed", 0, "nothing is drawn: the split is the official one, without subsets"
+
+
+def _model(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if not params.model.startswith("resnet"):
+        yield "stem", "cifar", f"{params.model} is no ResNet of torchvision"
+
+
+def _optimisation(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if params.schedule == "onecycle":
+        yield "momentum", None, "OneCycle moves it between 0.85 and 0.95"
+    elif params.optimizer != "sgd":
+        yield "momentum", None, f"{params.optimizer} has its own"
+    elif params.momentum == 0:
+        yield "momentum", None, SAME
+    if params.weight_decay == DEFAULT_WEIGHT_DECAY[params.optimizer]:
+        yield "weight_decay", None, SAME
+    if params.fused and params.foreach is False:
+        yield "foreach", None, "the optimizer is fused"
+    elif not params.fused and params.foreach is _on_gpu(params, gpu):
+        yield "foreach", None, SAME
+    if params.schedule != "step":
+        for field, default in (("lr_step_epochs", 10), ("lr_gamma", 0.1)):
+            yield field, default, f"the schedule is {params.schedule}"
+    if params.schedule == "onecycle":
+        yield "warmup_epochs", 0, "OneCycle warms up by itself"
+
+
+def _evaluation(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if params.eval_every > params.epochs:
+        yield "eval_every", params.epochs, "only the last epoch is evaluated in any case"
+    evaluations = -(-params.epochs // params.eval_every)
+    if params.patience is not None and params.patience >= evaluations - 1:  # the first is always the best so far
+        yield "patience", None, f"{evaluations} evaluations are too few to run out of it"
+
+
+def _device(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if params.device == ("cuda" if gpu else "cpu"):
+        yield "device", "auto", SAME
+    if _on_gpu(params, gpu):
+        if not params.cudnn:
+            yield "cudnn_benchmark", False, "cuDNN is off"
+        return
+    for field, default in (("cudnn", True), ("cudnn_benchmark", False), ("tf32", None), ("blas", "cublas"), ("cuda_graphs", False)):
+        yield field, default, "a CPU has none"
+    if params.compile == "reduce-overhead":
+        yield "compile", "default", "its CUDA graphs need a GPU; the rest of it is compile: default"
+    if ":" not in params.model:
+        yield "deterministic", False, "on a CPU these models repeat bit for bit anyway"
+
+
+def _precision(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if params.amp == "fp16" and params.grad_scaler:
+        yield "grad_scaler", None, SAME
+    if params.amp != "fp16":
+        yield "grad_scaler", None, f"amp is {params.amp}: only fp16 gradients are scaled"
+
+
+def _feeding(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    idle: dict[str, str] = {}
+    if params.num_workers == 0:
+        idle |= dict.fromkeys(("persistent_workers", "prefetch_factor"), "there are no worker processes")
+    elif params.prefetch_factor == 2:
+        idle["prefetch_factor"] = SAME
+    if not _on_gpu(params, gpu):
+        idle |= dict.fromkeys(("pin_memory", "non_blocking"), "there is no GPU to copy to")
+    if params.loader == "resident":
+        fields = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "non_blocking")
+        idle |= dict.fromkeys(fields, "the resident loader has no worker processes and copies no batches")
+    for field, why in idle.items():
+        yield field, _DEFAULTS[field], why
+
+
+def _on_gpu(params: TrainParams, gpu: bool) -> bool:
+    return gpu and params.device != "cpu"
+
+
+def _spelled(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_DEFAULTS: Final = msgspec.structs.asdict(TrainParams())
+_RULES: Final[tuple[Rule, ...]] = (_data, _model, _optimisation, _evaluation, _device, _precision, _feeding)
