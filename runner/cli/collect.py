@@ -15,6 +15,7 @@ from runner.report.tables import Table, listing, plural, summary_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
     from artifacts.store import Store
 
 ATTEMPT_COLUMNS = ("trial", "attempt", "outcome")
@@ -93,7 +94,7 @@ def gather(
         ids = list(zip(table.column("sweep").to_pylist(), table.column("trial").to_pylist(), strict=True))
         kept = [row for row, (sweep, trial) in enumerate(ids) if sweep not in expected or trial in expected[sweep]]
         if len(kept) < len(ids):
-            table = table.take(kept)
+            table = table.take(kept) if kept else table.slice(0, 0)
             notes.append(f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all includes them)")
         missing = sum(len(trials) for trials in expected.values()) - len({ids[row] for row in kept if ids[row][0] in expected})
         if missing:
@@ -107,7 +108,7 @@ def _print(gathered: Gathered, by: Sequence[str] | None, *, attempts: bool, as_j
     table = gathered.table
     grouped = by is not None or not attempts
     if as_json:
-        output.json(summarise(table, by).as_rows() if by is not None else table.to_pylist())
+        output.json(summarise(table, by).as_rows() if by is not None else table.to_pylist(maps_as_pydicts="strict"))
         return
     if not table.num_rows:
         output.say("no records")

@@ -30,9 +30,8 @@ def prepare(
 ) -> None:
     """Download datasets and build the cache that workers map.
 
-    Needs a network only for what is not in the data folder yet.
-    What is in the data folder already is not downloaded again. One that
-    fails does not stop the others.
+    What is in the data folder already needs no network. One that fails
+    does not stop the others.
 
     \b
     Example:

@@ -69,14 +69,11 @@ def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:
     from runner.journal import open_attempts
 
     started = [
-        entry
-        for sweep in store.sweeps()
-        for entry in open_attempts(store.root / store.sweep_folder(sweep)).values()
-        if entry.trial.startswith(prefix)
+        entry for sweep in store.sweeps() for entry in open_attempts(store.sweep_folder(sweep)).values() if entry.trial.startswith(prefix)
     ]
     try:
-        sweep, found = store.find(prefix)
-        recorded: dict[int, str | None] = {row["attempt"]: row.get("log") for row in store.read(sweep, found)}
+        found, sweeps = store.find(prefix)
+        recorded: dict[int, str | None] = {row["attempt"]: row.get("log") for sweep in sweeps for row in store.read(sweep, found)}
     except UnknownTrial:
         if not started:
             raise

@@ -31,14 +31,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
 )
-app.command("submit")(submit.submit)
+app.command("init")(init.init)
 app.command("plan")(plan.plan)
+app.command("submit")(submit.submit)
 app.command("status")(status.status)
-app.command("retry")(retry.retry)
 app.command("collect")(collect.collect)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
-app.command("init")(init.init)
+app.command("retry")(retry.retry)
 app.add_typer(data.app, name="data")
 
 

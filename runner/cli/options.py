@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -18,15 +17,12 @@ def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_trial(context: typer.Context, incomplete: str) -> list[str]:
-    """Trials whose records stand in files of their own, by file name alone: opening compacted files would take too long."""
+    """Trials that have started, from the journals: opening thousands of records would keep the person waiting."""
+    from runner.journal import Follower
+
     store = _store_of(context)
-    found = {
-        path.name.split(".")[0]
-        for sweep in _sweeps(store)
-        for path in _entries(store / "records" / sweep)
-        if path.name.startswith(incomplete) and path.name.count(".") == 2
-    }
-    return sorted(found)
+    entries = (entry for sweep in _sweeps(store) for entry in Follower(store / "sweeps" / sweep).new_entries())
+    return sorted({entry.trial for entry in entries if entry.trial.startswith(incomplete)})
 
 
 StoreOption = Annotated[
@@ -64,8 +60,8 @@ def _sweeps(store: Path) -> list[str]:
     return sorted({path.name for folder in ("sweeps", "records") for path in _entries(store / folder)})
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path) -> list[Path]:
     try:
-        yield from folder.iterdir()
+        return list(folder.iterdir())
     except OSError:
-        return  # a completion that fails must not write over the command line
+        return []  # a completion that fails must not write over the command line

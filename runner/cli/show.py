@@ -20,12 +20,13 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, as_json: Json
       runner show 3fa2c1 --json
     """
     from artifacts.store import Store
+    from runner.report.record import epoch
 
     opened = Store(store)
-    sweep, found = opened.find(trial)
-    attempts = opened.read(sweep, found)
+    found, sweeps = opened.find(trial)
+    attempts = [row for sweep in sweeps for row in opened.read(sweep, found)]
     if as_json:
-        output.json(attempts)
+        output.json([{**row, "history": [epoch(entry) for entry in row.get("history") or ()]} for row in attempts])
         return
     for row in attempts:
         _print_attempt(row)
@@ -35,7 +36,7 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, as_json: Json
 def _print_attempt(row: Mapping[str, Any]) -> None:
     from runner.report.record import history_table, sections
 
-    output.heading(f"trial {row['trial']} attempt {row['attempt']}: {row['outcome']}")
+    output.heading(f"trial {row['trial']} of {row['sweep']}, attempt {row['attempt']}: {row['outcome']}")
     for section in sections(row):
         output.say()
         output.heading(section.title)

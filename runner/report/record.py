@@ -44,9 +44,16 @@ def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
     """One row per epoch; metrics that no epoch has are left out, and the workload's own stand last."""
-    rows = [_history_row(entry) for entry in history]
-    names = dict.fromkeys(name for row in rows for name, value in row.items() if value is not None)
+    rows = [epoch(entry) for entry in history]
+    names = dict.fromkeys(name for row in rows for name in row)
     return listing(list(names), rows)
+
+
+def epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of a history without what it does not have; the workload's own metrics stand beside the others, and last."""
+    extra = entry.get("extra") or ()
+    own = dict(extra.items() if isinstance(extra, Mapping) else extra)  # Arrow gives a map as a list of pairs
+    return {name: value for name, value in entry.items() if name != "extra" and value is not None} | own
 
 
 def with_unit(value: Any, unit: str) -> str:
@@ -72,9 +79,3 @@ def _own_section(name: str, row: Mapping[str, Any]) -> Section | None:
     own: Iterable[str] = row.get(name) or ()
     lines = tuple(Line(column, text(row.get(column)) or "null") for column in own)
     return Section(name, lines) if lines else None
-
-
-def _history_row(entry: Mapping[str, Any]) -> dict[str, Any]:
-    extra = entry.get("extra") or ()
-    own = dict(extra.items() if isinstance(extra, Mapping) else extra)  # Arrow gives a map as a list of pairs
-    return {name: value for name, value in entry.items() if name != "extra"} | own

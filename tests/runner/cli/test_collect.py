@@ -1,0 +1,113 @@
+"""`runner collect`, on records of a real store."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from artifacts.store import Store
+from runner.cli.collect import gather
+from tests.runner.cli.conftest import Run
+from tests.runner.report.making import publish, record
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    records = [
+        record(
+            10 * i + seed, {"lr": lr, "model": "cnn"}, attempt=1, seed=seed, test_accuracy=accuracy + seed / 100, train_s=2.0, total_s=3.0
+        )
+        for i, (lr, accuracy) in enumerate(((0.1, 0.9), (0.01, 0.95)))
+        for seed in range(3)
+    ]
+    broken = record(99, {"lr": 1.0, "model": "cnn"}, attempt=1, outcome="failed", error_type="ValueError", error_message="diverged")
+    again = record(0, {"lr": 0.1, "model": "cnn"}, attempt=2, seed=0, outcome="cancelled")
+    return publish(tmp_path / "store", *records, broken, again)
+
+
+def test_it_prints_one_table_and_what_to_type_next(run: Run, store: Store) -> None:
+    done = run("collect", "--store", str(store.root))
+    assert (done.code, done.err) == (0, "")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert lines == [
+        "lr n not completed test_accuracy % train_s total_s",
+        "0.01 3 96.00 ± 1.00 2.00 ± 0.00 3.00 ± 0.00",
+        "0.1 3 91.00 ± 1.00 2.00 ± 0.00 3.00 ± 0.00",
+        "1 0 1",
+        "1 trial not completed and in no average: 1 failed",
+        "measured on Model T (6 trials)",
+        "",
+        f"next: runner show {99:016x} tells why it did not complete",
+    ]
+
+
+def test_by_groups_and_says_over_what_it_averages(run: Run, store: Store) -> None:
+    done = run("collect", "study", "--by", "model", "--store", str(store.root))
+    lines = done.out.splitlines()
+    assert lines[1].split()[:5] == ["cnn", "6", "1", "93.50", "±"]
+    assert "each cell averages over lr (2 values), seed (3 values)" in lines
+
+
+def test_by_an_unknown_column_is_an_error_that_names_the_nearest(run: Run, store: Store) -> None:
+    done = run("collect", "--by", "modell", "--store", str(store.root))
+    assert done.code == 1
+    assert "did you mean 'model'" in done.err
+
+
+def test_json_gives_every_row_and_column(run: Run, store: Store) -> None:
+    rows = json.loads(run("collect", "--json", "--store", str(store.root)).out)
+    assert len(rows) == 7
+    assert {row["outcome"] for row in rows} == {"completed", "failed"}
+    assert rows[0].keys() >= {"trial", "lr", "test_accuracy", "history", "gpu_name"}
+    grouped = json.loads(run("collect", "--json", "--by", "lr", "--store", str(store.root)).out)
+    assert [(row["lr"], row["n"], row["not_completed"]) for row in grouped] == [(0.01, 3, 0), (0.1, 3, 0), (1.0, 0, 1)]
+    assert grouped[0]["test_accuracy"] == {"mean": pytest.approx(0.96), "sd": pytest.approx(0.01), "n": 3}
+
+
+def test_attempts_lists_each_of_them(run: Run, store: Store) -> None:
+    done = run("collect", "--attempts", "--store", str(store.root))
+    rows = [line.split() for line in done.out.splitlines()]
+    assert rows[0] == ["trial", "attempt", "outcome", "lr", "seed", "test_accuracy", "total_s", "node", "error_type"]
+    assert [row[1:3] for row in rows if row and row[0] == f"{0:016x}"] == [["1", "completed"], ["2", "cancelled"]]
+    assert len(json.loads(run("collect", "--attempts", "--json", "--store", str(store.root)).out)) == 8
+
+
+def test_the_table_goes_to_a_file_in_three_formats(run: Run, store: Store, tmp_path: Path) -> None:
+    for ending in ("parquet", "csv", "json"):
+        file = tmp_path / f"table.{ending}"
+        done = run("collect", "-o", str(file), "--store", str(store.root))
+        assert (done.code, done.err) == (0, f"wrote 7 rows to {file}\n")
+        assert "96.00 ± 1.00" in done.out, "the file comes beside the table, not instead of it"
+    accuracies = sorted(value for value in pq.read_table(tmp_path / "table.parquet")["test_accuracy"].to_pylist() if value is not None)
+    with (tmp_path / "table.csv").open(newline="") as lines:
+        assert sorted(float(row["test_accuracy"]) for row in csv.DictReader(lines) if row["test_accuracy"]) == accuracies
+    rows = json.loads((tmp_path / "table.json").read_text())
+    assert sorted(row["test_accuracy"] for row in rows if row["test_accuracy"] is not None) == accuracies
+
+
+def test_an_unreadable_record_is_named_and_the_rest_is_collected(run: Run, store: Store) -> None:
+    damaged = store.records_folder("study") / f"{1:016x}.1.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    done = run("collect", "--store", str(store.root))
+    assert done.code == 1
+    assert str(damaged) in done.err
+    assert "91.00 ± 1.41" in done.out, "seeds 0 and 2 are left"
+
+
+def test_a_store_without_records_says_what_to_do(run: Run) -> None:
+    done = run("collect")
+    assert done.code == 0
+    assert "runner submit" in done.out
+
+
+def test_records_of_earlier_grids_are_left_out_and_counted(store: Store) -> None:
+    latest = {f"{number:016x}" for number in (0, 1, 2, 77)}
+    gathered = gather(store, ["study"], expected={"study": latest})
+    assert gathered.table["trial"].to_pylist() == sorted(latest - {f"{77:016x}"})
+    assert gathered.notes == ("4 records of earlier grids left out (--all includes them)", "1 trial without a record yet")
+    assert gather(store, ["study"], expected={"study": set()}).table.num_rows == 0
+    assert gather(store, ["study"]).notes == ()

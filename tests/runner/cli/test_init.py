@@ -1,0 +1,33 @@
+"""`runner init` writes a grid that is valid as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.grid.expand import load_grid
+from tests.runner.cli.conftest import Run
+
+
+def test_the_grid_expands_as_it_is(run: Run, tmp_path: Path) -> None:
+    done = run("init", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "runner plan grid.yaml" in done.out
+    expanded = load_grid(tmp_path / "grid.yaml", targets={"cpu": False}, profile_name="this machine")
+    assert len(expanded.specs) == 3 * 5 + 3 * 4
+    assert expanded.merged == 0
+    assert {spec.workload for spec in expanded.specs} == {"train", "svm"}
+
+
+def test_an_existing_file_is_never_overwritten(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("precious")
+    done = run("init", str(file))
+    assert done.code == 1
+    assert "already there" in done.err
+    assert file.read_text() == "precious"
+
+
+def test_a_folder_that_is_not_there_is_an_error(run: Run, tmp_path: Path) -> None:
+    done = run("init", str(tmp_path / "no" / "grid.yaml"))
+    assert done.code == 1
+    assert "No such file or directory" in done.err

@@ -1,0 +1,73 @@
+"""`runner logs`: one trial's part of what a task printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from artifacts.store import Store
+from runner.journal import Journal, Started
+from tests.runner.cli.conftest import Run
+from tests.runner.report.making import publish, record
+
+ONE, OTHER, RUNNING, SILENT = "00000000000000a1", "00000000000000b2", "00000000000000c3", "00000000000000d4"
+LOG = "sweeps/study/logs/task.log"
+TEXT = f"""starting
+=== trial {ONE} attempt 1 seed 0 ===
+first try
+=== trial {OTHER} attempt 1 seed 1 ===
+another trial
+=== trial {ONE} attempt 2 seed 0 ===
+second try
+=== not a head ===
+done
+=== trial {RUNNING} attempt 1 seed 2 ===
+at work
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = publish(
+        tmp_path / "store",
+        record(int(ONE, 16), {}, attempt=1, outcome="failed", log=LOG),
+        record(int(ONE, 16), {}, attempt=2, log=LOG),
+        record(int(OTHER, 16), {}, attempt=1, log="sweeps/study/logs/gone.log"),
+        record(int(SILENT, 16), {}, attempt=1, node="n7"),
+    )
+    store.logs_folder("study").mkdir(parents=True)
+    (store.root / LOG).write_text(TEXT)
+    Journal(store.sweep_folder("study"), "w").write(Started(trial=RUNNING, attempt=1, at=0.0, node="n1", pid=1, log=LOG))
+    return store
+
+
+def test_the_last_attempt_is_printed(run: Run, store: Store) -> None:
+    done = run("logs", ONE, "--store", str(store.root))
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"=== trial {ONE} attempt 2 seed 0 ===\nsecond try\n=== not a head ===\ndone\n"
+
+
+def test_an_earlier_attempt_can_be_asked_for(run: Run, store: Store) -> None:
+    done = run("logs", ONE, "--attempt", "1", "--store", str(store.root))
+    assert done.out == f"=== trial {ONE} attempt 1 seed 0 ===\nfirst try\n"
+
+
+def test_a_trial_that_is_still_running_has_a_log_already(run: Run, store: Store) -> None:
+    assert run("logs", RUNNING, "--store", str(store.root)).out.endswith("at work\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([ONE, "--attempt", "7"], "it has attempts 1, 2"),
+        ([OTHER], "gone.log is gone"),
+        ([SILENT], "nothing says where"),
+        (["00000000000000"], "give more of the id"),
+        (["ffff"], "no record of a trial 'ffff'"),
+    ],
+)
+def test_what_cannot_be_printed_is_an_error_that_says_why(run: Run, store: Store, arguments: list[str], said: str) -> None:
+    done = run("logs", *arguments, "--store", str(store.root))
+    assert done.code == 1
+    assert said in done.err

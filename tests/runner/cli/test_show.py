@@ -1,0 +1,60 @@
+"""`runner show`, on records of a real store."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artifacts.store import Store
+from tests.runner.cli.conftest import Run
+from tests.runner.report.making import publish, record
+
+HISTORY = [{"epoch": 1, "val_accuracy": 0.5, "extra": {"margin": 2.0}}]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    failed = record(
+        0xAB,
+        {"lr": 0.1},
+        attempt=1,
+        outcome="failed",
+        error_type="ValueError",
+        traceback="Traceback:\n  line 1\nValueError: no",
+        history=HISTORY,
+    )
+    done = record(0xAB, {"lr": 0.1}, attempt=2, test_accuracy=0.975, train_s=2.5, started_at=datetime(2026, 1, 2, tzinfo=UTC))
+    return publish(tmp_path / "store", failed, done, record(0xAC, {"lr": 0.2}))
+
+
+def test_every_attempt_is_shown_with_units(run: Run, store: Store) -> None:
+    done = run("show", f"{0xAB:016x}", "--store", str(store.root))
+    assert (done.code, done.err) == (0, "")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert f"trial {0xAB:016x} of study, attempt 1: failed" in lines
+    assert f"trial {0xAB:016x} of study, attempt 2: completed" in lines
+    for line in ("lr 0.1", "test_accuracy 97.50 %", "train_s 2.5 s", "started_at 2026-01-02 00:00:00.000 UTC", "ValueError: no"):
+        assert line in lines
+    assert lines[lines.index("history") + 1 :][:2] == ["epoch val_accuracy margin", "1 0.5 2"]
+
+
+def test_a_beginning_of_the_id_is_enough_if_it_is_the_only_one(run: Run, store: Store) -> None:
+    assert run("show", f"{0xAB:016x}"[:-1], "--store", str(store.root)).code == 1
+    publish(store.root, record(0xF << 60, {}))
+    assert "f000000000000000" in run("show", "f", "--store", str(store.root)).out
+
+
+def test_an_unknown_trial_is_an_error(run: Run, store: Store) -> None:
+    done = run("show", "ffff", "--store", str(store.root))
+    assert done.code == 1
+    assert "ffff" in done.err
+    assert done.out == ""
+
+
+def test_json_has_the_attempts_as_they_were_recorded(run: Run, store: Store) -> None:
+    first, second = json.loads(run("show", f"{0xAB:016x}", "--json", "--store", str(store.root)).out)
+    assert (first["outcome"], first["history"]) == ("failed", [{"epoch": 1, "val_accuracy": 0.5, "margin": 2.0}])
+    assert (second["attempt"], second["test_accuracy"], second["started_at"]) == (2, 0.975, "2026-01-02T00:00:00Z")
