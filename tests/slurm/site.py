@@ -1,0 +1,246 @@
+"""A real SLURM on this machine, in a temporary folder, on free ports: five nodes, five partitions, with or without accounting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from .configuration import MEMORY_CGROUP, PARTITIONS, Node, cgroup_conf, gres_conf, memory_is_confined, slurm_conf, slurmdbd_conf
+from .daemons import Daemon, DaemonDied, free_ports, listens, processes_with
+
+NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "setpriv")
+NEEDED_FOR_ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
+
+
+class Site:
+    """Starts on entry, stops on exit, whatever happened in between.
+
+    Attributes:
+        folder: Holds everything, also `work/`, the shared file system of the site.
+        environment: What a shell needs in order to talk to this site.
+    """
+
+    def __init__(self, accounting: bool = True) -> None:
+        self.accounting = accounting
+
+    @staticmethod
+    def obstacle(accounting: bool = True) -> str | None:
+        """Why no site can be started on this machine, or None."""
+        if os.geteuid() != 0:
+            return "starting a SLURM needs root"
+        programs = NEEDED + (NEEDED_FOR_ACCOUNTING if accounting else ())
+        missing = [one for one in programs if shutil.which(one, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+        return f"not installed: {', '.join(missing)} (.ci/install-debian-packages)" if missing else None
+
+    def __enter__(self) -> Site:
+        # Not below pytest's own folder: munge wants every folder above its socket open to all.
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-site-"))
+        self.folder.chmod(0o755)
+        self.work = self.folder / "work"
+        self.environment = self._environment()
+        self.nodes: tuple[Node, ...] = ()
+        self._daemons: dict[str, Daemon] = {}
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """The output of one of SLURM's commands at this site."""
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def node(self, short: str) -> str:
+        """SLURM's name for the node that PARTITIONS calls `short`."""
+        return next(node.name for node in self.nodes if node.short == short)
+
+    def recover(self) -> None:
+        """What one test leaves for the next: every daemon up, no job, all nodes idle, no limit."""
+        for name in ("slurmdbd", "slurmctld"):
+            if name in self._daemons and self._daemons[name].process.poll() is not None:
+                self.start_accounting() if name == "slurmdbd" else self.start_controller()
+        self.run("scancel", "--state=PENDING", "--user=root")  # first, or they start in the room that the others leave
+        self.run("scancel", "--user=root")
+        self.until(lambda: not self.run("squeue", "--noheader"), within_s=30, what="the queue is empty")
+        for node in self.nodes:
+            if self._daemons[f"slurmd-{node.short}"].process.poll() is not None:
+                self.start_node(node.short)
+        self.until(self._all_idle, within_s=30, what="all nodes are idle")
+        if self.accounting:
+            self.limit_submitted_jobs(-1)
+
+    def start_node(self, short: str) -> None:
+        """Start a slurmd, or start it again; back when it listens."""
+        node = next(node for node in self.nodes if node.short == short)
+        self._start_daemon(f"slurmd-{short}", ["slurmd", "-D", "-N", node.name]).ready(lambda: listens(node.port))
+
+    def kill_node(self, short: str) -> None:
+        """Lose a node as a power cut does: the slurmd and everything it runs are killed."""
+        self._daemons[f"slurmd-{short}"].stop(signal.SIGKILL)
+        self._kill_left_over("SLURMD_NODENAME", self.node(short))
+
+    def stop_controller(self) -> None:
+        """Stop slurmctld; the queue stays on disk."""
+        self._daemons["slurmctld"].stop()
+
+    def start_controller(self) -> None:
+        """Start slurmctld, with the queue that it left."""
+        self._start_daemon("slurmctld", ["slurmctld", "-D"]).ready(self._controller_answers)
+
+    def stop_accounting(self) -> None:
+        """Stop slurmdbd, as sites do for maintenance; slurmctld goes on."""
+        self._daemons["slurmdbd"].stop()
+
+    def start_accounting(self) -> None:
+        """Start slurmdbd; slurmctld finds it again by itself."""
+        self._start_daemon("slurmdbd", ["slurmdbd", "-D"]).ready(lambda: listens(self._accounting_port))
+
+    def limit_submitted_jobs(self, n: int) -> None:
+        """Let a user have at most `n` jobs in the queue (MaxSubmitJobs); -1 lifts the limit."""
+        self.run("sacctmgr", "--immediate", "modify", "user", "root", "set", f"MaxSubmitJobs={n}")
+
+    @staticmethod
+    def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
+        """Block until the condition holds; TimeoutError if it does not in time."""
+        end = time.monotonic() + within_s
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"not within {within_s} s: {what}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End every daemon and every job, and remove the folder."""
+        for name in sorted(self._daemons, key=_stop_order):
+            self._daemons[name].stop(signal.SIGTERM if name in ("slurmdbd", "mariadbd") else signal.SIGKILL)
+        self._kill_left_over("SLURM_CONF", self.environment["SLURM_CONF"])
+        for node in self.nodes:
+            _remove_cgroups(MEMORY_CGROUP / f"slurm_{node.name}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _environment(self) -> dict[str, str]:
+        outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
+        return outer | {"SLURM_CONF": str(self.folder / "slurm.conf"), "MYSQL_UNIX_PORT": str(self.folder / "database.socket")}
+
+    def _start(self) -> None:
+        shorts = list(dict.fromkeys(short for partition in PARTITIONS for short in partition.nodes))
+        self._controller_port, self._accounting_port, *ports = free_ports(2 + len(shorts))
+        mine = secrets.token_hex(2)
+        gpus = {"a30-1": "a30", "t4-1": "t4"}
+        self.nodes = tuple(Node(short, f"{short}-{mine}", port, gpus.get(short)) for short, port in zip(shorts, ports, strict=True))
+        self._write_files()
+        self._start_munge()
+        if self.accounting:
+            self._start_database()
+            self.start_accounting()
+            self._create_account()
+        self.start_controller()
+        for node in self.nodes:
+            self._start_daemon(f"slurmd-{node.short}", ["slurmd", "-D", "-N", node.name])
+        self.until(self._all_idle, within_s=30, what="all nodes are idle")
+
+    def _write_files(self) -> None:
+        for name in ("work", "state", "devices", *(f"spool-{node.name}" for node in self.nodes)):
+            (self.folder / name).mkdir()
+        for node in self.nodes:
+            for number in range(2 if node.gpu else 0):
+                os.mknod(self.folder / "devices" / f"{node.name}-{number}", 0o20666, os.makedev(1, 3))
+        accounting_port = self._accounting_port if self.accounting else None
+        (self.folder / "slurm.conf").write_text(slurm_conf(self.folder, self.nodes, self._controller_port, accounting_port))
+        (self.folder / "gres.conf").write_text(gres_conf(self.folder, self.nodes))
+        if memory_is_confined():
+            (self.folder / "cgroup.conf").write_text(cgroup_conf())
+
+    def _start_daemon(self, name: str, command: list[str], user: str | None = None) -> Daemon:
+        self._daemons[name] = Daemon(name, command, self.folder / f"{name}.log", self.environment, user)
+        return self._daemons[name]
+
+    def _start_munge(self) -> None:
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        files = {
+            "key-file": "munge.key",
+            "socket": "munge.socket",
+            "pid-file": "munged.pid",
+            "seed-file": "munge.seed",
+            "log-file": "munge.log",
+        }
+        options = [f"--{option}={self.folder / name}" for option, name in files.items()]
+        self._start_daemon("munged", ["munged", "--foreground", "--force", *options]).ready((self.folder / "munge.socket").exists)
+
+    def _start_database(self) -> None:
+        data = self.folder / "database"
+        data.mkdir()
+        shutil.chown(data, "mysql", "mysql")
+        # The socket stands in the folder above, which MariaDB's own user must be able to write.
+        shutil.chown(self.folder, "mysql", "mysql")
+        setup = [
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={data}",
+            "--user=mysql",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+        done = subprocess.run(setup, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"mariadb-install-db: {done.stderr}")
+        socket = self.folder / "database.socket"
+        options = ["--no-defaults", f"--datadir={data}", f"--socket={socket}", "--skip-networking", "--innodb-buffer-pool-size=64M"]
+        options += ["--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900", f"--pid-file={self.folder / 'mariadbd.pid'}"]
+        self._start_daemon("mariadbd", ["mariadbd", *options], user="mysql").ready(socket.exists)
+        slurmdbd = self.folder / "slurmdbd.conf"
+        slurmdbd.write_text(slurmdbd_conf(self.folder, self._accounting_port))
+        slurmdbd.chmod(0o600)  # slurmdbd refuses a file that others can read
+
+    def _create_account(self) -> None:
+        self.run("sacctmgr", "--immediate", "add", "cluster", "proving-ground")
+        self.run("sacctmgr", "--immediate", "add", "account", "lab", "Cluster=proving-ground")
+        with contextlib.suppress(RuntimeError):  # root is there from the start
+            self.run("sacctmgr", "--immediate", "add", "user", "root", "Account=lab", "DefaultAccount=lab")
+
+    def _controller_answers(self) -> bool:
+        return self.run("scontrol", "ping", check=False).endswith("UP")
+
+    def _all_idle(self) -> bool:
+        for name, daemon in self._daemons.items():
+            if daemon.process.poll() is not None:
+                raise DaemonDied(name, daemon.log, f"ended with {daemon.process.returncode}")
+        states = self.run("sinfo", "--noheader", "--Node", "--format=%T", check=False).split()
+        return bool(states) and set(states) == {"idle"}
+
+    def _kill_left_over(self, variable: str, value: str) -> None:
+        daemons = {daemon.process.pid for daemon in self._daemons.values()}
+        for pid in processes_with(variable, value):
+            if pid not in daemons:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _stop_order(name: str) -> int:
+    """The nodes first, then those that they report to."""
+    order = ("slurmd-", "slurmctld", "slurmdbd", "mariadbd", "munged")
+    return next(place for place, prefix in enumerate(order) if name.startswith(prefix))
+
+
+def _remove_cgroups(top: Path) -> None:
+    """Remove what SLURM leaves of its cgroups, innermost first; one that is still in use stays."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
