@@ -18,7 +18,7 @@ from artifacts.index import Unreadable, load_table, named, names, walk
 from artifacts.publish import replace
 from artifacts.record import Outcome
 from artifacts.store import Store
-from artifacts.tables import Pile, as_text, in_order, unite
+from artifacts.tables import Pile, as_text, in_order, rows_of, unite
 
 # Compaction holds this many rows in memory, and loses at most this much work when it is killed.
 _CHUNK: Final = 1000
@@ -90,9 +90,11 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
     """Row numbers, each attempt once, by trial and attempt."""
     if table.num_rows == 0:
         return []
+    derived = table["derived"].to_pylist()
     once: dict[tuple[str, int], int] = {}
     for row, key in enumerate(zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True)):
-        once.setdefault(key, row)
+        if key not in once or derived[once[key]]:  # as in the index: the worker's own row before one derived in its place
+            once[key] = row
     if attempts:
         return [once[key] for key in sorted(once)]
     outcomes = table["outcome"].to_pylist()
@@ -117,9 +119,10 @@ def _csv(table: pa.Table) -> bytes:
 
 
 def _json(table: pa.Table) -> bytes:
-    rows = table.to_pylist(maps_as_pydicts="strict")
     # JSON has no NaN and no infinity: a diverged loss is null there, and told apart only in Parquet and CSV.
-    return json.dumps([_finite(row) for row in rows], ensure_ascii=False, indent=1, default=lambda time: time.isoformat()).encode()
+    return json.dumps(
+        [_finite(row) for row in rows_of(table)], ensure_ascii=False, indent=1, default=lambda time: time.isoformat()
+    ).encode()
 
 
 def _finite(value: Any) -> Any:

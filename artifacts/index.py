@@ -166,7 +166,11 @@ def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:
     # Files of many last: while a record is in both, the single one is about to go.
     for name in sorted(known, key=lambda name: (name.startswith(COMPACTED), name)):
         for trial, attempt in known[name]:
-            trials.setdefault(trial, {})[attempt.attempt] = attempt
+            attempts = trials.setdefault(trial, {})
+            before = attempts.get(attempt.attempt)
+            # What the worker itself says, however late, counts for more than what was derived in its place and compacted since.
+            if before is None or before.derived or not attempt.derived:
+                attempts[attempt.attempt] = attempt
     ordered = {trial: tuple(attempts[number] for number in sorted(attempts)) for trial, attempts in trials.items()}
-    completed = frozenset(trial for trial, attempts in ordered.items() if any(attempt.outcome is Outcome.completed for attempt in attempts))
+    completed = frozenset(trial for trial, rows in ordered.items() if any(row.outcome is Outcome.completed for row in rows))
     return Index(ordered, tuple(sorted(damaged)), completed)

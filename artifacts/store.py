@@ -14,6 +14,7 @@ from artifacts.errors import AmbiguousTrial, UnknownSweep, UnknownTrial, Unreada
 from artifacts.index import SUFFIX, Cache, Index, load_table
 from artifacts.publish import make_folder, publish, told
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
+from artifacts.tables import rows_of
 
 _RECORDS: Final = "records"
 _SWEEPS: Final = "sweeps"
@@ -42,7 +43,7 @@ class Store:
         """Publish a record whole or not at all.
 
         Raises:
-            RecordExists: The attempt has one.
+            RecordExists: The attempt has one. A compacted one is not looked for: Index.next_attempt gives no number twice.
             StoreFull: Disk or quota are used up.
             StoreNotWritable: The file system refuses, or the store is not there.
         """
@@ -144,8 +145,8 @@ class Store:
 
     def _row(self, path: Path, trial: str, attempt: int) -> dict[str, Any]:
         table = load_table(path)
-        rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt)).to_pylist(maps_as_pydicts="strict")
-        for row in rows:
+        rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt))
+        for row in rows_of(rows):
             own = {*row["parameters"], *row["results"]}  # a file of many has other rows' parameters too
             return {
                 **dict.fromkeys(parquet.SCHEMA.names),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -74,6 +74,14 @@ def in_order(table: pa.Table) -> pa.Table:
     own = [name for name in table.column_names if name not in SCHEMA.names]
     parameters = {name for names in table["parameters"].unique().to_pylist() for name in names or ()} if own else set()
     return table.select([*SCHEMA.names, *sorted(own, key=lambda name: name not in parameters)])
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """The table's rows as Python values: mappings as dict, times of day in datetime's own UTC."""
+    times = [field.with_type(pa.timestamp("us", "+00:00")) if pa.types.is_timestamp(field.type) else field for field in table.schema]
+    # Arrow asks the system's time zone files what "UTC" is, and a bare node may have none.
+    rows: list[dict[str, Any]] = table.cast(pa.schema(times)).to_pylist(maps_as_pydicts="strict")
+    return rows
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
