@@ -7,14 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from jobs.data.catalogue import PUBLISHED
 from jobs.training.fields import TrainParams
 
 DEFAULT_WEIGHT_DECAY: Final = {"sgd": 0.0, "adam": 0.0, "adamw": 0.01}
 """PyTorch's own, which null stands for."""
-
-AUTO_FRACTIONS: Final = (0.7, 0.1, 0.2)
-"""What ``split: auto`` means for a data set without an official test set."""
 
 Change = tuple[str, Any, str]
 """A field, the value that computes the same, and why the written one does not act; SAME where it is only spelled out."""
@@ -45,26 +41,13 @@ def collapse(params: TrainParams, gpu: bool) -> tuple[TrainParams, list[str]]:
     return params, notes
 
 
-def has_official_test_set(params: TrainParams) -> bool:
-    """Whether the name alone says that the data set comes with a test set."""
-    return params.dataset in PUBLISHED
-
-
 def has_validation(params: TrainParams) -> bool:
-    """Whether the split sets images apart for validation, as far as the names tell."""
-    if params.split == "auto":
-        return not has_official_test_set(params)
+    """Whether the split sets images apart for validation."""
     return params.split != "official" and len(params.split) == 3 and params.split[1] > 0
 
 
 def _data(params: TrainParams, gpu: bool) -> Iterator[Change]:
-    if has_official_test_set(params):
-        if params.split == "official":
-            yield "split", "auto", SAME
-    elif params.dataset == "digits" and params.split == AUTO_FRACTIONS:
-        yield "split", "auto", SAME
-    drawn = not has_official_test_set(params) or params.split not in ("auto", "official")
-    if not drawn and params.train_subset is None and params.test_subset is None:
+    if params.split == "official" and params.train_subset is None and params.test_subset is None:
         yield "split_seed", 0, "nothing is drawn: the split is the official one, without subsets"
 
 

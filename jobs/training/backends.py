@@ -1,0 +1,63 @@
+"""Settings of torch that are the process's own: set for one trial, and put back after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from jobs.training.errors import NoDevice
+from jobs.training.fields import TrainParams
+
+# cuBLAS repeats bit for bit only with a workspace of its own, and reads this when its first handle is made.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def device_of(params: TrainParams, offered: str) -> torch.device:
+    """Where the trial computes.
+
+    Args:
+        offered: ``cpu`` or ``cuda``, what its target has.
+
+    Raises:
+        NoDevice: It is to be a GPU, and torch has none.
+    """
+    wanted = offered if params.device == "auto" else params.device
+    if wanted == "cuda" and not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        raise NoDevice("torch sees no GPU" if built else f"torch {torch.__version__} was built without CUDA")
+    return torch.device(wanted)
+
+
+@contextmanager
+def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator[None]:
+    """Compute as the parameters say, with so many threads; a warm process goes on afterwards as if nothing had been set."""
+    with ExitStack() as undo:
+        undo.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(threads)
+        if params.deterministic:
+            undo.callback(torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled())
+            torch.use_deterministic_algorithms(True)
+            _set(undo, torch.backends.cudnn, "deterministic", True)
+        if device.type == "cuda":
+            _apply_gpu(params, undo)
+        yield
+
+
+def _apply_gpu(params: TrainParams, undo: ExitStack) -> None:
+    _set(undo, torch.backends.cudnn, "enabled", params.cudnn)
+    _set(undo, torch.backends.cudnn, "benchmark", params.cudnn_benchmark)
+    if params.tf32 is not None:
+        _set(undo, torch.backends.cudnn, "allow_tf32", params.tf32)
+        _set(undo, torch.backends.cuda.matmul, "allow_tf32", params.tf32)
+    if params.blas == "cublaslt":
+        undo.callback(torch.backends.cuda.preferred_blas_library, "cublas")
+        torch.backends.cuda.preferred_blas_library("cublaslt")
+
+
+def _set(undo: ExitStack, where: Any, name: str, value: Any) -> None:
+    undo.callback(setattr, where, name, getattr(where, name))
+    setattr(where, name, value)

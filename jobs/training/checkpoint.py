@@ -1,0 +1,121 @@
+"""Checkpoints: everything a trial needs to go on as if it had not been interrupted.
+
+The data order and the augmentation are functions of seed and epoch, so the position in them is two numbers. A checkpoint is
+written aside and renamed: it is whole or not there. It is loaded with ``weights_only``, so it can hold tensors and plain values
+and can run nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from jobs.training.errors import UnreadableCheckpoint
+from jobs.training.progress import Progress
+from jobs.training.session import Session
+from jobs.training.timing import StepTimes
+
+FORMAT: Final = 1
+NAME: Final = "checkpoint.pt"
+
+
+def save(folder: Path, trial: str, session: Session, progress: Progress, times: StepTimes, carried: dict[str, Any]) -> Path:
+    """Write the checkpoint, replacing the one before.
+
+    Args:
+        trial: Its id; another trial will not go on from it.
+        carried: Plain values that the caller wants back, such as ledger and history.
+    """
+    content = {
+        "format": FORMAT,
+        "trial": trial,
+        "model": session.model.state_dict(),
+        "optimizer": session.optimizer.state_dict(),
+        "schedule": session.schedule and session.schedule.state_dict(),
+        "scaler": session.precision.scaler.state_dict(),
+        "random": _random_states(session.device),
+        "sums": session.sums.read(),
+        "progress": progress.as_plain(),
+        "step_seconds": torch.tensor(times.seconds(), dtype=torch.float32),
+        "carried": carried,
+    }
+    path, aside = folder / NAME, folder / f".{NAME}.{os.getpid()}"
+    try:
+        with aside.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        _fsync_folder(folder)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def load(folder: Path, trial: str, session: Session, times: StepTimes) -> tuple[Progress, dict[str, Any]] | None:
+    """Bring the session to where the checkpoint was written; None if there is none.
+
+    Returns:
+        The progress, and what was carried.
+
+    Raises:
+        UnreadableCheckpoint: It is there, and is damaged, another trial's, or of another version.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["format"] != FORMAT or content["trial"] != trial:
+            raise ValueError(f"it is of format {content['format']} and trial {content['trial']}")
+        session.model.load_state_dict(content["model"])
+        session.optimizer.load_state_dict(content["optimizer"])
+        if session.schedule is not None:
+            session.schedule.load_state_dict(content["schedule"])
+        session.precision.scaler.load_state_dict(content["scaler"])
+        session.sums.set(content["sums"])
+        times.carry(content["step_seconds"].tolist())
+        _set_random_states(content["random"], session.device)
+        return Progress.from_plain(content["progress"]), content["carried"]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise UnreadableCheckpoint(str(path), f"{type(error).__name__}: {error}") from error
+
+
+def discard(folder: Path) -> None:
+    """Remove the checkpoint of a trial that is done."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
+def _random_states(device: torch.device) -> dict[str, Any]:
+    """Generators that a model may draw from (dropout, and whatever a user's own does)."""
+    numbers: dict[str, Any] = dict(np.random.get_state(legacy=False))  # type: ignore[arg-type]
+    key, pos = numbers["state"]["key"], numbers["state"]["pos"]
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "python": random.getstate(),
+        "numpy": (torch.from_numpy(key.astype(np.int64)), pos, numbers["has_gauss"], numbers["gauss"]),
+    }
+
+
+def _set_random_states(states: dict[str, Any], device: torch.device) -> None:
+    torch.set_rng_state(states["torch"])
+    if device.type == "cuda" and states["cuda"] is not None:
+        torch.cuda.set_rng_state(states["cuda"], device)
+    random.setstate(states["python"])
+    key, *rest = states["numpy"]
+    np.random.set_state(("MT19937", key.numpy().astype(np.uint32), *rest))
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

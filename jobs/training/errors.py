@@ -1,0 +1,65 @@
+"""What can go wrong in a training run; every message names the cure."""
+
+from __future__ import annotations
+
+from jobs.errors import JobsError
+
+
+class TrainingError(JobsError):
+    """Root of this room's errors."""
+
+
+class BadModel(TrainingError):
+    """The user's model factory cannot be found, or does not give a module."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"model '{self.name}': {self.reason}"
+
+
+class WeightsMissing(TrainingError):
+    """The pretrained weights are not on this machine, or are not the published ones; nothing was loaded."""
+
+    def __init__(self, path: str, reason: str, url: str) -> None:
+        super().__init__(path, reason, url)
+        self.path, self.reason, self.url = path, reason, url
+
+    def __str__(self) -> str:
+        cure = f"on a machine with a network run: curl --create-dirs -o {self.path} {self.url}"
+        return f"pretrained weights {self.path}: {self.reason}; {cure}"
+
+
+class NoDevice(TrainingError):
+    """The trial asks for a GPU and this process has none that torch can use."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"device cuda cannot be used here: {self.reason}; run on a target with a GPU and a CUDA build of torch, or set device: cpu"
+
+
+class NothingToTrainOn(TrainingError):
+    """The training part is empty, or too small for the batches asked for."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"nothing to train on: {self.reason}"
+
+
+class UnreadableCheckpoint(TrainingError):
+    """A checkpoint is there and cannot be continued from."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.path} cannot be continued from ({self.reason}): delete it, and the trial starts from its first epoch"

@@ -1,0 +1,1 @@
+"""Batches for the training loop: from memory on the device, or from torch's DataLoader."""

@@ -1,0 +1,66 @@
+"""In what order, and how changed, images are fed: decided for a whole epoch before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from jobs.training import augmentation, seeds
+from jobs.training.augmentation import Draws
+
+
+@dataclass(frozen=True)
+class Order:
+    """The batches of one pass over a part.
+
+    Attributes:
+        positions: int64 of shape (n,), which image of the part comes when.
+        batch_size: Images a batch; the last may have fewer.
+        draws: What augmentation does to each, in the same order.
+        start: Batches at the beginning that are left out, because an earlier attempt has been through them.
+    """
+
+    positions: Tensor
+    batch_size: int
+    draws: Draws | None = None
+    start: int = 0
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of the whole pass, those left out included."""
+        return -(-len(self.positions) // self.batch_size)
+
+
+class Loader(Protocol):
+    """Feeds one part of a data set."""
+
+    def batches(self, order: Order) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images of shape (n, channels, height, width), float32, and labels of shape (n,), both on the device."""
+
+    def close(self) -> None:
+        """End what the loader started."""
+
+
+def training_order(n: int, batch_size: int, *, seed: int, epoch: int, augment: str, size: tuple[int, int], start: int = 0) -> Order:
+    """A seeded permutation of the part; a function of its arguments alone, on every machine.
+
+    A last batch of a single image is left out: batch normalisation has no variance over one value.
+
+    Args:
+        n: Images in the part.
+        size: Their (height, width).
+    """
+    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))
+    if batch_size > 1 and n % batch_size == 1 and n > 1:
+        positions = positions[:-1]
+    draws = augmentation.draw(augment, len(positions), *size, seeds.stream(seed, "augmentation", epoch))
+    return Order(positions, batch_size, draws, start)
+
+
+def plain_order(n: int, batch_size: int) -> Order:
+    """All images of the part as they lie."""
+    return Order(torch.arange(n), batch_size)

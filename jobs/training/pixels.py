@@ -1,0 +1,44 @@
+"""From stored bytes to what a model is fed: augmented, scaled and normalised, in the memory order it computes in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from jobs.data.dataset import Dataset
+from jobs.data.splits import Indices
+from jobs.training import augmentation
+from jobs.training.augmentation import Draws
+
+
+class Pixels:
+    """Turns uint8 images of shape (n, height, width, channels) into float32 of shape (n, channels, height, width).
+
+    Args:
+        mean, std: Per channel, of shape (channels,), for pixels scaled to [0, 1].
+        channels_last: Memory order of the result.
+        device: Where the images are.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, *, channels_last: bool, device: torch.device) -> None:
+        self._scale = (1 / (255 * std)).to(device, torch.float32)[:, None, None]
+        self._shift = (-mean / std).to(device, torch.float32)[:, None, None]
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, images: Tensor, draws: Draws | None) -> Tensor:
+        """The batch; ``draws`` has one entry for each image, or is None."""
+        planes = images.permute(0, 3, 1, 2)
+        if draws is not None:
+            planes = augmentation.apply(planes, draws)
+        floats = torch.empty(planes.shape, dtype=torch.float32, device=planes.device, memory_format=self._format)
+        return floats.copy_(planes).mul_(self._scale).add_(self._shift)  # copied once: type and memory order in one pass
+
+
+def statistics(normalisation: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:
+    """(mean, std) of each channel, float64, that the images are normalised with; taken from the training part alone."""
+    if normalisation == "dataset":
+        measured = dataset.statistics(train)
+        return torch.from_numpy(measured.mean), torch.from_numpy(measured.std)
+    channels = dataset.images.shape[3]
+    mean, std = (0.5, 0.5) if normalisation == "half" else (0.0, 1.0)
+    return torch.full((channels,), mean, dtype=torch.float64), torch.full((channels,), std, dtype=torch.float64)

@@ -1,0 +1,74 @@
+"""torchvision's ResNets, for small images as for ImageNet's, with one or three channels."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from jobs.training.compat import torchvision
+from jobs.training.errors import WeightsMissing
+from jobs.training.models import ImageShape
+
+LAYERS = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+_WEIGHTS = {"resnet18": "ResNet18_Weights", "resnet34": "ResNet34_Weights", "resnet50": "ResNet50_Weights"}
+_NO_WEIGHTS_OF_STEM_OR_HEAD = ("conv1.weight", "fc.weight", "fc.bias")
+
+
+def build(name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pretrained: bool) -> nn.Module:
+    """A ResNet, newly initialised, with the published ImageNet weights loaded over it if ``pretrained``.
+
+    The last layer always starts anew; so does the first with ``stem="cifar"``, which ImageNet's 7x7 weights do not fit.
+
+    Args:
+        name: One of `LAYERS`.
+        stem: ``cifar`` (3x3 convolution, no pooling) or ``imagenet`` (7x7 with stride 2, then pooling).
+    """
+    resnet = torchvision().models.resnet
+    block = resnet.Bottleneck if name == "resnet50" else resnet.BasicBlock
+    model: nn.Module = resnet.ResNet(block, list(LAYERS[name]), num_classes=shape.classes)
+    if stem == "cifar":
+        model.conv1 = _first_convolution(shape.channels, kernel=3, stride=1)
+        model.maxpool = nn.Identity()
+    elif shape.channels != 3:
+        model.conv1 = _first_convolution(shape.channels, kernel=7, stride=2)
+    if pretrained:
+        _load(model, getattr(resnet, _WEIGHTS[name]).IMAGENET1K_V1.url, data_dir, shape.channels, stem)
+    return model
+
+
+def weights_path(url: str, data_dir: Path | None) -> Path:
+    """Where the weights published at ``url`` lie: ``data_dir/weights`` and their published name, which ends in their checksum."""
+    return (data_dir or Path("data")) / "weights" / url.rpartition("/")[2]
+
+
+def _first_convolution(channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
+    return convolution
+
+
+def _load(model: nn.Module, url: str, data_dir: Path | None, channels: int, stem: str) -> None:
+    path = weights_path(url, data_dir)
+    _require_published(path, url)
+    weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    first = weights["conv1.weight"]
+    weights = {name: value for name, value in weights.items() if name not in _NO_WEIGHTS_OF_STEM_OR_HEAD}
+    if stem == "imagenet":
+        # A grey image is one whose three channels are equal: summing over them gives it the same responses.
+        weights["conv1.weight"] = first if channels == 3 else first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+    model.load_state_dict(weights, strict=False)
+
+
+def _require_published(path: Path, url: str) -> None:
+    """WeightsMissing unless the file's SHA-256 begins as its published name says (``resnet18-f37072fd.pth``)."""
+    if not path.is_file():
+        raise WeightsMissing(str(path), "there is no such file", url)
+    promised = path.stem.rpartition("-")[2]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(promised):
+        raise WeightsMissing(str(path), f"its SHA-256 begins with {found[:8]}, not with {promised}", url)

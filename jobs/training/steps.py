@@ -1,0 +1,78 @@
+"""One batch through the model and back, and the sums that an epoch's figures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from jobs.training.precision import Precision
+
+Forward = Callable[[Tensor], Tensor]
+
+
+class Sums:
+    """Loss and right answers added up on the device; reading them is the epoch's one synchronisation."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._right = torch.zeros((), dtype=torch.int64, device=device)
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch, given its mean loss."""
+        self._loss.add_(loss.detach(), alpha=len(labels))
+        self._right.add_((logits.detach().argmax(1) == labels).sum())
+
+    def read(self) -> dict[str, float]:
+        """The sums themselves, ``loss`` and ``right``."""
+        return {"loss": self._loss.item(), "right": self._right.item()}
+
+    def set(self, sums: Mapping[str, float]) -> None:
+        """Go on from these sums; from zero with an empty mapping."""
+        self._loss.fill_(sums.get("loss", 0.0))
+        self._right.fill_(int(sums.get("right", 0)))
+
+    def means(self, n: int) -> tuple[float, float]:
+        """(loss, accuracy) over n images; not a number if there are none."""
+        sums = self.read()
+        return (sums["loss"] / n, sums["right"] / n) if n else (float("nan"), float("nan"))
+
+
+class Pass:
+    """Forward and backward pass of one batch; the gradients are left in the weights.
+
+    Args:
+        forward: The model, or what a compiler made of it.
+        optimizer: Whose gradients are cleared before the first batch of a step.
+    """
+
+    def __init__(self, forward: Forward, optimizer: Optimizer, precision: Precision, sums: Sums, label_smoothing: float) -> None:
+        self._forward, self._optimizer, self._precision, self._sums = forward, optimizer, precision, sums
+        self._label_smoothing = label_smoothing
+
+    def __call__(self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0) -> None:
+        """Add the batch's gradients and its part of the sums.
+
+        Args:
+            first: Whether gradients are begun anew.
+            share: Of the optimizer step; the shares of its batches add up to 1.
+        """
+        if first:
+            self._optimizer.zero_grad()
+        self.run(images, labels, share)
+
+    def run(self, images: Tensor, labels: Tensor, share: float = 1.0) -> None:
+        """The pass alone; gradients are added to those that are there."""
+        with self._precision.autocast():
+            logits = self._forward(images)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        self._precision.scaler.scale(loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
+        self._sums.add(loss, logits, labels)
+
+
+def weights_of(model: nn.Module) -> list[nn.Parameter]:
+    """The weights that are trained."""
+    return [weight for weight in model.parameters() if weight.requires_grad]
