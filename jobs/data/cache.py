@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from jobs.data.catalogue import Source
+from jobs.data.catalogue import PREPARED, Source
 from jobs.data.errors import BadSource, CacheNotWritable
 
 FORMAT: Final = 1  # part of every folder's name: raise it when the arrays of one change their meaning
@@ -35,7 +35,7 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
     if given := os.environ.get("RUNNER_CACHE"):
         return (Path(given).expanduser(),)
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runner" / "data"
-    return (home,) if data_dir is None else (data_dir / "prepared", home)
+    return (home,) if data_dir is None else (data_dir / PREPARED, home)
 
 
 def find(source: Source, data_dir: Path | None) -> Path | None:
@@ -47,14 +47,14 @@ def find(source: Source, data_dir: Path | None) -> Path | None:
     return None
 
 
-def build(source: Source, data_dir: Path | None, fill: Callable[[Path], None]) -> Path:
+def build(source: Source, data_dir: Path | None, fill: Callable[[Path], None]) -> tuple[Path, bool]:
     """Have `fill` write a new prepared folder, unless another process was quicker.
 
     Args:
         fill: Writes the arrays and the manifest into the empty folder it is given.
 
     Returns:
-        The finished folder, in the first place that can be written to.
+        The finished folder, in the first place that can be written to, and whether it was this process that built it.
 
     Raises:
         CacheNotWritable: None could be; the message names the last.
@@ -107,13 +107,13 @@ def _place(source: Source, folder: Path) -> Path:
     return folder / f"{readable[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> Path:
+def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> tuple[Path, bool]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     place = _place(source, folder)
     with locked(folder / f".{place.name}.lock") as alone:
         if (place / MANIFEST).is_file():
-            return place
+            return place, False
         if alone:  # so whatever lies aside was left by a process that was killed
             for leftover in folder.glob(f".{place.name}.*.partial"):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -124,10 +124,10 @@ def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> Pat
             if _place(source, folder) != place:
                 raise BadSource(str(source.files[0].parent), "changed while it was read: try again when it is complete")
             with writing(folder):
-                _publish(aside, place)
+                published = _publish(aside, place)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        return place
+        return place, published
 
 
 def _lock(file: IO[str]) -> bool:
@@ -140,16 +140,19 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
-def _publish(aside: Path, place: Path) -> None:
+def _publish(aside: Path, place: Path) -> bool:
+    """Rename a filled folder into its place; False if another process was quicker, where there are no locks: its folder is as good."""
     aside.chmod(0o777 & ~_umask())  # mkdtemp made it private; others who read the data read its cache too
     for path in (*aside.iterdir(), aside):
         _flush(path)
     try:
         aside.rename(place)
     except OSError as error:
-        if error.errno not in _TAKEN:  # where there are no locks, another process may have been quicker: its folder is as good
+        if error.errno not in _TAKEN:
             raise
+        return False
     _flush(place.parent)
+    return True
 
 
 def _flush(path: Path) -> None:

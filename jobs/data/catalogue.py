@@ -15,6 +15,7 @@ from typing import Final
 from jobs.data.errors import DataError, DataMissing, UnknownDataset
 
 DEFAULT: Final = "digits"
+PREPARED: Final = "prepared"  # our own folder below data_dir; never a class of the user's images
 IMAGE_SUFFIXES: Final = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"))
 
 _DIGIT_CLASSES: Final = tuple("0123456789")
@@ -148,7 +149,7 @@ def _find(name: str, data_dir: Path | None) -> Source:
     if kind == "npz":
         return Source(name, "npz", (_own_file(name, rest, data_dir),))
     if kind == "folder":
-        return Source(name, "folder", _images_below(name, _own_path(rest, data_dir)))
+        return Source(name, "folder", _images_below(name, _own_path(rest, data_dir), data_dir))
     if known := PUBLISHED.get(name):
         return _published(name, known, data_dir)
     return Source(name, "generated", ())
@@ -202,11 +203,14 @@ def _own_file(name: str, text: str, data_dir: Path | None) -> Path:
     return path
 
 
-def _images_below(name: str, folder: Path) -> tuple[Path, ...]:
+def _images_below(name: str, folder: Path, data_dir: Path | None) -> tuple[Path, ...]:
     """All images of a folder of classes, by class and then by name."""
     if not folder.is_dir():
         raise DataMissing(name, f"{folder} is not a folder", "give its absolute path, or one below --data-dir")
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    ours = data_dir / PREPARED if data_dir else None
+    classes = sorted(
+        entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".") and Path(entry.path) != ours
+    )
     if not classes:
         raise DataMissing(name, f"{folder} has no sub-folders", "put the images of each class into a sub-folder of its own")
     images: list[Path] = []

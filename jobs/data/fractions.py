@@ -33,7 +33,7 @@ def as_fractions(how: object) -> list[Fraction]:
         raise BadSplit(f"{written} is not three fractions [train, val, test]: write 0 for a part that is not wanted")
     if not all(0 <= part <= 1 for part in how):
         raise BadSplit(f"{written} has a part outside 0 to 1")
-    exact = [Fraction(repr(part)) for part in how]
+    exact = [Fraction(repr(float(part))) for part in how]
     total = sum(exact, Fraction(0))
     if abs(total - 1) > _TOLERANCE:
         raise BadSplit(f"{written} adds up to {float(total):g}, not to 1")

@@ -73,8 +73,7 @@ def _open(name: str, data_dir: Path | None) -> tuple[Dataset, bool]:
     from jobs.data import prepared  # late: numpy
 
     source = locate(name, data_dir)
-    folder = cache.find(source, data_dir)
-    built = folder is None
+    folder, built = cache.find(source, data_dir), False
     if folder is None:
-        folder = cache.build(source, data_dir, functools.partial(prepared.write, source))
+        folder, built = cache.build(source, data_dir, functools.partial(prepared.write, source))
     return prepared.open_folder(name, folder), built

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,16 +99,35 @@ def _official(n: int, n_train: int) -> list[Indices]:
 
 
 def _table(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[int]]:
-    """Images of each class in each part: whole numbers whose rows add up to the classes and whose columns to the parts."""
-    table = [[int(count * fraction) for fraction in fractions] for count in counts]
+    """Images of each class in each part: every number rounded down or up, rows adding up to the classes and columns to the parts."""
+    exact = [[count * fraction for fraction in fractions] for count in counts]
+    table = [[int(share) for share in row] for row in exact]
     left = [want - sum(column) for want, column in zip(_rounded(sum(counts), fractions), zip(*table, strict=True), strict=True)]
-    for row, count in zip(table, counts, strict=True):
-        # Serving the neediest part first is the construction that always comes out even (Gale and Ryser).
-        neediest = sorted(range(len(left)), key=lambda part: (-left[part], part))
-        for part in neediest[: count - sum(row)]:
-            row[part] += 1
-            left[part] -= 1
+    owed = [count - sum(row) for count, row in zip(counts, table, strict=True)]
+    waiting = Counter(owed)
+    remainders = [[share - size for share, size in zip(*pair, strict=True)] for pair in zip(exact, table, strict=True)]
+    for label in sorted(range(len(counts)), key=lambda label: (-max(remainders[label]), label)):  # the clearest cases choose first
+        waiting[owed[label]] -= 1
+        for chosen in _wishes(remainders[label], owed[label]):
+            after = [size - (part in chosen) for part, size in enumerate(left)]
+            if _comes_out_even(after, waiting):
+                table[label] = [size + (part in chosen) for part, size in enumerate(table[label])]
+                left = after
+                break
     return table
+
+
+def _wishes(remainders: Sequence[Fraction], owed: int) -> list[tuple[int, ...]]:
+    """The ways to round `owed` parts of a class up, the most exact first."""
+    ways = combinations(range(len(remainders)), owed)
+    return sorted(ways, key=lambda parts: (-sum(remainders[part] for part in parts), parts))
+
+
+def _comes_out_even(left: Sequence[int], waiting: Mapping[int, int]) -> bool:
+    """Whether the waiting classes can still give every part what it has left to get (the theorem of Gale and Ryser)."""
+    wanted = sorted(left, reverse=True)
+    given = [sum(classes * min(owed, parts) for owed, classes in waiting.items()) for parts in range(1, len(left) + 1)]
+    return wanted[-1] >= 0 and all(want <= give for want, give in zip(accumulate(wanted), given, strict=True))
 
 
 def _rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:

@@ -30,7 +30,7 @@ def read(source: Source, allocate: Allocate) -> Contents:
     parts = [(_images(path, images, x), _labels(path, labels, y, len(images))) for images, labels, x, y in pairs]
     shape = parts[0][0].shape[1:]
     if parts[-1][0].shape[1:] != shape:
-        raise BadSource(str(path), f"its test images are {parts[-1][0].shape[1:]}, its training images {shape}: give both one size")
+        raise BadSource(str(path), f"its test images are {parts[-1][0].shape[1:]}, its training ones {shape}: give both one size")
     height, width, channels = shape
     whole = allocate((sum(len(images) for images, _ in parts), height, width, channels))
     np.concatenate([images for images, _ in parts], out=whole)
