@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, TrialArgument
 
+if TYPE_CHECKING:
+    from artifacts.store import Store
 
-def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+
+NotCompletedOption = Annotated[
+    bool, typer.Option("--failed", help="Instead, list the trials of a sweep that did not complete, and why; TRIAL is then its name.")
+]
+
+
+def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCompletedOption = False, as_json: JsonOption = False) -> None:
     """Print everything that a trial recorded.
 
     Every column with its unit, one attempt after another.
@@ -18,11 +28,15 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, as_json: Json
     Example:
       runner show 3fa2c1
       runner show 3fa2c1 --json
+      runner show --failed quickstart
     """
     from artifacts.store import Store
     from runner.report.record import epoch
 
     opened = Store(store)
+    if failed:
+        _show_failed(opened, trial, as_json=as_json)
+        return
     found, sweeps = opened.find(trial)
     attempts = [row for sweep in sweeps for row in opened.read(sweep, found)]
     if as_json:
@@ -51,3 +65,21 @@ def _print_attempt(row: Mapping[str, Any]) -> None:
         output.heading("history")
         output.table(history_table(row["history"]), indent=2)
     output.say()
+
+
+def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
+    from artifacts.collect import collect
+    from runner.report.summary import varying_columns
+    from runner.report.tables import listing
+
+    table = collect(store, [sweep]).table
+    names = dict.fromkeys(("trial", "attempt", "outcome", *varying_columns(table), "seed", "error_type", "error_message"))
+    rows = [row for row in table.select(list(names)).to_pylist() if row["outcome"] != "completed"]
+    if as_json:
+        output.json(rows)
+    elif not rows:
+        output.say(f"{sweep}: no recorded trial failed")
+    else:
+        # The first line of a message names the error; `runner show TRIAL` has the rest.
+        output.table(listing(list(names), [{**row, "error_message": (row["error_message"] or "").partition("\n")[0]} for row in rows]))
+        output.next_step(f"runner show {rows[0]['trial']}", "shows the whole record")

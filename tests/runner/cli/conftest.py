@@ -30,13 +30,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     folder.mkdir()
 
     def run(*arguments: str, cwd: Path = folder, **environment: str) -> Finished:
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
             patch.chdir(cwd)
             for name, value in environment.items():
                 patch.setenv(name, value)
-            capsys.readouterr()
-            main(arguments)
+            with pytest.raises(SystemExit) as left:
+                main(arguments)
         captured = capsys.readouterr()
-        return Finished(left.value.code if isinstance(left.value.code, int) else 0, captured.out, captured.err)
+        assert isinstance(left.value.code, int)
+        return Finished(left.value.code, captured.out, captured.err)
 
     return run

@@ -142,3 +142,11 @@ def test_the_shell_completes_commands_sweeps_trials_and_datasets(run: Run, tmp_p
 def test_completion_in_a_folder_without_a_store_stays_silent(run: Run) -> None:
     assert _complete(run, "runner collect ") == []
     assert _complete(run, "runner show ") == []
+
+
+def test_the_documentation_names_every_command() -> None:
+    root = typer.main.get_command(cli.app)
+    assert isinstance(root, typer.core.TyperGroup)
+    text = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()
+    for path, _ in _commands(root):
+        assert f"`runner {' '.join(path)}" in text, path

@@ -58,3 +58,21 @@ def test_json_has_the_attempts_as_they_were_recorded(run: Run, store: Store) -> 
     first, second = json.loads(run("show", f"{0xAB:016x}", "--json", "--store", str(store.root)).out)
     assert (first["outcome"], first["history"]) == ("failed", [{"epoch": 1, "val_accuracy": 0.5, "margin": 2.0}])
     assert (second["attempt"], second["test_accuracy"], second["started_at"]) == (2, 0.975, "2026-01-02T00:00:00Z")
+
+
+def test_failed_lists_what_did_not_complete_and_why(run: Run, store: Store) -> None:
+    publish(
+        store.root, record(0xAD, {"lr": 0.3}, attempt=1, outcome="failed", error_type="ValueError", error_message="diverged\nat step 7")
+    )
+    done = run("show", "--failed", "study", "--store", str(store.root))
+    rows = [line.split() for line in done.out.splitlines()]
+    assert rows[0] == ["trial", "attempt", "outcome", "lr", "seed", "error_type", "error_message"]
+    assert rows[1] == [f"{0xAD:016x}", "1", "failed", "0.3", "0", "ValueError", "diverged"]
+    assert rows[2] == [], "a trial whose later attempt completed has not failed"
+    (row,) = json.loads(run("show", "--failed", "study", "--json", "--store", str(store.root)).out)
+    assert row["error_message"] == "diverged\nat step 7"
+
+
+def test_failed_of_a_sweep_without_failures_says_so(run: Run, store: Store) -> None:
+    done = run("show", "--failed", "study", "--store", str(store.root))
+    assert (done.code, done.out) == (0, "study: no recorded trial failed\n")
