@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from cluster.errors import CallDoesNotPickle
+from cluster.errors import CallDoesNotPickle, Requeue
+from cluster.state import State
 
 
 def pickled(call: Callable[..., None]) -> bytes:
@@ -33,3 +34,14 @@ def described(problem: BaseException) -> str:
     """The traceback of a failed call, without the frame that called it."""
     trace = problem.__traceback__.tb_next if problem.__traceback__ else None
     return "".join(traceback.format_exception(type(problem), problem, trace)).strip()
+
+
+def attempt(call: Callable[[int], None], index: int) -> tuple[State, str]:
+    """How one task ended; only Ctrl-C and what a backend raises to stop the task leave it as an exception."""
+    try:
+        call(index)
+    except Requeue as wish:
+        return State.PREEMPTED, str(wish)  # only a scheduler has a queue to go back to
+    except (Exception, SystemExit) as problem:
+        return State.FAILED, described(problem)
+    return State.COMPLETED, ""

@@ -1,0 +1,187 @@
+"""This process itself, one task after another: for debugging, with breakpoints and whole tracebacks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Self
+
+from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
+from cluster.calls import attempt, described, pickled
+from cluster.errors import BackendClosed, Infeasible, UnknownArray
+from cluster.resources import Resources
+from cluster.shares import Need, Room, lacking
+from cluster.state import State
+from cluster.tasks import TaskArray
+
+
+class InlineBackend:
+    """Runs one task in each ``wait``, which therefore lasts as long as the task does.
+
+    A task that ends its process ends this one. ``time_min`` interrupts Python code through SIGALRM, so only where ``wait``
+    is called from the main thread. ``mem_gb`` is checked against the machine, and not enforced.
+    """
+
+    name = "inline"
+    attached = True
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, _InlineArray] = {}
+        self._outbox: list[TaskEvent] = []
+        self._next: tuple[_InlineArray, int] | None = None  # told as RUNNING, run by the next wait
+        self._closed = False
+
+    def submit(
+        self,
+        call: Callable[[int], None],
+        n_tasks: int,
+        resources: Resources,
+        *,
+        name: str = "array",
+        warm: Callable[[], None] | None = None,
+        environment: Mapping[str, str] = NO_ENVIRONMENT,
+    ) -> ArrayHandle:
+        """Queue the calls; the first one starts in ``wait``."""
+        if self._closed:
+            raise BackendClosed(self.name)
+        reason = lacking([Room.here()], Need.of(resources))
+        if reason:
+            raise Infeasible(name, reason, "ask for less in its resources, or map it to a target that fits with --on")
+        pickled(call)  # held to what other backends need, so that debugging here says what they would say
+        handle = ArrayHandle(f"inline-{len(self._arrays)}", name, n_tasks)
+        variables = {**thread_environment(resources.cpus), **environment}
+        self._arrays[handle.id] = _InlineArray(TaskArray(handle), call, warm, resources.time_min, variables)
+        return handle
+
+    def wait(self, timeout_s: float) -> list[TaskEvent]:
+        """Run one task to its end, whatever the timeout; announce the next."""
+        if not self._outbox and self._next is not None:
+            self._run(*self._next)
+        if self._next is None:
+            self._announce()
+        events, self._outbox = self._outbox, []
+        return events
+
+    def states(self, handle: ArrayHandle) -> list[State]:
+        """The state of every task, by index."""
+        return list(self._array(handle).tasks.states)
+
+    def cancel(self, handle: ArrayHandle, indices: Sequence[int] | None = None) -> None:
+        """End tasks that have not begun; between two calls of ``wait`` none is under way."""
+        array = self._array(handle)
+        if self._next is not None:
+            owner, index = self._next
+            if owner is array and (indices is None or index in indices):
+                self._next = None
+                self._outbox.append(array.tasks.ended(index, State.CANCELLED))
+        self._outbox += array.tasks.drop_waiting(State.CANCELLED, "", indices)
+
+    def close(self) -> None:
+        """Take no more work; nothing was started that would have to go."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _array(self, handle: ArrayHandle) -> _InlineArray:
+        try:
+            return self._arrays[handle.id]
+        except KeyError:
+            raise UnknownArray(handle.id, self.name) from None
+
+    def _announce(self) -> None:
+        for array in self._arrays.values():
+            index = array.tasks.take()
+            if index is not None:
+                self._next = (array, index)
+                self._outbox.append(array.tasks.began(index, socket.gethostname(), os.getpid()))
+                return
+
+    def _run(self, array: _InlineArray, index: int) -> None:
+        self._next = None
+        state, detail = State.CANCELLED, "interrupted by Ctrl-C"
+        try:
+            with _variables(array.variables):
+                state, detail = array.run(index)
+        finally:
+            self._outbox.append(array.tasks.ended(index, state, detail, socket.gethostname(), os.getpid()))
+
+
+class _InlineArray:
+    """One array and how its tasks are called."""
+
+    def __init__(
+        self,
+        tasks: TaskArray,
+        call: Callable[[int], None],
+        warm: Callable[[], None] | None,
+        time_min: float | None,
+        variables: Mapping[str, str],
+    ) -> None:
+        self.tasks, self.variables = tasks, variables
+        self._call, self._warm, self._time_min = call, warm, time_min
+        self._problem = ""  # what warm raised
+
+    def run(self, index: int) -> tuple[State, str]:
+        """Call one task, after warm if it is the first."""
+        if self._warm is not None:
+            warm, self._warm = self._warm, None
+            try:
+                warm()
+            except Exception as problem:
+                self._problem = described(problem)
+        if self._problem:
+            return State.FAILED, self._problem
+        try:
+            with _alarm(self._time_min):
+                return attempt(self._call, index)
+        except _TimeIsUp:
+            return State.TIMED_OUT, f"stopped after its {self._time_min:g} minutes"
+
+
+class _TimeIsUp(BaseException):
+    """Not an Exception, so that a task which survives its exceptions does not survive its limit."""
+
+
+@contextmanager
+def _alarm(time_min: float | None) -> Iterator[None]:
+    """Raise _TimeIsUp in the block when the time is over, if this is the main thread."""
+    if time_min is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _ring)
+    signal.setitimer(signal.ITIMER_REAL, time_min * 60)
+    try:
+        yield
+    finally:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:  # the alarm may ring in this very line
+            signal.signal(signal.SIGALRM, before)
+
+
+def _ring(_number: int, _frame: FrameType | None) -> None:
+    raise _TimeIsUp
+
+
+@contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,77 @@
+"""Processes of this machine seen from outside: what they hold, how they died, how to end them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+_PROC = Path("/proc")
+_KIB = 1024
+
+
+def kill_tree(pid: int) -> None:
+    """End a process and all it started, at once; nothing happens if it is gone."""
+    for process in _tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+
+
+def held_bytes(pid: int, limit: int) -> int:
+    """Memory that a process and its children hold for themselves: anonymous and shared, without the files they map.
+
+    Mapped files are page cache, which the kernel takes back when it needs to. Pages that a fork shares are first counted for
+    each process, and exactly (which is slow) only if that sum is beyond the limit.
+    """
+    pids = [process.pid for process in _tree(pid)]
+    upper = sum(_fields(each, "status", ("RssAnon:", "RssShmem:")) for each in pids)
+    return upper if upper <= limit else sum(_fields(each, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for each in pids)
+
+
+class OomKills:
+    """Whether the kernel's out-of-memory killer was at work in the last seconds on this machine."""
+
+    def __init__(self) -> None:
+        now = self._count()
+        self._seen: deque[tuple[float, int]] = deque([(0.0, now), (0.0, now)], maxlen=2)
+
+    def tick(self) -> None:
+        """Remember the count; to be called about once a second."""
+        self._seen.append((time.monotonic(), self._count()))
+
+    def lately(self) -> bool:
+        """It killed something since the last tick but one."""
+        return self._count() > self._seen[0][1]
+
+    def _count(self) -> int:
+        """The kernel's own count since boot; 0 where it does not tell."""
+        with suppress(OSError):
+            for line in (_PROC / "vmstat").read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
+        return 0
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """The process and its descendants; empty if it is gone. Never this process itself."""
+    if pid == os.getpid():
+        return []
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _fields(pid: int, file: str, names: tuple[str, ...]) -> int:
+    """The sum of some lines of a /proc file, in bytes; 0 if the process is gone."""
+    try:
+        lines = (_PROC / str(pid) / file).read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * _KIB for line in lines if line.startswith(names))
