@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -151,26 +152,30 @@ def _scan(folder: Path) -> dict[str, int]:
 
 def _rows_of(path: Path) -> Rows:
     table = load_table(path, ("derived", "disturbed"))
-    derived, disturbed = (
-        table[name].to_pylist() if name in table.column_names else [None] * len(table) for name in ("derived", "disturbed")
+    flags = (
+        [bool(flag) for flag in table[name].to_pylist()] if name in table.column_names else repeat(False)
+        for name in ("derived", "disturbed")
     )
-    columns = (table["trial"].to_pylist(), table["attempt"].to_pylist(), table["outcome"].to_pylist(), derived, disturbed)
-    return [
-        (trial, Attempt(attempt, _OUTCOMES.get(outcome, Outcome.unknown), bool(is_derived), bool(is_disturbed), path))
-        for trial, attempt, outcome, is_derived, is_disturbed in zip(*columns, strict=True)
-    ]
+    outcomes = (_OUTCOMES.get(outcome, Outcome.unknown) for outcome in table["outcome"].to_pylist())
+    return list(zip(table["trial"].to_pylist(), map(Attempt, table["attempt"].to_pylist(), outcomes, *flags, repeat(path)), strict=True))
 
 
 def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:
-    trials: dict[str, dict[int, Attempt]] = {}
+    trials: dict[str, tuple[Attempt, ...]] = {}
+    completed = set()
     # Files of many last: while a record is in both, the single one is about to go.
     for name in sorted(known, key=lambda name: (name.startswith(COMPACTED), name)):
         for trial, attempt in known[name]:
-            attempts = trials.setdefault(trial, {})
-            before = attempts.get(attempt.attempt)
-            # What the worker itself says, however late, counts for more than what was derived in its place and compacted since.
-            if before is None or before.derived or not attempt.derived:
-                attempts[attempt.attempt] = attempt
-    ordered = {trial: tuple(attempts[number] for number in sorted(attempts)) for trial, attempts in trials.items()}
-    completed = frozenset(trial for trial, rows in ordered.items() if any(row.outcome is Outcome.completed for row in rows))
-    return Index(ordered, tuple(sorted(damaged)), completed)
+            trials[trial] = _with(trials[trial], attempt) if trial in trials else (attempt,)
+            if attempt.outcome is Outcome.completed:
+                completed.add(trial)
+    return Index(trials, tuple(sorted(damaged)), frozenset(completed))
+
+
+def _with(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
+    by_number = {known.attempt: known for known in attempts}
+    before = by_number.get(attempt.attempt)
+    # What the worker itself says, however late, counts for more than what was derived in its place and compacted since.
+    if before is None or before.derived or not attempt.derived:
+        by_number[attempt.attempt] = attempt
+    return tuple(by_number[number] for number in sorted(by_number))

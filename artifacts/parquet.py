@@ -23,9 +23,14 @@ _SCALARS: Final[dict[str, pa.DataType]] = {
     "timestamp": pa.timestamp("us", "UTC"),
     "map<string, double>": pa.map_(pa.string(), pa.float64()),
 }
-_HISTORY: Final = pa.list_(
-    pa.struct([pa.field(name, pa.int32() if name == "epoch" else _SCALARS[kind]) for name, kind, _, _ in HISTORY]),
-)
+
+
+def list_of(item: pa.DataType) -> pa.DataType:
+    """A list type as Parquet gives it back; Arrow's own name for the items would make it another type."""
+    return pa.list_(pa.field("element", item))
+
+
+_HISTORY: Final = list_of(pa.struct([pa.field(name, pa.int32() if name == "epoch" else _SCALARS[kind]) for name, kind, _, _ in HISTORY]))
 _KEY: Final = ("schema_version", "sweep", "trial", "attempt", "outcome")
 
 
@@ -34,7 +39,7 @@ def arrow_type(kind: str) -> pa.DataType:
     if kind == "history":
         return _HISTORY
     if kind.startswith("list<"):
-        return pa.list_(_SCALARS[kind[5:-1]])
+        return list_of(_SCALARS[kind[5:-1]])
     return _SCALARS[kind]
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from artifacts.parquet import SCHEMA
+from artifacts.parquet import SCHEMA, list_of
 
-_NUMBERS: Final = frozenset({pa.int64(), pa.float64()})
-_LISTS: Final = frozenset({pa.list_(pa.int64()), pa.list_(pa.float64())})
+_NUMBERS: Final = (pa.int64(), pa.float64())
+_LISTS: Final = (list_of(pa.int64()), list_of(pa.float64()))
 
 
 class Pile:
@@ -55,15 +56,17 @@ def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
 def unite(tables: Iterable[pa.Table]) -> pa.Table:
     """One table with every column of any; numbers that disagree are widened, everything else that does becomes text."""
     tables = list(tables)
-    types: dict[str, set[pa.DataType]] = {}
+    types: dict[str, list[pa.DataType]] = {}
     for table in tables:
         for field in table.schema:
-            types.setdefault(field.name, set()).add(field.type)
-    schema = pa.schema([pa.field(name, _common(kinds)) for name, kinds in types.items()])
+            kinds = types.setdefault(field.name, [])
+            # By equality and not in a set: equal types of maps may differ in their hashes.
+            if field.type != pa.null() and field.type not in kinds:
+                kinds.append(field.type)
     try:
-        return _joined(tables, schema)
+        return _joined(tables, pa.schema([pa.field(name, _common(kinds)) for name, kinds in types.items()]))
     except pa.ArrowInvalid:  # an integer that no double can hold
-        return _joined(tables, pa.schema([field.with_type(_exact(types[field.name], field.type)) for field in schema]))
+        return _joined(tables, pa.schema([pa.field(name, _common(kinds, widen=False)) for name, kinds in types.items()]))
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -72,7 +75,7 @@ def in_order(table: pa.Table) -> pa.Table:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
     own = [name for name in table.column_names if name not in SCHEMA.names]
-    parameters = {name for names in table["parameters"].unique().to_pylist() for name in names or ()} if own else set()
+    parameters = set(pc.unique(pc.list_flatten(table["parameters"])).to_pylist())
     return table.select([*SCHEMA.names, *sorted(own, key=lambda name: name not in parameters)])
 
 
@@ -92,17 +95,12 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def _common(kinds: set[pa.DataType]) -> pa.DataType:
-    kinds = kinds - {pa.null()}
+def _common(kinds: list[pa.DataType], *, widen: bool = True) -> pa.DataType:
     if len(kinds) <= 1:
-        return kinds.pop() if kinds else pa.null()
-    if kinds == _NUMBERS:
+        return kinds[0] if kinds else pa.null()
+    if widen and all(kind in _NUMBERS for kind in kinds):
         return pa.float64()
-    return pa.list_(pa.float64()) if kinds == _LISTS else pa.string()
-
-
-def _exact(kinds: set[pa.DataType], common: pa.DataType) -> pa.DataType:
-    return pa.string() if len(kinds - {pa.null()}) > 1 else common
+    return list_of(pa.float64()) if widen and all(kind in _LISTS for kind in kinds) else pa.string()
 
 
 def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
@@ -114,6 +112,8 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         if field.name not in table.column_names:
             columns.append(pa.nulls(table.num_rows, field.type))
+        elif table[field.name].type == field.type:
+            columns.append(table[field.name])
         elif field.type == pa.string():
             columns.append(as_text(table[field.name]))
         else:
