@@ -108,7 +108,7 @@ class Worker:
         trials = {trial for trial, _ in begun}
         taken = {
             trial: {found.attempt: found.outcome for found in attempts}
-            for trial, attempts in self.store.index(self.sweep).attempts.items()
+            for trial, attempts in self.store.index(self.sweep).trials.items()
             if trial in trials
         }
         for (trial, attempt), entry in begun.items():
