@@ -36,6 +36,8 @@ def device_of(params: TrainParams, offered: str) -> torch.device:
 def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator[None]:
     """Compute as the parameters say, with so many threads; a warm process goes on afterwards as if nothing had been set."""
     with ExitStack() as undo:
+        if params.compile != "off":
+            undo.callback(torch.compiler.reset)  # compiled programs keep their model alive
         undo.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(threads)
         if params.deterministic:

@@ -94,7 +94,7 @@ def discard(folder: Path) -> None:
 
 def _random_states(device: torch.device) -> dict[str, Any]:
     """Generators that a model may draw from (dropout, and whatever a user's own does)."""
-    numbers: dict[str, Any] = dict(np.random.get_state(legacy=False))  # type: ignore[arg-type]
+    numbers: dict[str, Any] = dict(np.random.get_state(legacy=False))
     key, pos = numbers["state"]["key"], numbers["state"]["pos"]
     return {
         "torch": torch.get_rng_state(),

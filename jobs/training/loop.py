@@ -6,7 +6,9 @@ The host waits for the device once an epoch, when the sums are read, and at the 
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
 
 from jobs.context import Context
 from jobs.errors import StopRequested
@@ -20,16 +22,34 @@ CHECKPOINT_EVERY_S: Final = 600.0
 """Without being asked, a checkpoint is written this often: what a node's death can cost."""
 
 
+class Watcher(Protocol):
+    """Looks at a running trial and writes down what it sees; it changes nothing."""
+
+    def wants(self, step: int) -> bool:
+        """Whether to be called after this optimizer step, counted from 1."""
+
+    def step(self, step: int) -> None:
+        """The step is done, and the device has nothing left to do."""
+
+    def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """The epoch is over, with the figures of its row in the history."""
+
+    def close(self) -> None:
+        """The trial is over, in whatever way."""
+
+
 class Loop:
     """Runs one trial's epochs.
 
     Args:
-        progress: Where to begin.
+        progress: Where to begin; it moves on with the loop.
+        watchers: Told of steps and epochs, in this order.
     """
 
-    def __init__(self, session: Session, context: Context, progress: Progress, times: StepTimes) -> None:
+    def __init__(self, session: Session, context: Context, progress: Progress, times: StepTimes, watchers: Sequence[Watcher] = ()) -> None:
         self._session, self._context, self._progress, self._times = session, context, progress, times
-        self._saved_at = time.perf_counter()
+        self._watchers = watchers
+        self._saved_at = self._begun = time.perf_counter()
 
     def run(self) -> None:
         """Train to the last epoch, or until patience runs out.
@@ -43,6 +63,10 @@ class Loop:
             if progress.epoch == params.epochs or progress.epoch % params.eval_every == 0:
                 row |= self._evaluate()
             self._context.report(progress.epoch, **row)
+            if self._watchers:
+                with self._context.phase("write"):
+                    for watcher in self._watchers:
+                        watcher.epoch(progress.epoch, row | progress.scores)
             progress.epoch, progress.batch, progress.epoch_s = progress.epoch + 1, 0, 0.0
             self._session.sums.set({})
 
@@ -51,20 +75,20 @@ class Loop:
         session, progress = self._session, self._progress
         with self._context.phase("train"):
             order = session.order(progress.epoch, progress.batch)
-            begun = self._steps(order)
+            self._steps(order)
             loss, accuracy = session.sums.means(len(order.positions))  # waits for the device
-            progress.epoch_s = time.perf_counter() - begun
+            progress.epoch_s = time.perf_counter() - self._begun
             self._times.end()
         progress.train_s += progress.epoch_s
         progress.scores |= {"train_loss": loss, "train_accuracy": accuracy}
         row = {"seconds": progress.epoch_s, "lr": progress.lr, "train_loss": loss, "train_accuracy": accuracy}
         return row | {"samples_per_s": len(order.positions) / progress.epoch_s}
 
-    def _steps(self, order: Order) -> float:
-        """All optimizer steps that the epoch still has; when it would have begun, had nothing come between."""
+    def _steps(self, order: Order) -> None:
+        """All optimizer steps that the epoch still has."""
         session, progress = self._session, self._progress
         together, n_batches = session.params.grad_accumulation, order.n_batches
-        begun = time.perf_counter() - progress.epoch_s
+        self._begun = time.perf_counter() - progress.epoch_s
         self._times.begin()
         for images, labels in session.data.train.batches(order):
             before = progress.batch % together
@@ -76,12 +100,16 @@ class Loop:
                 continue
             self._step()
             self._times.mark()
+            for watcher in self._watchers:
+                if watcher.wants(progress.steps):
+                    with self._interlude():
+                        watcher.step(progress.steps)
             stop = self._context.stop_requested()
             if stop or time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
-                begun = self._save(begun)
+                with self._interlude():
+                    self._save()
             if stop:
                 raise StopRequested(f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint was written")
-        return begun
 
     def _step(self) -> None:
         """One optimizer step from the gradients that are there."""
@@ -118,15 +146,19 @@ class Loop:
         patience = self._session.params.patience
         return patience is not None and self._progress.evaluations_since_best >= patience
 
-    def _save(self, begun: float) -> float:
-        """Write a checkpoint; when the epoch would have begun without the time this took."""
-        session, context = self._session, self._context
-        with context.phase("write"):  # waits for the device
+    @contextmanager
+    def _interlude(self) -> Iterator[None]:
+        """Write something between two steps: its time is neither the epoch's nor a step's."""
+        with self._context.phase("write"):  # waits for the device
             self._times.end()
             paused = time.perf_counter()
-            self._progress.epoch_s = paused - begun
-            carried = {"phases": context.phases(), "history": context.history}
-            checkpoint.save(context.checkpoint_folder, context.trial, session, self._progress, self._times, carried)
-        self._saved_at = time.perf_counter()
+            self._progress.epoch_s = paused - self._begun
+            yield
+        self._begun += time.perf_counter() - paused
         self._times.begin()
-        return begun + self._saved_at - paused
+
+    def _save(self) -> None:
+        context = self._context
+        carried = {"phases": context.phases(), "history": context.history}
+        checkpoint.save(context.checkpoint_folder, context.trial, self._session, self._progress, self._times, carried)
+        self._saved_at = time.perf_counter()

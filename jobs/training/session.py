@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from jobs.data import open_dataset
 from jobs.training import models, optimizers, schedules
 from jobs.training.evaluation import Evaluation
-from jobs.training.feeding.order import Loader, Order, training_order
+from jobs.training.feeding.order import Loader, Order, n_batches_of, training_order
 from jobs.training.feeding.parts import Part, cut, parts_of
 from jobs.training.feeding.resident import ResidentLoader
 from jobs.training.feeding.workers import WorkersLoader
@@ -23,7 +23,7 @@ from jobs.training.fields import TrainParams
 from jobs.training.models import ImageShape
 from jobs.training.pixels import Pixels, statistics
 from jobs.training.precision import Precision
-from jobs.training.steps import Forward, Pass, Sums, weights_of
+from jobs.training.steps import Forward, Pass, Sums, Work
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Session:
     Attributes:
         forward: The model, or what a compiler made of it.
         schedule: None where the learning rate never changes.
+        steps_per_epoch: Optimizer steps.
         work: Forward and backward pass of a batch.
         val, test: None where the part is empty.
     """
@@ -67,9 +68,10 @@ class Session:
     forward: Forward
     optimizer: Optimizer
     schedule: LRScheduler | None
+    steps_per_epoch: int
     precision: Precision
     sums: Sums
-    work: Pass
+    work: Work
     val: Evaluation | None
     test: Evaluation | None
 
@@ -105,12 +107,22 @@ def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.
     random.seed(seed)  # these two for models of the user's own
     np.random.seed(seed % 2**32)
     model = models.to_layout(models.build(params, data.shape, data_dir), channels_last=params.channels_last).to(device).train()
-    forward: Forward = model
-    optimizer = optimizers.build(params, weights_of(model))
-    n_batches = training_order(data.n_train, params.batch_size, seed=seed, epoch=1, augment="none", size=(1, 1)).n_batches
-    schedule = schedules.build(params, optimizer, -(-n_batches // params.grad_accumulation))
+    forward = compiled(params, model)
+    optimizer = optimizers.build(params, [weight for weight in model.parameters() if weight.requires_grad])
+    steps_per_epoch = -(-n_batches_of(data.n_train, params.batch_size) // params.grad_accumulation)
+    schedule = schedules.build(params, optimizer, steps_per_epoch)
     precision = Precision(params, device)
     sums = Sums(device)
-    work = Pass(forward, optimizer, precision, sums, params.label_smoothing)
+    # With CUDA graphs of torch.compile's own, gradients that are added to must not lie in memory that the next replay reuses.
+    keep = device.type == "cuda" and params.compile in ("reduce-overhead", "max-autotune") and params.grad_accumulation > 1
+    work = Pass(forward, optimizer, precision, sums, label_smoothing=params.label_smoothing, keep_gradients=keep)
     val, test = (part and Evaluation(*part, params.batch_size, precision, device) for part in (data.val, data.test))
-    return Session(params, device, seed, data, model, forward, optimizer, schedule, precision, sums, work, val, test)
+    return Session(params, device, seed, data, model, forward, optimizer, schedule, steps_per_epoch, precision, sums, work, val, test)
+
+
+def compiled(params: TrainParams, model: nn.Module) -> Forward:
+    """The model as torch.compile makes it, one program for each shape; nothing is compiled before its first call."""
+    if params.compile == "off":
+        return model
+    forward: Forward = torch.compile(model, mode=None if params.compile == "default" else params.compile, dynamic=False)
+    return forward

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from jobs.training.precision import Precision
 
 Forward = Callable[[Tensor], Tensor]
+
+
+class Work(Protocol):
+    """Takes a batch forward and back."""
+
+    def __call__(self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0) -> None:
+        """Leave the batch's gradients in the weights, and add its part of the sums.
+
+        Args:
+            first: Whether gradients are begun anew, or added to those that are there.
+            share: Of the optimizer step; the shares of its batches add up to 1.
+        """
 
 
 class Sums:
@@ -47,22 +60,38 @@ class Pass:
     Args:
         forward: The model, or what a compiler made of it.
         optimizer: Whose gradients are cleared before the first batch of a step.
+        keep_gradients: Clear them by writing zeros, so that they stay where they are in memory.
+
+    Attributes:
+        weights: What the optimizer trains.
     """
 
-    def __init__(self, forward: Forward, optimizer: Optimizer, precision: Precision, sums: Sums, label_smoothing: float) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        optimizer: Optimizer,
+        precision: Precision,
+        sums: Sums,
+        *,
+        label_smoothing: float = 0.0,
+        keep_gradients: bool = False,
+    ) -> None:
         self._forward, self._optimizer, self._precision, self._sums = forward, optimizer, precision, sums
-        self._label_smoothing = label_smoothing
+        self._label_smoothing, self._keep_gradients = label_smoothing, keep_gradients
+        self.weights: list[Tensor] = [weight for group in optimizer.param_groups for weight in group["params"]]
+        if keep_gradients:
+            for weight in self.weights:
+                weight.grad = torch.zeros_like(weight)
 
     def __call__(self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0) -> None:
-        """Add the batch's gradients and its part of the sums.
-
-        Args:
-            first: Whether gradients are begun anew.
-            share: Of the optimizer step; the shares of its batches add up to 1.
-        """
+        """As `Work` says."""
         if first:
-            self._optimizer.zero_grad()
+            self.clear()
         self.run(images, labels, share)
+
+    def clear(self) -> None:
+        """Begin the gradients anew."""
+        self._optimizer.zero_grad(set_to_none=not self._keep_gradients)
 
     def run(self, images: Tensor, labels: Tensor, share: float = 1.0) -> None:
         """The pass alone; gradients are added to those that are there."""
@@ -71,8 +100,3 @@ class Pass:
             loss = functional.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         self._precision.scaler.scale(loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
         self._sums.add(loss, logits, labels)
-
-
-def weights_of(model: nn.Module) -> list[nn.Parameter]:
-    """The weights that are trained."""
-    return [weight for weight in model.parameters() if weight.requires_grad]

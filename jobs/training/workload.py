@@ -6,17 +6,19 @@ would, and its loss columns are NaN and its accuracies those of chance.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
-import torch
-
 from jobs.context import Context
-from jobs.training import backends, checkpoint, session
+from jobs.training import backends, checkpoint
 from jobs.training.fields import TrainParams
-from jobs.training.loop import Loop
+from jobs.training.loop import Loop, Watcher
+from jobs.training.profiling import StepProfiler
 from jobs.training.progress import Progress
-from jobs.training.session import Data
+from jobs.training.scalars import TensorBoard
+from jobs.training.session import Session, build, open_data
 from jobs.training.timing import StepTimes
+from jobs.training.warmup import count_flops, warm_up
 
 
 def run(params: TrainParams, context: Context) -> dict[str, Any]:
@@ -31,36 +33,57 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
     device = backends.device_of(params, context.device)
     threads = params.threads or context.threads
     context.note(threads=threads)
-    with backends.applied(params, device, threads):
+    with ExitStack() as ending:
+        ending.enter_context(backends.applied(params, device, threads))
         with context.phase("data"):
-            data = session.open_data(params, context.data_dir, device)
-        try:
-            return _train(params, context, data, device)
-        finally:
-            data.close()
-
-
-def _train(params: TrainParams, context: Context, data: Data, device: torch.device) -> dict[str, Any]:
-    with context.phase("build"):
-        made = session.build(params, data, context.data_dir, device, context.seed)
-    times = StepTimes(device)
-    with context.phase("build"):
-        found = checkpoint.load(context.checkpoint_folder, context.trial, made, times) if context.resumed else None
-    progress = Progress()
-    if found is not None:
-        progress, carried = found
-        context.carry(carried["phases"], carried["history"])
-        context.note(resumed_from_epoch=progress.epoch)
-    Loop(made, context, progress, times).run()
+            data = open_data(params, context.data_dir, device)
+            ending.callback(data.close)
+        with context.phase("build"):
+            session = build(params, data, context.data_dir, device, context.seed)
+        with context.phase("warmup"):
+            flops = count_flops(session)
+            session = warm_up(session)
+        times = StepTimes(device)
+        with context.phase("build"):
+            progress = _resume(session, context, times)
+        watchers = _watchers(session, context, progress)
+        for watcher in watchers:
+            ending.callback(watcher.close)
+        Loop(session, context, progress, times, watchers).run()
     if context.resumed:
         checkpoint.discard(context.checkpoint_folder)
-    return _columns(progress, times)
+    return _columns(params, progress, times, flops)
 
 
-def _columns(progress: Progress, times: StepTimes) -> dict[str, Any]:
+def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
+    """Where to begin: at the checkpoint of an earlier attempt, or at the beginning."""
+    found = checkpoint.load(context.checkpoint_folder, context.trial, session, times) if context.resumed else None
+    if found is None:
+        return Progress()
+    progress, carried = found
+    context.carry(carried["phases"], carried["history"])
+    context.note(resumed_from_epoch=progress.epoch)
+    return progress
+
+
+def _watchers(session: Session, context: Context, progress: Progress) -> list[Watcher]:
+    watchers: list[Watcher] = []
+    with context.phase("write"):
+        if session.params.profile:
+            left = session.steps_per_epoch * session.params.epochs - progress.steps
+            watchers.append(StepProfiler(context.files / "profile", session.device, progress.steps, left))
+        if session.params.tensorboard:
+            watchers.append(TensorBoard(context.files / "tensorboard", progress.epoch))
+    return watchers
+
+
+def _columns(params: TrainParams, progress: Progress, times: StepTimes, flops: float) -> dict[str, Any]:
+    """What the record gets; a column that was not measured is left out."""
     columns: dict[str, Any] = {**progress.scores, "epochs_run": progress.epoch - 1, "steps": progress.steps, **times.columns()}
+    columns["samples_per_s"] = progress.images / progress.train_s
     if progress.best_epoch is not None:
         columns["best_epoch"] = progress.best_epoch
-    if progress.train_s:
-        columns["samples_per_s"] = progress.images / progress.train_s
+    if flops:
+        columns["flops_per_step"] = flops * params.batch_size * params.grad_accumulation
+        columns["tflops_per_s"] = flops * columns["samples_per_s"] / 1e12
     return columns

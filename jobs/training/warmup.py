@@ -1,0 +1,92 @@
+"""What a trial does once before it is timed: compile, choose algorithms, capture graphs, count operations.
+
+Blank batches of every shape to come go through the model; afterwards weights, buffers, random streams and sums are as they were, so
+that a trial computes the same with and without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from jobs.training import optimizers
+from jobs.training.graphs import GraphedPass
+from jobs.training.session import Session
+from jobs.training.steps import Pass, Sums
+
+
+def warm_up(session: Session) -> Session:
+    """The session, ready to be timed; its forward and backward pass captured if that was asked for."""
+    full, *rest = _batch_sizes(session)
+    eager_on_cpu = session.device.type == "cpu" and session.params.compile == "off"
+    with _undone(session):
+        session.work(*_blank(session, full))
+        if eager_on_cpu:  # nothing is compiled or chosen by shape: the libraries are loaded, and that is all
+            return session
+        for n in rest:
+            session.work(*_blank(session, n))
+        _warm_evaluation(session)
+        if session.device.type == "cuda":
+            _warm_optimizer(session)
+            if session.params.cuda_graphs and isinstance(session.work, Pass):
+                return replace(session, work=GraphedPass(session.work, *_blank(session, full)))
+        return session
+
+
+def count_flops(session: Session) -> float:
+    """Floating-point operations of forward and backward pass for one image, by torch's own counter."""
+    n = min(2, session.data.n_train)
+    eager = Pass(session.model, session.optimizer, session.precision, Sums(session.device))
+    with _undone(session), FlopCounterMode(display=False) as counter:
+        eager(*_blank(session, n))
+    return float(counter.get_total_flops()) / n
+
+
+def _batch_sizes(session: Session) -> list[int]:
+    """Sizes of the training batches, the full one first."""
+    order = session.order(1)
+    n, size = len(order.positions), min(order.batch_size, len(order.positions))
+    return [size] if n % size == 0 else [size, n % size]
+
+
+def _blank(session: Session, n: int) -> tuple[Tensor, Tensor]:
+    """A black batch of n images as the loader would make it, all of the first class."""
+    channels, height, width, _ = session.data.shape
+    layout = torch.channels_last if session.params.channels_last else torch.contiguous_format
+    images = torch.zeros(n, channels, height, width, device=session.device).contiguous(memory_format=layout)
+    return images, torch.zeros(n, dtype=torch.int64, device=session.device)
+
+
+def _warm_evaluation(session: Session) -> None:
+    sizes = set().union(*(part.batch_sizes for part in (session.val, session.test) if part is not None))
+    session.model.eval()
+    with torch.no_grad():
+        for n in sorted(sizes, reverse=True):
+            with session.precision.autocast():
+                session.forward(_blank(session, n)[0])
+    session.model.train()
+
+
+def _warm_optimizer(session: Session) -> None:
+    """Load the optimizer's kernels by stepping a weight that nobody needs."""
+    weight = nn.Parameter(torch.zeros(1, device=session.device))
+    weight.grad = torch.zeros_like(weight)
+    optimizers.build(session.params, [weight]).step()
+
+
+@contextmanager
+def _undone(session: Session) -> Iterator[None]:
+    """Put back what a pass changes beside gradients: buffers such as running means, and the random streams."""
+    buffers = [(buffer, buffer.clone()) for buffer in session.model.buffers()]
+    devices = [session.device] if session.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        yield
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    session.sums.set({})
