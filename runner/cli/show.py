@@ -80,6 +80,11 @@ def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
     elif not rows:
         output.say(f"{sweep}: no recorded trial failed")
     else:
-        # The first line of a message names the error; `runner show TRIAL` has the rest.
-        output.table(listing(list(names), [{**row, "error_message": (row["error_message"] or "").partition("\n")[0]} for row in rows]))
+        output.table(listing(list(names), [{**row, "error_message": _headline(row["error_message"])} for row in rows]))
         output.next_step(f"runner show {rows[0]['trial']}", "shows the whole record")
+
+
+def _headline(message: str | None) -> str:
+    """The line of a message that names the error: the first, or the last if it is a whole traceback."""
+    lines = (message or "").strip().splitlines() or [""]
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]

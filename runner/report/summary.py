@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COMPLETED = "completed"
 TIMES = ("train_s", "total_s")
+ACROSS_WORKLOADS = ("sweep", "workload")
+IDENTITY = (*ACROSS_WORKLOADS, "target")
 # Where two trials differ in one of these, their numbers are not of one kind, though nobody asked for the difference.
 HARDWARE = ("gpu_name", "cpu_model", "engine", "driver_version", "torch_version", "sklearn_version")
 
@@ -149,6 +151,8 @@ class _Columns:
         self._table = table
         self._values: dict[str, list[Any]] = {}
         self._hashable: dict[str, list[Hashable]] = {}
+        self._named: dict[str, list[str]] = {}
+        self._varying: dict[str, bool] = {}
         self.names: list[str] = list(table.column_names)
         self.n_rows: int = table.num_rows
         self.completed = [row for row, outcome in enumerate(self.values("outcome")) if outcome == COMPLETED]
@@ -162,16 +166,14 @@ class _Columns:
     def hashable(self, name: str) -> list[Hashable]:
         """As ``values``, with lists and mappings as JSON text."""
         if name not in self._hashable:
-            self._hashable[name] = [
-                msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value for value in self.values(name)
-            ]
+            values = self.values(name)
+            nested = name in self.names and self._table.schema.field(name).type.num_fields > 0
+            self._hashable[name] = [msgspec.json.encode(value).decode() for value in values] if nested else values
         return self._hashable[name]
 
     def varying(self) -> tuple[str, ...]:
         """A parameter that only the other workload has tells nothing apart, so variation is looked for within each workload."""
-        identity = [name for name in ("sweep", "workload", "target") if len(set(self.hashable(name))) > 1]
-        everything = range(self.n_rows)
-        return (*identity, *(name for name in self._named_in("parameters") if name != "seed" and self._n_values(name, everything) > 1))
+        return tuple(name for name in (*IDENTITY, *self._named_in("parameters")) if name != "seed" and self._varies(name))
 
     def metrics(self) -> tuple[Metric, ...]:
         """Per workload its accuracy (test, else validation) or its first numeric result; then the times that anyone has."""
@@ -199,10 +201,10 @@ class _Columns:
 
     def averaged(self, by: Sequence[str], groups: Iterable[Sequence[int]]) -> tuple[tuple[str, int, int], ...]:
         completed = set(self.completed)
-        inside = [[row for row in rows if row in completed] for rows in groups]
+        inside = [kept for rows in groups if len(kept := [row for row in rows if row in completed]) > 1]
         found = []
-        for name in dict.fromkeys(("sweep", "workload", "target", *self._named_in("parameters"), *HARDWARE, "seed")):
-            if name in by:
+        for name in dict.fromkeys((*IDENTITY, *self._named_in("parameters"), *HARDWARE, "seed")):
+            if name in by or not self._varies(name):
                 continue
             counts = [count for rows in inside if (count := self._n_values(name, rows)) > 1]
             if counts:
@@ -214,15 +216,20 @@ class _Columns:
         found = Counter(gpus[row] or cpus[row] for row in self.completed)
         return {device: count for device, count in found.most_common() if device is not None}
 
+    def _varies(self, name: str) -> bool:
+        if name not in self._varying:
+            # The first question is quick, and settles most columns.
+            self._varying[name] = len(set(self.hashable(name))) > 1 and self._n_values(name, range(self.n_rows)) > 1
+        return self._varying[name]
+
     def _n_values(self, name: str, rows: Iterable[int]) -> int:
         """The most values that a column takes within one workload; null counts as one, being the default."""
-        if name in ("sweep", "workload"):
-            return len({self.hashable(name)[row] for row in rows})
-        values, workloads = self.hashable(name), self.values("workload")
-        seen: dict[Any, set[Hashable]] = {}
-        for row in rows:
-            seen.setdefault(workloads[row], set()).add(values[row])
-        return max(map(len, seen.values()), default=0)
+        values = self.hashable(name)
+        if name in ACROSS_WORKLOADS:
+            return len({values[row] for row in rows})
+        workloads = self.values("workload")
+        pairs = {(workloads[row], values[row]) for row in rows}
+        return max(Counter(workload for workload, _ in pairs).values(), default=0)
 
     def _candidates(self) -> Iterable[Metric]:
         yield Metric("test_accuracy", fraction=True)
@@ -231,8 +238,11 @@ class _Columns:
 
     def _named_in(self, list_column: str) -> list[str]:
         """The parameters, or the results, in the order of the table's columns."""
-        named = {name for names in self.values(list_column) for name in names or ()}
-        return [name for name in self.names if name in named]
+        if list_column not in self._named:
+            chunks = self._table.column(list_column).chunks if list_column in self.names else ()
+            named = {name for chunk in chunks for name in chunk.flatten().unique().to_pylist()}
+            self._named[list_column] = [name for name in self.names if name in named]
+        return self._named[list_column]
 
     def _numbers(self, name: str, rows: Iterable[int]) -> list[float]:
         values = self.values(name)

@@ -69,7 +69,11 @@ def test_failed_lists_what_did_not_complete_and_why(run: Run, store: Store) -> N
     assert rows[0] == ["trial", "attempt", "outcome", "lr", "seed", "error_type", "error_message"]
     assert rows[1] == [f"{0xAD:016x}", "1", "failed", "0.3", "0", "ValueError", "diverged"]
     assert rows[2] == [], "a trial whose later attempt completed has not failed"
-    (row,) = json.loads(run("show", "--failed", "study", "--json", "--store", str(store.root)).out)
+    publish(
+        store.root, record(0xAE, {}, attempt=1, outcome="crashed", error_message="Traceback (most recent call last):\n  ...\nOSError: gone")
+    )
+    assert "OSError: gone" in run("show", "--failed", "study", "--store", str(store.root)).out
+    row, _ = json.loads(run("show", "--failed", "study", "--json", "--store", str(store.root)).out)
     assert row["error_message"] == "diverged\nat step 7"
 
 
