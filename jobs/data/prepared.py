@@ -17,7 +17,7 @@ from jobs.data.cache import FORMAT, MANIFEST, state_of, writing
 from jobs.data.catalogue import Source
 from jobs.data.contents import Allocate, Contents, Images
 from jobs.data.dataset import Dataset
-from jobs.data.errors import DamagedCache
+from jobs.data.errors import BadSource, DamagedCache
 
 _IMAGES_AT_ONCE: Final = 1024
 
@@ -38,10 +38,11 @@ def write(source: Source, folder: Path) -> None:
     contents = _read(source, allocate)
     (images,) = given
     sums = _sums(images)
-    with writing(folder):
+    sources = [_describe(path) for path in source.files]
+    with writing(folder.parent):
         np.save(folder / "labels.npy", contents.labels)
         np.save(folder / "sums.npy", sums)
-        _write_json(folder / "sources.json", [_describe(path) for path in source.files])
+        _write_json(folder / "sources.json", sources)
         _write_json(
             folder / MANIFEST,
             {
@@ -79,7 +80,7 @@ def _read(source: Source, allocate: Allocate) -> Contents:
 
 def _allocate(path: Path, shape: tuple[int, int, int, int]) -> Images:
     """A writable mapped array whose disk blocks are already taken: a disk full later would kill the process by SIGBUS."""
-    with writing(path.parent), path.open("wb") as file:
+    with writing(path.parent.parent), path.open("wb") as file:
         npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         start = file.tell()
         file.flush()
@@ -109,8 +110,12 @@ def _digest(images: Images, labels: NDArray[np.int64]) -> str:
 
 def _describe(path: Path) -> dict[str, Any]:
     size, changed_ns = state_of(path)
-    with path.open("rb") as file:
-        return {"path": str(path), "size": size, "mtime_ns": changed_ns, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadSource(str(path), f"cannot be read ({error.strerror})") from error
+    return {"path": str(path), "size": size, "mtime_ns": changed_ns, "sha256": digest}
 
 
 def _write_json(path: Path, value: object) -> None:
