@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from jobs.spec import plain
 from runner.grid.language import Axis, Group, Value
 from runner.grid.problems import Origin, Problem
 from runner.grid.values import BadValue, Parameters
@@ -87,7 +88,10 @@ def build_blocks(group: Group, parameters: Parameters, problems: list[Problem]) 
         if "target" in group.fixed:
             axes.insert(0, [reader.cell({"target": group.fixed["target"]})])
         if group.zipped:
-            rows = zip(*(axis.values for axis in group.zipped.values()), strict=False)
+            rows = list(zip(*(axis.values for axis in group.zipped.values()), strict=False))
+            for key, axis in group.zipped.items():  # beyond the shortest list there are only mistakes
+                for value in axis.values[len(rows) :]:
+                    reader.cell({key: value})
             axes.append([reader.cell(dict(zip(group.zipped, row, strict=True))) for row in rows])
         once = {key: value.origin for key, value in group.fixed.items()}
         once |= {key: axis.origin for key, axis in group.matrix.items() if axis.count == 1}
@@ -171,11 +175,13 @@ class _Converter:
 
     def _write_specs(self, block: Block) -> None:
         """What each cell, and what all trials of the block, put into a spec."""
-        canonical, typed = self._parameters.workload.canonical, block.typed
+        canonical, typed, default = self._parameters.workload.canonical, block.typed, self._parameters.default
         for axis in block.axes:
-            for cell in axis if axis and axis[0].typed else ():
-                params = canonical(block.struct(**{**typed, **cell.typed}))
-                cell.params = {key: params[key] for key in cell.typed if key in params}
+            for cell in axis:
+                cell.params = {key: plain(value) for key, value in cell.typed.items()}
+                if any(value == default(key) for key, value in cell.typed.items()):  # a spec may leave it out
+                    params = canonical(block.struct(**{**typed, **cell.typed}))
+                    cell.params = {key: params[key] for key in cell.typed if key in params}
         of_axes = {key for axis in block.axes for key in (axis[0].typed if axis else ())}
         block.params = {key: value for key, value in canonical(block.struct(**typed)).items() if key not in of_axes}
 

@@ -29,7 +29,7 @@ def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> 
         problems += wrong
         if wrong:
             continue
-        culprit = "there is no matrix" if block is None else _mark(block, 1 << index, wanted, parameters)
+        culprit = "there is no matrix" if block is None else _told(entry, _mark(block, 1 << index, wanted, parameters))
         if culprit and not (entry.values.keys() & (group.broken | group.overridden)):
             problems.append(entry.origin.problem(f"matches nothing: {culprit}"))
     return problems
@@ -45,27 +45,31 @@ def _converted(entry: Entry, parameters: Parameters) -> tuple[dict[str, Any], li
     return wanted, wrong
 
 
-def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters) -> str:
-    """Set the entry's bit wherever nothing speaks against it; says why no point can match, or nothing if one can."""
-    rest, culprits = dict(wanted), []
+def _told(entry: Entry, culprits: list[str]) -> str:
+    told = ", ".join(f"{key}: {show(entry.values[key].value)}" for key in culprits)
+    return f"no trial of the group has {told}" if told else ""
+
+
+def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters) -> list[str]:
+    """Set the entry's bit wherever nothing speaks against it; the keys for which that is nowhere, none if a point can match."""
+    rest: dict[str, Any] = dict(wanted)
+    culprits: list[str] = []
     seed = rest.pop("seed", None)
     block.seeds[:] = [(s, bits | bit if "seed" not in wanted or _same(s, seed) else bits) for s, bits in block.seeds]
     if not any(bits & bit for _, bits in block.seeds):
-        culprits.append({"seed": seed})
+        culprits.append("seed")
     for axis in block.axes:
-        here = {key: rest.pop(key) for key in _keys(axis) & rest.keys()}
+        keys = _keys(axis)
+        here = {key: rest.pop(key) for key in wanted if key in keys}
         matching = [cell for cell in axis if all(_same(_value(cell, key), value) for key, value in here.items())]
         for cell in matching:
             cell.excluded |= bit
         if not matching:
-            culprits.append(here)
-    against = {key: value for key, value in rest.items() if not _same(block.typed.get(key, parameters.default(key)), value)}
-    if against:
-        culprits.append(against)
-    else:
+            culprits += here
+    against = [key for key, value in rest.items() if not _same(block.typed.get(key, parameters.default(key)), value)]
+    if not against:
         block.always |= bit
-    told = ", ".join(f"{key}: {show(value)}" for culprit in culprits for key, value in culprit.items())
-    return f"no trial of the group has {told}" if told else ""
+    return culprits + against
 
 
 def _keys(axis: list[Cell]) -> set[str]:

@@ -89,13 +89,11 @@ def load_grid(
         raise GridError(in_order(source.problems))
     reader = Reader(source, max_trials)
     grid = reader.read()
-    # A refused tag leaves no value: what else would be said about its line is a consequence.
-    unreadable = {problem.line for problem in source.problems}
-    problems = [*source.problems, *(problem for problem in reader.problems if problem.line not in unreadable)]
     expansion = _Expansion(grid, Targets(targets, on or {}), profile_name, path.parent)
     found = expansion.check(sets, max_trials, Origin(source.file, source.line_of(("groups",)), ""))
-    problems += [problem for problem in found if problem.line not in unreadable]
+    problems = [*reader.problems, *found]
     points = expansion.expand(problems)
+    problems = [*source.problems, *(problem for problem in problems if problem.line not in source.unreadable)]
     if problems:
         raise GridError(in_order(problems))
     return expansion.joined(points)
@@ -113,7 +111,8 @@ class _Expansion:
 
     def check(self, sets: Sequence[str], max_trials: int, origin: Origin) -> list[Problem]:
         """What is wrong with the grid before any point is built."""
-        groups, problems = self._grid.groups, []
+        groups = self._grid.groups
+        problems: list[Problem] = []
         for index, group in enumerate(groups):
             try:
                 self._known[index] = Parameters(workload(group.workload, self._import_path))

@@ -248,10 +248,10 @@ class Reader:
 
     def _values(self, data: Any, path: Path) -> dict[str, Value]:
         values = {key: Value(value, self._at((*path, key))) for key, value in self._mapping(data, path).items()}
-        for key, value in values.items():
-            if is_generator(value.value):
-                self._wrong((*path, key), f"{next(iter(value.value))} makes an axis: move it to matrix or zip")
-        return values
+        axes = {key: next(iter(value.value)) for key, value in values.items() if is_generator(value.value)}
+        for key, generator in axes.items():
+            self._wrong((*path, key), f"{generator} makes an axis: move it to matrix or zip")
+        return {key: value for key, value in values.items() if key not in axes}
 
     def _entries(self, data: dict[str, Any], word: str) -> list[Entry]:
         path = (*self._below, word)

@@ -12,9 +12,12 @@ import msgspec
 
 from jobs.registry import Workload
 from jobs.spec import JobSpec
-from runner.grid.blocks import Block
+from runner.grid.blocks import Block, Cell
 from runner.grid.language import Group
 from runner.grid.problems import Origin, Problem
+
+_FOLD = 1_000
+"""Cells of an axis made by putting several together."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Expander:
         self._idle = _Idle()
         self._faults: Counter[tuple[Origin, str]] = Counter()
         self._all_targets: set[str] = set()
+        self._asked = 0
+        """Points that were checked, seeds apart."""
 
     def expand(self, blocks: list[Block]) -> Points:
         for block in blocks:
@@ -79,13 +84,13 @@ class Expander:
                 found.collapsed += points - 1
             else:
                 found.merged += points - 1
-        found.notes = [idle.told(note, self._points_of, self._all_targets) for note in idle.trials]
-        points = sum(block.points for block in blocks) // self._group.repeats
+        axes = {key for key, axis in (self._group.matrix | self._group.zipped).items() if axis.count > 1}
+        found.notes = [idle.told(note, axes, self._points_of, self._all_targets) for note in idle.trials]
         for (origin, message), count in self._faults.items():
-            some = "" if count == points else f" (in {count} of {points} points: exclude them, or change one of the values)"
+            some = "" if count == self._asked else f" (in {count} of {self._asked} points: exclude them, or change one of the values)"
             found.problems.append(origin.problem(message + some))
         if not self._is_rehearsal():
-            found.problems += [origin.problem(f"cannot act here: {why}") for origin, why in idle.dead.items() if origin not in idle.alive]
+            found.problems += [origin.problem(f"{why}: leave it out") for origin, why in idle.dead.items() if origin not in idle.alive]
         return found
 
     def _is_rehearsal(self) -> bool:
@@ -97,7 +102,7 @@ class Expander:
         collapse, check, canonical, struct = workload.collapse, workload.check, workload.canonical, block.struct
         specs, points_of, resources = self._found.specs, self._points_of, self._resources
         notes: list[str] = []
-        for cells in product(*block.axes):
+        for cells in product(*_folded(block.axes)):
             typed, params, excluded, target = block.typed.copy(), block.params.copy(), block.always, ""
             for cell in cells:
                 typed.update(cell.typed)
@@ -110,6 +115,7 @@ class Expander:
             if not seeds:
                 continue
             self._all_targets.add(target)
+            self._asked += 1
             if not workload.is_custom:  # a user's own function has no rules
                 asked = struct(**typed)
                 acting, notes = collapse(asked, has_gpu[target])
@@ -162,14 +168,28 @@ class _Idle:
         self.trials.setdefault(note, set()).add(trial)
         self._targets.setdefault(note, set()).add(target)
 
-    def told(self, note: str, points_of: Mapping[str, int], all_targets: set[str]) -> str:
+    def told(self, note: str, axes: set[str], points_of: Mapping[str, int], all_targets: set[str]) -> str:
         """The note with how many trials it is about."""
         trials = self.trials[note]
-        points, left = sum(points_of[trial] for trial in trials), len(trials)
         where = "" if self._targets[note] == all_targets else f" (target {', '.join(sorted(self._targets[note]))})"
-        if points == left:
-            return f"{note}{where}: {left} trial{'s' * (left > 1)} left at the default"
-        return f"{note}{where}: {points} trials collapsed into {left}"
+        if note.partition(":")[0] in axes:
+            return f"{note}{where}: {sum(points_of[trial] for trial in trials)} trials collapsed into {len(trials)}"
+        return f"{note}{where}: left at its default in {len(trials)} trials"
+
+
+def _folded(axes: list[list[Cell]]) -> list[list[Cell]]:
+    """The same product from fewer, longer axes: neighbours are put together once instead of once per trial."""
+    folded: list[list[Cell]] = []
+    for axis in reversed(axes):
+        if folded and len(axis) * len(folded[0]) <= _FOLD:
+            folded[0] = [_together(left, right) for left in axis for right in folded[0]]
+        else:
+            folded.insert(0, axis)
+    return folded
+
+
+def _together(left: Cell, right: Cell) -> Cell:
+    return Cell(left.typed | right.typed, left.params | right.params, left.target or right.target, left.excluded & right.excluded)
 
 
 def _located(fault: str, block: Block, otherwise: Origin) -> tuple[Origin, str]:

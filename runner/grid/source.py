@@ -50,11 +50,13 @@ class Source:
         file: Its name, as problems print it.
         data: Its value; None where it could not be parsed.
         problems: What is wrong with it as YAML.
+        unreadable: Lines of values that could not be read and are null in ``data``: nothing else can be said about them.
     """
 
     file: str
     data: Any
     problems: tuple[Problem, ...]
+    unreadable: frozenset[int]
     _root: _Node
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
@@ -95,11 +97,11 @@ def parse_yaml(text: str, file: str) -> Source:
         return _unreadable(file, line, f"is not YAML: the character {chr(error.character)!r} is not allowed", builder.problems)
     except _TooMuch as stop:
         return _unreadable(file, stop.line, stop.reason, builder.problems)
-    return Source(file, builder.root.data, tuple(builder.problems), builder.root)
+    return Source(file, builder.root.data, tuple(builder.problems), frozenset(builder.unreadable), builder.root)
 
 
 def _unreadable(file: str, line: int, reason: str, before: list[Problem] | None = None) -> Source:
-    return Source(file, None, (*(before or ()), Problem(file, line, "", reason)), _Node(line))
+    return Source(file, None, (*(before or ()), Problem(file, line, "", reason)), frozenset([line]), _Node(line))
 
 
 class _TooMuch(Exception):
@@ -127,6 +129,7 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self.unreadable: set[int] = set()
         self.root = _Node(1)
         self._open: list[_Open] = []
         self._anchors: dict[str, _Node | None] = {}
@@ -170,6 +173,7 @@ class _Builder:
     def _alias(self, anchor: str, line: int) -> None:
         top = self._open[-1] if self._open else None
         if anchor not in self._anchors:
+            self.unreadable.add(line)
             self._problem(line, f"*{anchor} stands for nothing: no &{anchor} before it")
             node: _Node | None = _Node(line)
         else:
@@ -237,11 +241,13 @@ class _Builder:
             self._refuse_tag(tag, line)
             return None
         if not kind.fullmatch(text):
+            self.unreadable.add(line)
             self._problem(line, f"{text!r} is not of the type that its tag says")
             return None
         return float(core_scalar(text)) if kind is _FLOAT else core_scalar(text)
 
     def _refuse_tag(self, tag: str, line: int) -> None:
+        self.unreadable.add(line)
         self._problem(line, f"the tag {tag.replace(_CORE, '!!')} is not allowed: only plain values are read from YAML")
 
     def _problem(self, line: int, message: str) -> None:

@@ -84,7 +84,7 @@ class Parameters:
 
     def struct(self, given: Iterable[str]) -> type[msgspec.Struct]:
         """The struct that holds the parameters given: the workload's own, wider where it accepts any."""
-        extra = frozenset(given) - self._fields.keys()
+        extra = frozenset(given).difference(self._fields)
         return custom.widened(self.workload.params, extra) if extra else self.workload.params
 
 
