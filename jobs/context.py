@@ -110,7 +110,9 @@ class Context:
         entry: dict[str, Any] = {"epoch": int(epoch)}
         extra: dict[str, Any] = {}
         for name, value in metrics.items():
-            (entry if name in _HISTORY else extra)[name] = measured(name, value)
+            number = measured(name, value)
+            if number is not None:
+                (entry if name in _HISTORY else extra)[name] = number
         self.history.append({**entry, "extra": extra} if extra else entry)
 
     def note(self, **columns: Any) -> None:
@@ -123,7 +125,7 @@ class Context:
             if name not in NOTABLE:
                 known = tuple(sorted(NOTABLE))
                 raise BadMetric(name, f"a workload cannot fill this column{nearest(name, known)}: it may fill {', '.join(known)}")
-            self.noted[name] = value if name == "engine" else measured(name, value)
+            self.noted[name] = str(value) if name == "engine" else measured(name, value)
 
     def stop_requested(self) -> bool:
         """Whether to write a checkpoint and raise StopRequested now: the walltime is near, or a preemption."""

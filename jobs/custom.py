@@ -31,12 +31,11 @@ GIVEN = ("context", "seed")
 
 @dataclass(frozen=True)
 class Signature:
-    """What the source of a user's function says about calling it."""
+    """What the source of a user's function says about calling it; ``takes`` is None where it does not say."""
 
     params: type[msgspec.Struct]
     accepts_any: bool
-    takes_context: bool
-    takes_seed: bool
+    takes: frozenset[str] | None
 
 
 def read(name: str, import_path: tuple[str, ...] = ()) -> Signature:
@@ -135,7 +134,7 @@ def _bound(tree: ast.Module) -> set[str]:
 def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
     if definition is None:
         empty = msgspec.defstruct("Params", [], frozen=True, kw_only=True, forbid_unknown_fields=True)
-        return Signature(empty, accepts_any=True, takes_context=True, takes_seed=True)
+        return Signature(empty, accepts_any=True, takes=None)
     arguments = definition.args
     if arguments.posonlyargs:
         raise BadWorkload(name, f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by name: drop the '/'")
@@ -154,8 +153,7 @@ def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
     return Signature(
         msgspec.defstruct("Params", fields, frozen=True, kw_only=True, forbid_unknown_fields=True),
         accepts_any=arguments.kwarg is not None,
-        takes_context="context" in names,
-        takes_seed="seed" in names,
+        takes=frozenset(names).intersection(GIVEN),
     )
 
 

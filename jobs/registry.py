@@ -41,7 +41,8 @@ class Workload:
         accepts_any: Parameters that ``params`` does not name are taken too (``**kwargs``).
         reserved: Names that no parameter may have, with the reason.
         import_path: Folders to look for the module in, before ``sys.path``.
-        takes_context, takes_seed: Whether the user's function has a parameter of that name.
+        takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where only the function
+            itself can tell.
     """
 
     name: str
@@ -54,8 +55,7 @@ class Workload:
     accepts_any: bool = False
     reserved: Mapping[str, str] = field(default_factory=dict)
     import_path: tuple[str, ...] = ()
-    takes_context: bool = True
-    takes_seed: bool = False
+    takes: frozenset[str] | None = None
 
     @property
     def is_custom(self) -> bool:
@@ -152,15 +152,14 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
         params=signature.params,
         function=name,
         # The user's function gets a checkpoint folder and stop_requested(); whether it uses them it says by StopRequested.
-        checkpointable=signature.takes_context,
+        checkpointable=signature.takes is None or "context" in signature.takes,
         check=lambda _params, _gpu: [],
         collapse=lambda params, _gpu: (params, []),
         defaults_are_frozen=False,
         accepts_any=signature.accepts_any,
         reserved=custom.RESERVED_PARAMETERS,
         import_path=import_path,
-        takes_context=signature.takes_context,
-        takes_seed=signature.takes_seed,
+        takes=signature.takes,
     )
 
 

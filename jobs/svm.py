@@ -6,7 +6,8 @@ the fit and answers none of the studies' questions.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +15,16 @@ from msgspec import Meta
 from jobs.context import Context
 from jobs.data.catalogue import name_problem
 from jobs.data.splits import problem_of
+from jobs.errors import EngineMissing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+    Floats = NDArray[np.float32]
+
+SMALLEST_CACHE_MB = 200.0  # scikit-learn's default
 
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -23,8 +34,7 @@ class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes:
         dataset: A data set of ``runner data``.
-        split: ``official`` (the set's own train and test parts, no validation), or fractions of the whole [train, val, test];
-            ``auto`` is official where the set has a test part, else [0.7, 0.1, 0.2].
+        split: ``official`` (the set's own train and test parts, no validation), or fractions of the whole [train, val, test].
         split_seed: Which shuffle the fractions cut.
         train_subset: Train on this many images, stratified; all of them if null.
         test_subset: Test on this many images, stratified; all of them if null.
@@ -35,11 +45,12 @@ class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         gamma: ``scale`` (1 / (n_features * variance)), ``auto`` (1 / n_features), or a number; not for ``linear``.
         degree: Of ``poly``.
         coef0: Constant term of ``poly`` and ``sigmoid``.
-        engine: ``sklearnex`` (scikit-learn-intelex), ``sklearn``, or ``auto``: the first where it runs.
+        engine: ``sklearnex`` (scikit-learn-intelex), ``sklearn``, or ``auto``: the first where it runs and finds the same
+            solution, which it does for every kernel but ``sigmoid``.
     """
 
     dataset: str = "digits"
-    split: Literal["auto", "official"] | tuple[float, ...] = "auto"
+    split: Literal["official"] | tuple[float, ...] = "official"
     split_seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     train_subset: Annotated[int, Meta(ge=1)] | None = None
     test_subset: Annotated[int, Meta(ge=1)] | None = None
@@ -58,7 +69,7 @@ ACTS_ON = {"gamma": ("poly", "rbf", "sigmoid"), "degree": ("poly",), "coef0": ("
 
 def problems(params: SvmParams, gpu: bool) -> list[str]:
     """What is wrong with values that cannot act together; an SVM runs on the CPU of any target."""
-    found = {"dataset": name_problem(params.dataset), "split": None if params.split == "auto" else problem_of(params.split)}
+    found = {"dataset": name_problem(params.dataset), "split": problem_of(params.split)}
     return [f"{name}: {problem}" for name, problem in found.items() if problem]
 
 
@@ -72,5 +83,110 @@ def collapse(params: SvmParams, gpu: bool) -> tuple[SvmParams, list[str]]:
 
 
 def run(params: SvmParams, context: Context) -> None:
-    """Fit on the training split, predict the others."""
-    raise NotImplementedError
+    """Fit on the training split, predict the others; the accuracies and the engine go to the record."""
+    with context.phase("import"):
+        import numpy as np
+
+        from jobs.data import open_dataset
+        from jobs.svm_kernels import Kernel, predict
+
+        classifier, engine = _engine(params, context.threads)
+    with context.phase("data"):
+        dataset = open_dataset(params.dataset, context.data_dir)
+        parts = dataset.split(params.split, seed=params.split_seed, train_subset=params.train_subset, test_subset=params.test_subset)
+        prepare = Scaling(params.scaling, _pixels(dataset.images, parts.train))
+        images, labels = prepare(_pixels(dataset.images, parts.train)), dataset.labels[parts.train]
+    with context.phase("build"):
+        # A number, so that both engines and the predictions below use the same one.
+        gamma = _gamma(params.gamma, images.shape[1], float(images.var(dtype=np.float64)))
+        kernel = Kernel(params.kernel, gamma, params.degree, params.coef0)
+        model = classifier(
+            kernel=params.kernel,
+            C=params.C,
+            gamma=gamma,
+            degree=params.degree,
+            coef0=params.coef0,
+            cache_size=_cache_mb(len(images), context.mem_gb),
+        )
+    with context.phase("train"):
+        model.fit(images, labels)
+    if engine == "sklearnex" and not hasattr(model, "_onedal_estimator"):
+        engine = "sklearn"  # it hands over what it cannot do itself
+    context.note(engine=engine)
+    for name, part in (("val_accuracy", parts.val), ("test_accuracy", parts.test)):
+        if len(part):
+            with context.phase("eval"):
+                rows = prepare(_pixels(dataset.images, part))
+                predicted = predict(model, kernel, rows) if engine == "sklearnex" else model.predict(rows)
+                context.note(**{name: float((predicted == dataset.labels[part]).mean())})
+
+
+def warm(params: SvmParams, data_dir: Path | None) -> None:
+    """Import the engine and map the data before any trial's clock runs."""
+    from jobs.data import open_dataset
+
+    _engine(params, 1)
+    open_dataset(params.dataset, data_dir)
+
+
+class Scaling:
+    """Scales pixels; what it needs to know it takes from the training split only.
+
+    Args:
+        kind: ``none``, ``unit`` or ``standard``.
+        training: Pixels of the training split, shape (n, features).
+    """
+
+    def __init__(self, kind: str, training: Pixels) -> None:
+        self._kind = kind
+        if kind == "standard":
+            deviation = training.std(axis=0, dtype="float64")
+            self._mean = training.mean(axis=0, dtype="float64").astype("float32")
+            self._deviation = deviation.clip(min=0).astype("float32")
+            self._deviation[self._deviation == 0] = 1  # a pixel that never changes stays 0
+
+    def __call__(self, pixels: Pixels) -> Floats:
+        """float32 of the same shape."""
+        scaled: Floats = pixels.astype("float32")
+        if self._kind == "unit":
+            scaled /= 255
+        elif self._kind == "standard":
+            scaled -= self._mean
+            scaled /= self._deviation
+        return scaled
+
+
+def _engine(params: SvmParams, threads: int) -> tuple[Any, str]:
+    """The classifier and the library that it is from; EngineMissing if that one was asked for and does not run here."""
+    # The sigmoid kernel is not positive semi-definite: solvers stop at different points, some tenths of a point apart.
+    if params.engine == "sklearnex" or (params.engine == "auto" and params.kernel != "sigmoid"):
+        try:
+            from daal4py import daalinit
+            from sklearnex.svm import SVC
+
+            daalinit(threads)  # its own pool: OMP_NUM_THREADS does not reach it
+            return SVC, "sklearnex"
+        except (ImportError, OSError, RuntimeError) as error:
+            if params.engine == "sklearnex":
+                raise EngineMissing("sklearnex", str(error)) from None
+    from sklearn.svm import SVC
+
+    return SVC, "sklearn"
+
+
+def _pixels(images: Pixels, part: Any) -> Pixels:
+    """Those images as rows of shape (n, height * width * channels)."""
+    rows: Pixels = images[part].reshape(len(part), -1)
+    return rows
+
+
+def _gamma(gamma: str | float, n_features: int, variance: float) -> float:
+    """scikit-learn's meaning of the word, as a number."""
+    if isinstance(gamma, str):
+        return 1 / (n_features * (variance or 1.0)) if gamma == "scale" else 1 / n_features
+    return gamma
+
+
+def _cache_mb(n_samples: int, mem_gb: float) -> float:
+    """Kernel cache in MB: the whole kernel matrix if a quarter of the granted memory holds it."""
+    return max(SMALLEST_CACHE_MB, min(n_samples**2 * 4 / 1e6, mem_gb * 1e3 / 4))

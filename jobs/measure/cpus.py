@@ -54,8 +54,8 @@ def _groups(root: Path) -> list[Path]:
     """Folders of this process's CPU control groups, from its own up to the mount."""
     own = {}
     for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        own[controllers] = path
+        _, controllers, group = line.split(":", 2)
+        own[controllers] = group
     folders = []
     path: str | None
     for line in _lines(root / "proc/self/mountinfo"):

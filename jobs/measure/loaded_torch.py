@@ -35,11 +35,19 @@ def versions() -> dict[str, str | None]:
 
 
 def reset_peak_memory() -> None:
-    """Let the GPU's peaks begin anew with this trial."""
+    """Let the GPU's peaks begin anew with this trial, and give back what an earlier one left in the allocator."""
     gpu = cuda()
     if gpu is not None:
+        gpu.empty_cache()
         for index in range(gpu.device_count()):
             gpu.reset_peak_memory_stats(index)
+
+
+def empty_cache() -> None:
+    """Give the allocator's unused GPU memory back."""
+    gpu = cuda()
+    if gpu is not None:
+        gpu.empty_cache()
 
 
 def peak_memory() -> dict[str, float]:

@@ -1,0 +1,102 @@
+"""What an exception says about its attempt: the outcome, and columns that can be trusted to be written."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from contextlib import suppress
+from typing import Any
+
+from artifacts.record import Outcome
+from jobs.errors import StopRequested, WrongDevice
+from jobs.measure import loaded_torch
+
+LONGEST_MESSAGE = 2_000
+LONGEST_TRACEBACK = 20_000
+
+CURES = {
+    Outcome.gpu_out_of_memory: "a smaller batch_size, amp, or a target with more GPU memory would need less",
+    Outcome.out_of_memory: "give the group more, resources: {mem_gb: ...}",
+}
+# How the libraries say it where they raise a plain RuntimeError.
+_GPU_MEMORY = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_HOST_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """How an attempt ended that ended in this exception, or in one that was raised from it."""
+    if isinstance(error, StopRequested):
+        return Outcome.preempted
+    if isinstance(error, WrongDevice):
+        return Outcome.wrong_device
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if _is_gpu_memory(cause):
+            return Outcome.gpu_out_of_memory
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError | RuntimeError) and _says(cause, _HOST_MEMORY)):
+            return Outcome.out_of_memory
+        cause = cause.__cause__
+    return Outcome.failed
+
+
+def columns_of(error: BaseException, outcome: Outcome) -> dict[str, Any]:
+    """``error_type``, ``error_message`` (with the cure where one is known) and ``traceback``, whatever the exception is like."""
+    message = _text(error)
+    if outcome in CURES:
+        message = f"{message} ({CURES[outcome]})"
+    if isinstance(error, SystemExit):
+        message = f"the workload ended the process with sys.exit({message}); raise an exception, or return, instead"
+    return {
+        "error_type": _name(error),
+        "error_message": _cut(message, LONGEST_MESSAGE),
+        "traceback": _cut(_trace(error), LONGEST_TRACEBACK),
+    }
+
+
+def let_go() -> None:
+    """Free what a failed attempt still holds through its traceback, so that the next one in this process has the memory."""
+    gc.collect()
+    with suppress(Exception):  # a GPU that has faulted answers nothing any more
+        loaded_torch.empty_cache()
+
+
+def _is_gpu_memory(error: BaseException) -> bool:
+    torch = loaded_torch.module()
+    if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and _says(error, _GPU_MEMORY)
+
+
+def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
+    text = _text(error)
+    return any(phrase in text for phrase in phrases)
+
+
+def _name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as second:  # its __str__ is the user's code, too
+        return f"<its message cannot be printed: __str__ raised {type(second).__name__}>"
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException as second:
+        return f"<its traceback cannot be printed: {type(second).__name__}>"
+
+
+def _cut(text: str, longest: int) -> str:
+    """The text in UTF-8's range; of a long one the beginning and, mostly, the end, which says what happened."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(text) <= longest:
+        return text
+    head = longest // 4
+    return f"{text[:head]}\n[... {len(text) - longest} characters left out ...]\n{text[head - longest :]}"
