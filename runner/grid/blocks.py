@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from jobs.spec import plain
-from runner.grid.language import Axis, Group, Value
 from runner.grid.problems import Origin, Problem
 from runner.grid.values import BadValue, Parameters
+from runner.grid.written import Axis, Group, Value
 
 _MANY = 20
 """Problems told about one axis: a wrong list of 10,000 values is one mistake, not 10,000."""

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from runner.grid.blocks import Block, Cell
-from runner.grid.language import Entry, Group, show
-from runner.grid.problems import Problem
+from runner.grid.problems import Problem, show
 from runner.grid.values import BadValue, Parameters
+from runner.grid.written import Entry, Group
 
 
 def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> list[Problem]:

@@ -14,12 +14,13 @@ from jobs.registry import workload
 from jobs.spec import JobSpec, NotPlain, plain
 from runner.grid.blocks import build_blocks, count_points, repeated_values
 from runner.grid.excludes import mark_excluded
-from runner.grid.language import Grid, Group, Reader, Value, show
+from runner.grid.language import Reader
 from runner.grid.overrides import apply_overrides
 from runner.grid.points import Expander, Points, Targets
-from runner.grid.problems import GridError, Origin, Problem, in_order, nearest
+from runner.grid.problems import GridError, Origin, Problem, in_order, nearest, show
 from runner.grid.source import load_yaml
 from runner.grid.values import Parameters
+from runner.grid.written import Grid, Group, Value
 
 MAX_TRIALS = 100_000
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from runner.grid.generators import BadGenerator, generate, is_generator
-from runner.grid.language import Axis, Entry, Group, Value, show
-from runner.grid.problems import Origin, Problem, nearest
+from runner.grid.problems import Origin, Problem, nearest, show
 from runner.grid.source import parse_yaml
 from runner.grid.values import Parameters
+from runner.grid.written import Axis, Entry, Group, Value
 
 FILE = "--set"
 

@@ -13,8 +13,8 @@ import msgspec
 from jobs.registry import Workload
 from jobs.spec import JobSpec
 from runner.grid.blocks import Block, Cell
-from runner.grid.language import Group
 from runner.grid.problems import Origin, Problem
+from runner.grid.written import Group
 
 _FOLD = 1_000
 """Cells of an axis made by putting several together."""
@@ -174,7 +174,7 @@ class _Idle:
         where = "" if self._targets[note] == all_targets else f" (target {', '.join(sorted(self._targets[note]))})"
         if note.partition(":")[0] in axes:
             return f"{note}{where}: {sum(points_of[trial] for trial in trials)} trials collapsed into {len(trials)}"
-        return f"{note}{where}: left at its default in {len(trials)} trials"
+        return f"{note}{where}: left at its default in {len(trials)} trial{'s' * (len(trials) > 1)}"
 
 
 def _folded(axes: list[list[Cell]]) -> list[list[Cell]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from runner.errors import RunnerError
 
@@ -70,3 +71,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{lower[close[0]]}'?"
     return f"known: {', '.join(words)}" if words else "there are none"
+
+
+def show(value: Any) -> str:
+    """A value as a person would write it in YAML, cut short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

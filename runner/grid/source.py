@@ -7,7 +7,6 @@ without recursion, so that no file can exhaust the stack.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +15,13 @@ from typing import Any
 import yaml
 
 from runner.grid.problems import Problem
+from runner.grid.scalars import CORE, TAGGED, core_scalar, tagged_scalar
 
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 """Values of one document, each alias counted with all it stands for: far above any grid, far below what fills the memory."""
 
 _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_CORE = "tag:yaml.org,2002:"
-_NULL = re.compile(r"null|Null|NULL|~|")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_DOT_OF_A_WORD = re.compile(r"\.(?=[iInN])")
-_MAX_DIGITS = 400
 
 
 @dataclass(eq=False)
@@ -155,7 +148,7 @@ class _Builder:
     def _scalar(self, event: Any, line: int) -> None:
         top = self._open[-1] if self._open else None
         if top is not None and top.is_mapping and top.expects_key:
-            if event.tag not in (None, "!", f"{_CORE}str"):
+            if event.tag not in (None, "!", f"{CORE}str"):
                 self._refuse_tag(event.tag, line)
             self._take_key(top, event.value, line, merge=event.value == "<<" and event.implicit[0])
             return
@@ -188,7 +181,7 @@ class _Builder:
 
     def _start(self, event: Any, line: int) -> None:
         is_mapping = isinstance(event, yaml.MappingStartEvent)
-        if event.tag not in (None, "!", f"{_CORE}map" if is_mapping else f"{_CORE}seq"):
+        if event.tag not in (None, "!", f"{CORE}map" if is_mapping else f"{CORE}seq"):
             self._refuse_tag(event.tag, line)
         if len(self._open) >= MAX_DEPTH:
             raise _TooMuch(line, f"is nested more than {MAX_DEPTH} deep")
@@ -231,38 +224,26 @@ class _Builder:
             parent.data[top.key] = node.data
 
     def _value_of(self, event: Any, line: int) -> Any:
+        """The value of a scalar that is not a key."""
         tag, text = event.tag, event.value
-        if tag is None or tag == "!":
-            return core_scalar(text) if tag is None and event.implicit[0] else text
-        kind = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}.get(tag.removeprefix(_CORE))
-        if tag == f"{_CORE}str":
+        if tag is None and event.implicit[0]:
+            return core_scalar(text)
+        if tag in (None, "!", f"{CORE}str"):
             return text
-        if kind is None:
+        if tag.removeprefix(CORE) not in TAGGED:
             self._refuse_tag(tag, line)
             return None
-        if not kind.fullmatch(text):
+        try:
+            return tagged_scalar(tag.removeprefix(CORE), text)
+        except ValueError as error:
             self.unreadable.add(line)
-            self._problem(line, f"{text!r} is not of the type that its tag says")
+            self._problem(line, str(error))
             return None
-        return float(core_scalar(text)) if kind is _FLOAT else core_scalar(text)
 
     def _refuse_tag(self, tag: str, line: int) -> None:
         self.unreadable.add(line)
-        self._problem(line, f"the tag {tag.replace(_CORE, '!!')} is not allowed: only plain values are read from YAML")
+        self._problem(line, f"the tag {tag.replace(CORE, '!!')} is not allowed: only plain values are read from YAML")
 
     def _problem(self, line: int, message: str) -> None:
-        steps = [top.key if top.is_mapping else str(len(top.node.data)) for top in self._open]
-        self.problems.append(Problem(self.file, line, ".".join(step for step in steps if step is not None), message))
-
-
-def core_scalar(text: str) -> Any:
-    """The value of an unquoted scalar, as YAML 1.2's core schema has it."""
-    if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
-        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-    if _FLOAT.fullmatch(text):
-        return float(_DOT_OF_A_WORD.sub("", text))  # Python writes inf and nan without the dot
-    if _NULL.fullmatch(text):
-        return None
-    if _BOOL.fullmatch(text):
-        return text.lower() == "true"
-    return text
+        steps = [f".{top.key}" if top.is_mapping else f"[{len(top.node.data)}]" for top in self._open if not top.is_mapping or top.key]
+        self.problems.append(Problem(self.file, line, "".join(steps).removeprefix("."), message))

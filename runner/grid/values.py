@@ -12,8 +12,7 @@ import msgspec
 from jobs import custom
 from jobs.registry import Workload
 from jobs.spec import NotPlain, plain
-from runner.grid.language import show
-from runner.grid.problems import nearest
+from runner.grid.problems import nearest, show
 
 _WORDS: Mapping[Any, str] = {
     int: "a whole number",

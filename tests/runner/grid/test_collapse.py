@@ -69,7 +69,7 @@ def test_a_rehearsal_on_another_target_drops_what_cannot_act_there(options: dict
     rehearsal = expand(grid, **options)
     assert rehearsal.specs[0].params == {"model": "resnet18"}
     (note,) = rehearsal.notes
-    assert note.endswith("left at its default in 1 trials")
+    assert note.endswith("left at its default in 1 trial")
 
 
 def test_values_that_contradict_each_other_are_a_mistake(mistakes: Mistakes) -> None:
