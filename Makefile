@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/runner submit grids/quickstart.yaml
+	$(BIN)/runner submit grids/quickstart.yaml --backend ray
 	$(BIN)/runner collect quickstart
 
 test: $(INSTALLED)

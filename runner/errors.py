@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class RunnerError(Exception):
     """Root of what `runner` itself reports; printed as one `error:` message, without a traceback."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class SweepBusy(RunnerError):
@@ -69,6 +73,8 @@ class PublishFailed(RunnerError):
 
 class SubmitStopped(RunnerError):
     """The person at the keyboard stopped a submit; every attempt under way got its record."""
+
+    exit_code: ClassVar[int] = 130  # as a shell has it for a command that Ctrl-C ended
 
     def __init__(self, sweep: str, ended: int, left: int) -> None:
         super().__init__(sweep, ended, left)

@@ -88,6 +88,7 @@ class Plan:
 
 def make_plan(
     specs: Sequence[JobSpec],
+    ids: Sequence[str],
     profile: Profile,
     history: History,
     *,
@@ -102,6 +103,7 @@ def make_plan(
 
     Args:
         specs: All trials of the grid, in its order.
+        ids: Their ids.
         profile: Where each target's resources are defined.
         history: What is recorded or queued already.
         packed: Whether several trials share a task; a backend of warm workers gains nothing from it and loses isolation.
@@ -113,8 +115,7 @@ def make_plan(
     """
     todo: list[Todo] = []
     completed = queued = 0
-    for line, spec in enumerate(specs):
-        trial = spec.trial_id
+    for line, trial in enumerate(ids):
         if only is not None and trial not in only:
             continue
         if trial in history.completed and not again:
@@ -124,7 +125,7 @@ def make_plan(
         else:
             todo.append(Todo(line, trial, history.last_attempt.get(trial, 0) + 1))
     now = todo if limit is None else todo[:limit]
-    expected_s = _expected_s(specs, history.seconds) if packed else {}
+    expected_s = _expected_s(specs, ids, history.seconds) if packed else {}
     arrays = tuple(
         _array(target, own, members, specs, profile, expected_s, packed=packed, pack=pack)
         for (target, own), members in _by_resources(now, specs, extra or {}).items()
@@ -139,7 +140,7 @@ def _by_resources(
     for item in todo:
         spec = specs[item.line]
         own = {**spec.resources, **extra[item.trial]} if item.trial in extra else spec.resources
-        classes[spec.target, msgspec.json.encode(own, order="sorted")].append(item)
+        classes[spec.target, msgspec.json.encode(own, order="sorted") if own else b"{}"].append(item)
     return classes
 
 
@@ -178,13 +179,13 @@ def _pack_size(members: Sequence[Todo], specs: Sequence[JobSpec], expected_s: Ma
     return math.ceil(len(members) / TASKS_PER_ARRAY)
 
 
-def _expected_s(specs: Sequence[JobSpec], seconds: Mapping[str, float]) -> dict[tuple[str, str], float]:
+def _expected_s(specs: Sequence[JobSpec], ids: Sequence[str], seconds: Mapping[str, float]) -> dict[tuple[str, str], float]:
     """Median duration of the recorded trials of each kind, in seconds."""
     if not seconds:
         return {}
     by_kind: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for spec in specs:
-        known = seconds.get(spec.trial_id)
+    for spec, trial in zip(specs, ids, strict=True):
+        known = seconds.get(trial)
         if known is not None:
             by_kind[_kind(spec)].append(known)
     return {kind: statistics.median(known) for kind, known in by_kind.items()}

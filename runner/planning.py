@@ -45,6 +45,7 @@ def plan_request(request: Request, store: Store, options: Options, index: Index 
     found = index if index is not None else store.index(request.sweep)
     return make_plan(
         request.specs,
+        request.ids,
         request.profile,
         history_of(store, request.sweep, found),
         packed=resolve(request.about.backend, request.profile) not in LOCAL_BACKENDS,

@@ -26,6 +26,9 @@ class Request:
 
     sweep: str
     specs: Sequence[JobSpec]
+    """Every trial of the grid."""
+    ids: Sequence[str]
+    """Their ids, in the same order: hashing 100,000 of them once is enough."""
     grid_text: str
     site: Site
     about: About
@@ -79,7 +82,7 @@ def read_request(
         notes=list(expanded.notes),
         merged=expanded.merged,
     )
-    return Request(expanded.name, expanded.specs, grid.read_text(), site, about, patch)
+    return Request(expanded.name, expanded.specs, expanded.ids, grid.read_text(), site, about, patch)
 
 
 def frozen_request(submission: Submission) -> Request:
@@ -87,6 +90,7 @@ def frozen_request(submission: Submission) -> Request:
     return Request(
         sweep=submission.sweep,
         specs=submission.specs,
+        ids=[spec.trial_id for spec in submission.specs],
         grid_text=(submission.folder / "grid.yaml").read_text(),
         site=frozen_site(submission.folder / "cluster.yaml"),
         about=submission.about,

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from jobs.execute import Expectation, Finished, execute, warm
 
 from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
@@ -25,6 +24,7 @@ from artifacts.store import Store
 from cluster.errors import Requeue
 from cluster.place import Place, here
 from cluster.signals import stop_requested
+from jobs.execute import Expectation, Finished, execute, warm
 from jobs.spec import JobSpec
 from runner.derive import array_name, publish_derived
 from runner.errors import PublishFailed
@@ -91,7 +91,7 @@ class Worker:
         """This worker's own file."""
         return Journal(self.store.sweep_folder(self.sweep), self.place.worker)
 
-    def earlier_life(self, array: str) -> dict[str, dict[int, str | None]]:
+    def earlier_life(self, array: str) -> dict[str, dict[int, Outcome]]:
         """Outcomes by attempt of the trials that this task began before it was requeued; settles what was left open.
 
         A task that was never requeued has no journal yet, and looks at nothing.

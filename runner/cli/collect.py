@@ -34,6 +34,7 @@ def collect(
         typer.Option("--by", metavar="COLUMN,...", help="Columns to group by; else every parameter that varies, but for the seed."),
     ] = None,
     attempts: Annotated[bool, typer.Option("--attempts", help="One row per attempt instead of one per trial.")] = False,
+    earlier: Annotated[bool, typer.Option("--all", help="Also trials that the sweep's grid no longer has.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Gather all records into one table.
@@ -50,7 +51,8 @@ def collect(
     """
     from artifacts.store import Store
 
-    gathered = gather(Store(store), sweeps or [], attempts=attempts)
+    opened = Store(store)
+    gathered = gather(opened, sweeps or [], attempts=attempts, expected=None if earlier else _expected(opened, sweeps))
     if file is not None:
         from artifacts.collect import write_table
 
@@ -100,6 +102,14 @@ def gather(
         if missing:
             notes.append(f"{plural(missing, 'trial')} without a record yet")
     return Gathered(table, tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable), tuple(notes))
+
+
+def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset[str]]:
+    """By sweep the trials of its latest submission; a sweep that was only recorded, never submitted here, is not among them."""
+    from runner.status import latest_submission, submitted_sweeps
+
+    submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]
+    return {name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs) for name in submitted}
 
 
 def _print(gathered: Gathered, by: Sequence[str] | None, *, attempts: bool, as_json: bool) -> None:

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if os.environ.get("RUNNER_DEBUG") or not isinstance(error, _expected_errors()):
             raise
         output.error(str(error))
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
     finally:
         _flush_quietly()
     sys.exit(0)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources
-from runner.plan import TASKS_PER_ARRAY, History, make_plan
+from jobs.spec import JobSpec
+from runner import plan as planning
+from runner.plan import TASKS_PER_ARRAY, History, Plan
 from tests.runner.builders import profile, spec
+
+
+def make_plan(specs: list[JobSpec], *arguments: Any, **options: Any) -> Plan:
+    """The plan of trials by their ids."""
+    return planning.make_plan(specs, [spec.trial_id for spec in specs], *arguments, **options)
 
 
 def test_recorded_and_queued_trials_are_left_alone() -> None:

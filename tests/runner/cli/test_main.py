@@ -19,7 +19,7 @@ from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 
 HEAVY = ("torch", "ray", "submitit", "sklearn", "pandas", "pyarrow", "numpy", "rich")
-COMMANDS = [["--help"], *([*path, "--help"] for path in (["collect"], ["show"], ["logs"], ["init"], ["data"], ["data", "prepare"]))]
+COMMANDS = [["--help"], *([*path, "--help"] for path in (["submit"], ["plan"], ["status"], ["retry"], ["collect"], ["show"], ["logs"], ["init"], ["data"], ["data", "prepare"]))]
 
 
 def _commands(group: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:

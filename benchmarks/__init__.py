@@ -1,0 +1,1 @@
+"""Side by side with what people use instead; run by hand, never as a test."""

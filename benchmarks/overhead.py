@@ -1,0 +1,178 @@
+"""What running one trial costs: no-op trials a second, beside what people use instead, in one run.
+
+    python -m benchmarks.overhead
+
+Every row does the same nothing; ours also leaves a durable Parquet record of each trial. The limit is Ray tasks that do nothing but
+write the same record. Rates are over the trials alone, without the start of Ray or of the workers, which is given beside them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.record import Outcome, Record
+from artifacts.store import Store
+from benchmarks.machine import describe
+
+WORKERS = 2
+TRIALS = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to run no-ops."""
+
+    name: str
+    trials: int
+    start_s: float
+    run_s: float
+
+    @property
+    def rate(self) -> float:
+        return self.trials / self.run_s
+
+
+def noop(width: int = 0) -> dict[str, int]:
+    """The trial of every row."""
+    return {"doubled": 2 * width}
+
+
+def ours() -> Row:
+    """`runner submit` of a grid of no-op custom trials on two Ray workers."""
+    from runner.planning import Options
+    from runner.progress import Progress
+    from runner.request import read_request
+    from runner.submit import submit
+
+    first: list[float] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.done and not first:
+            first.extend((time.perf_counter(), progress.done))
+
+    with tempfile.TemporaryDirectory() as folder:
+        grid = Path(folder) / "grid.yaml"
+        grid.write_text(f"name: noop\nworkload: benchmarks.overhead:noop\nmatrix: {{width: {{range: [0, {TRIALS}]}}}}\n")
+        begin = time.perf_counter()
+        submitted = submit(read_request(grid, backend="ray"), Store(Path(folder) / "store"), Options(), watch)
+        end = time.perf_counter()
+        assert submitted.progress is not None
+        assert submitted.progress.completed == TRIALS
+    seen, already = first
+    return Row("runner submit, Ray, durable records", TRIALS - int(already), seen - begin, end - seen)
+
+
+def ray_limit(folder: Path) -> Row:
+    """Ray tasks that only write the record."""
+    import ray
+
+    store = Store(folder)
+    store.create()
+    begin = time.perf_counter()
+    ray.init(num_cpus=WORKERS, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    write = ray.remote(num_cpus=1)(_write_record)
+    ray.get([write.remote(str(folder), -1 - index) for index in range(WORKERS)])
+    ready = time.perf_counter()
+    ray.get([write.remote(str(folder), index) for index in range(TRIALS)])
+    return Row("Ray tasks that only write the record (the limit)", TRIALS, ready - begin, time.perf_counter() - ready)
+
+
+def ray_tune(trials: int, *, reuse_actors: bool, loggers: bool) -> Row:
+    """Ray Tune on the Ray that runs already."""
+    from ray import tune
+
+    for name in ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "RAY_AIR_NEW_OUTPUT"):
+        os.environ[name] = "1" if name.startswith("TUNE") and not loggers else "0"
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        tuner = tune.Tuner(
+            tune.with_resources(noop_tune, {"cpu": 1}),
+            param_space={"width": tune.grid_search(list(range(trials)))},
+            tune_config=tune.TuneConfig(reuse_actors=reuse_actors),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        )
+        begin = time.perf_counter()
+        tuner.fit()
+        end = time.perf_counter()
+    words = f"reuse_actors {'on' if reuse_actors else 'off'}, loggers {'on' if loggers else 'off'}"
+    return Row(f"Ray Tune, {words}", trials, 0.0, end - begin)
+
+
+def noop_tune(config: dict[str, int]) -> None:
+    """The no-op as Tune wants it."""
+    from ray import tune
+
+    tune.report(noop(config["width"]))
+
+
+def submitit_local(trials: int) -> Row:
+    """submitit's local executor, one process a trial."""
+    import submitit
+
+    with tempfile.TemporaryDirectory() as folder:
+        executor = submitit.LocalExecutor(folder)
+        begin = time.perf_counter()
+        jobs = executor.map_array(noop, range(trials))
+        for job in jobs:
+            job.result()
+        return Row("submitit, local executor", trials, 0.0, time.perf_counter() - begin)
+
+
+def forkserver(trials: int) -> Row:
+    """One forked process a trial, torch imported once by the server."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch"])
+    begin = time.perf_counter()
+    _fork_one(context)
+    ready = time.perf_counter()
+    for _ in range(0, trials, WORKERS):
+        running = [context.Process(target=noop) for _ in range(WORKERS)]
+        for process in running:
+            process.start()
+        for process in running:
+            process.join()
+    return Row("forkserver, torch preloaded", trials, ready - begin, time.perf_counter() - ready)
+
+
+def main() -> None:
+    """Run every row and print the table."""
+    import ray
+
+    rows = [ours()]
+    with tempfile.TemporaryDirectory() as folder:
+        rows.append(ray_limit(Path(folder)))
+    tune_rows: list[Callable[[], Row]] = [
+        lambda: ray_tune(200, reuse_actors=True, loggers=False),
+        lambda: ray_tune(20, reuse_actors=False, loggers=True),
+    ]
+    rows.extend(row() for row in tune_rows)
+    ray.shutdown()
+    rows.append(forkserver(200))
+    rows.append(submitit_local(24))
+    print(describe("ray", "submitit", "pyarrow"))
+    print(f"\n{'':<52}{'n':>6}{'start s':>9}{'a second':>10}{'ours is':>9}")
+    for row in rows:
+        print(f"{row.name:<52}{row.trials:>6}{row.start_s:>9.1f}{row.rate:>10.1f}{rows[0].rate / row.rate:>8.1f}x")
+
+
+def _fork_one(context: multiprocessing.context.ForkServerContext) -> None:
+    process = context.Process(target=noop)
+    process.start()
+    process.join()
+
+
+def _write_record(root: str, index: int) -> None:
+    values = {"outcome": Outcome.completed, "workload": "benchmarks.overhead:noop", "target": "cpu", "seed": 0, "train_s": 0.0}
+    Store(Path(root)).publish(Record("noop", f"t{index + WORKERS}", 1, {"width": index}, values, {"doubled": 2 * index}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Submit on local backends: every trial that starts ends in one record, whatever happens to worker, driver or disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.runner.conftest import Desk
+
+LOCAL = ["inline", pytest.param("ray", marks=pytest.mark.ray)]
+
+QUICK = "workload: toys:quick\nmatrix: {width: [1, 2, 3]}\nrepeats: 2\n"
+MOODY = "workload: toys:moody\nmatrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}\nfixed: {tally: TALLY}\n"
+COUNTED = "workload: toys:counted\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n"
+
+
+@pytest.mark.parametrize("backend", LOCAL)
+def test_every_trial_runs_once_and_its_record_has_what_it_returned(desk: Desk, backend: str) -> None:
+    grid = desk.grid(QUICK)
+    assert "6 completed" in desk.run("submit", grid, "--backend", backend)
+    rows = desk.json("collect", "toy")
+    assert sorted((row["width"], row["seed"], row["doubled"]) for row in rows) == [
+        (width, seed, 2.0 * width + seed) for width in (1, 2, 3) for seed in (0, 1)
+    ]
+    assert {row["backend"] for row in rows} == {backend}
+    assert all(row["total_s"] >= row["train_s"] >= 0 for row in rows)
+    assert "nothing to run" in desk.run("submit", grid, "--backend", backend)
+    assert desk.outcomes() == {"completed": 6}
+
+
+def test_only_what_has_no_completed_record_runs_again(desk: Desk) -> None:
+    grid = desk.grid("workload: toys:moody\nmatrix: {width: [0, 1, 7]}\nfixed: {tally: TALLY}\n")
+    desk.run("submit", grid, "--backend", "inline", code=1)
+    assert desk.outcomes() == {"completed": 1, "failed": 1, "out_of_memory": 1}
+    desk.run("submit", grid, "--backend", "inline", code=1)
+    assert desk.ran() == {"0": 1, "1": 2, "7": 2}
+    assert desk.outcomes() == {"completed": 1, "failed": 2, "out_of_memory": 2}
+
+
+def test_a_longer_grid_of_the_same_name_runs_what_is_new(desk: Desk) -> None:
+    desk.run("submit", desk.grid(COUNTED.replace("40", "2")), "--backend", "inline")
+    desk.run("submit", desk.grid(COUNTED.replace("40", "3")), "--backend", "inline")
+    assert sorted(desk.ran().values()) == [1, 1, 1]
+    assert desk.json("status", "toy")[0]["counts"] == {"completed": 3}
+
+
+def test_limit_leaves_the_rest_for_later(desk: Desk) -> None:
+    grid = desk.grid(QUICK)
+    assert "4 left for later" in desk.run("submit", grid, "--backend", "inline", "--limit", "2")
+    assert desk.json("status", "toy")[0]["counts"] == {"completed": 2, "waiting": 4}
+    desk.run("submit", grid, "--backend", "inline")
+    assert desk.outcomes() == {"completed": 6}
+
+
+@pytest.mark.ray
+def test_a_worker_that_dies_costs_its_trial_alone_and_the_record_says_how(desk: Desk) -> None:
+    grid = desk.grid(MOODY)
+    desk.run("submit", grid, "--backend", "ray", code=1)
+    rows = {row["width"]: row for row in desk.json("collect", "toy")}
+    assert {width: row["outcome"] for width, row in rows.items()} == {
+        0: "completed", 1: "failed", 2: "completed", 3: "killed", 4: "completed",
+        5: "crashed", 6: "completed", 7: "out_of_memory", 8: "completed",
+    }  # fmt: skip
+    assert {width for width, row in rows.items() if row["derived"]} == {3, 5}
+    assert "not to my liking" in rows[1]["error_message"]
+    assert desk.ran() == {str(width): 1 for width in range(9)}
+
+
+def test_ctrl_c_loses_nothing_inline(desk: Desk) -> None:
+    _stopped_by(signal.SIGINT, desk, "inline")
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_stopped_loses_nothing_and_leaves_no_process(desk: Desk, number: signal.Signals) -> None:
+    _stopped_by(number, desk, "ray")
+
+
+def _stopped_by(number: signal.Signals, desk: Desk, backend: str) -> None:
+    grid = desk.grid(COUNTED)
+    process = desk.start("submit", grid, "--backend", backend)
+    desk.wait_until(lambda: len(desk.ran()) >= 5, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command goes on" in err
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+    begun = len(desk.ran())
+    assert sum(desk.outcomes().values()) == begun
+    desk.run("submit", grid, "--backend", backend)
+    assert desk.json("status", "toy")[0]["counts"] == {"completed": 40}
+    assert desk.outcomes()["completed"] == 40
+
+
+@pytest.mark.parametrize("backend", LOCAL)
+def test_a_killed_driver_leaves_a_sweep_that_the_same_submit_finishes(desk: Desk, backend: str) -> None:
+    grid = desk.grid(COUNTED)
+    process = desk.start("submit", grid, "--backend", backend)
+    desk.wait_until(lambda: len(desk.ran()) >= 5, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+    standing = desk.json("status", "toy")[0]
+    assert not standing["driven"]
+    assert sum(standing["counts"].values()) == 40
+    desk.run("submit", grid, "--backend", backend)
+    assert desk.json("status", "toy")[0]["counts"] == {"completed": 40}
+    outcomes = desk.outcomes()
+    assert outcomes.keys() <= {"completed", "interrupted"}
+    assert outcomes["completed"] == 40
+    assert sum(desk.ran().values()) == outcomes.total()
+
+
+def test_two_submits_at_once_run_each_trial_once(desk: Desk) -> None:
+    grid = desk.grid(COUNTED)
+    both = [desk.start("submit", grid, "--backend", "inline") for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1]
+    assert "another submit is running sweep 'toy'" in said[[process.returncode for process in both].index(1)]
+    assert desk.ran().keys() == desk.store.index("toy").completed
+    assert set(desk.ran().values()) == {1}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system that is nearly full."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", mount], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow mounts")
+    yield mount
+    subprocess.run(["umount", "-l", mount], check=True)
+
+
+@pytest.mark.parametrize("backend", LOCAL)
+def test_a_full_disk_stops_the_submit_and_a_larger_one_finishes_it(desk: Desk, small_disk: Path, backend: str) -> None:
+    desk.store_folder = small_disk / "store"
+    grid = desk.grid(COUNTED)
+    assert "no space left" in desk.run("submit", grid, "--backend", backend, code=1)
+    recorded = desk.outcomes()
+    assert recorded.total() < 40
+    assert recorded.keys() <= {"completed", "interrupted"}
+    subprocess.run(["mount", "-o", "remount,size=32m", small_disk], check=True)
+    desk.run("submit", grid, "--backend", backend)
+    assert desk.json("status", "toy")[0]["counts"] == {"completed": 40}
+
+
+def test_a_read_only_store_is_refused_before_anything_runs(desk: Desk, small_disk: Path) -> None:
+    desk.store_folder = small_disk / "store"
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    assert "Read-only file system" in desk.run("submit", desk.grid(COUNTED), "--backend", "inline", code=1)
+    assert not desk.ran()
+
+
+def test_a_damaged_record_is_named_and_its_trial_runs_again(desk: Desk) -> None:
+    grid = desk.grid(QUICK)
+    desk.run("submit", grid, "--backend", "inline", "--limit", "1")
+    (path,) = desk.store.records_folder("toy").glob("*.parquet")
+    path.write_bytes(b"not a record")
+    assert path.name in desk.run("status", "toy", code=1)
+    assert path.name in desk.run("collect", "toy", code=1)
+    desk.run("submit", grid, "--backend", "inline")
+    assert desk.json("status", "toy", code=1)[0]["counts"] == {"completed": 6}
+    assert path.read_bytes() == b"not a record"
+
+
+def test_what_is_queued_was_frozen(desk: Desk) -> None:
+    grid = desk.grid("workload: toys:patient\nfixed: {gate: GATE}\nmatrix: {width: [1, 2]}\n".replace("GATE", str(desk.folder / "gate")))
+    process = desk.start("submit", grid, "--backend", "inline")
+    desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
+    grid.write_text(grid.read_text().replace("[1, 2]", "[1, 7]"))
+    (desk.folder / "gate").touch()
+    process.communicate(timeout=60)
+    assert sorted(row["width"] for row in desk.json("collect", "toy")) == [1, 2]
+
+
+def test_a_missing_dataset_is_an_error_that_names_the_command(desk: Desk) -> None:
+    grid = desk.grid("workload: train\nfixed: {dataset: mnist}\n")
+    assert "runner data prepare mnist" in desk.run("submit", grid, "--backend", "inline", "--data-dir", desk.folder, code=1)
+    assert not desk.store_folder.exists()
+
+
+def test_retry_runs_only_what_failed_and_results_only_by_force(desk: Desk) -> None:
+    grid = desk.grid("workload: toys:moody\nmatrix: {width: [0, 1, 7]}\nfixed: {tally: TALLY}\n")
+    desk.run("submit", grid, "--backend", "inline", code=1)
+    assert "--force runs them again" in desk.run("retry", "toy", code=1)
+    assert desk.ran() == {"0": 1, "1": 1, "7": 2}
+    desk.run("retry", "toy", "--force", code=1)
+    assert desk.ran() == {"0": 1, "1": 2, "7": 3}
