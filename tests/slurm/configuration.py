@@ -67,7 +67,7 @@ def slurm_conf(folder: Path, nodes: tuple[Node, ...], controller_port: int, acco
         "SlurmUser=root",
         "SlurmdUser=root",
         "AuthType=auth/munge",
-        f"AuthInfo=socket={folder}/munge.socket",
+        f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # a job that is queued again waits until its old credential expires
         f"StateSaveLocation={folder}/state",
         f"SlurmdSpoolDir={folder}/spool-%n",
         f"SlurmctldPidFile={folder}/slurmctld.pid",

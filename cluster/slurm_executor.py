@@ -1,0 +1,134 @@
+"""submitit's executor, bent so that an array is one pickle and an index: a file per array, not four per task."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from submitit.core.utils import DelayedSubmission, JobPaths
+from submitit.slurm.slurm import SlurmExecutor
+
+from cluster.calls import pickled
+from cluster.errors import Infeasible
+from cluster.profile import SlurmSettings
+from cluster.resources import Resources
+from cluster.slurm_commands import Commands
+from cluster.slurm_errors import SlurmCommandFailed, SubmitLimitReached, SubmitRefused, SubmitUnacknowledged
+from cluster.slurm_script import parameters
+
+_NEVER_HERE = (
+    "Requested node configuration is not available",
+    "Invalid partition name",
+    "Invalid generic resource",
+    "Invalid feature specification",
+    "Invalid node name",
+    "Memory required by task is not available",
+    "More processors requested than permitted",
+    "Requested time limit is invalid",
+)
+_LATER = (
+    "SubmitJobLimit",
+    "SubmitJobsLimit",
+    "SubmitJobPer",
+    "job submit limit",
+    "maximum number of jobs",
+    "Resource temporarily unavailable",
+)
+_NO_ANSWER = (
+    "Unable to contact",
+    "timed out",
+    "Connection refused",
+    "Connection reset",
+    "no answer within",
+    "Zero Bytes",
+    "Unexpected message",
+)
+
+
+class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
+    """Queues one callable for the indices of an array.
+
+    submitit writes the batch script and names the files; its own `map_array` would pickle every task apart.
+    """
+
+    def __init__(self, folder: Path, settings: SlurmSettings, commands: Commands) -> None:
+        super().__init__(folder, max_num_timeout=settings.max_requeues, python=settings.python)
+        self.settings, self.commands = settings, commands
+        self._arguments = ""
+
+    @classmethod
+    def affinity(cls) -> int:
+        """Also good where there is no srun: a batch script can be shown without it."""
+        return 2
+
+    def prepare(self, resources: Resources, name: str, environment: Mapping[str, str]) -> None:
+        """Set what all chunks of one array share; Infeasible where SLURM cannot be asked for it."""
+        self.resources, self.job_name, self.job_environment = resources, name, environment
+
+    def dump(self, call: Callable[[int], None], warm: Callable[[], None] | None) -> Path:
+        """Write the callable down where every node can read it; CallDoesNotPickle if it cannot travel."""
+        pickled(call)
+        if warm is not None:
+            pickled(warm)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path: Path = self.folder / f"{uuid.uuid4().hex}.pkl"
+        DelayedSubmission(call, warm=warm).dump(path)
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
+        return path
+
+    def text(self, pickle: Path, first: int, n_tasks: int, name: str) -> str:
+        """The batch script of a chunk: array index 0 is the call's index `first`."""
+        wanted = parameters(self.resources, self.settings, name, n_tasks, self.job_environment)
+        self.parameters.clear()
+        self.update_parameters(**wanted)
+        self.parameters["map_count"] = n_tasks
+        self._arguments = f"{shlex.quote(str(pickle))} {first}"
+        return str(self._make_submission_file_text(self._submitit_command_str, ""))
+
+    def queue(self, pickle: Path, first: int, n_tasks: int, name: str) -> str:
+        """Queue a chunk and return its job id.
+
+        Raises:
+            Infeasible: No node could ever run one of its tasks.
+            SubmitRefused: SLURM does not want it for another reason.
+            SubmitLimitReached: Not now.
+            SubmitUnacknowledged: No answer came; it may be queued.
+        """
+        script = pickle.with_suffix(f".{first}.sh")
+        script.write_text(self.text(pickle, first, n_tasks, name))
+        try:
+            answer = self.commands.run("sbatch", "--parsable", str(script))
+        except SlurmCommandFailed as failure:
+            script.unlink()
+            raise _refusal(name, n_tasks, failure.message) from None
+        job = answer.strip().partition(";")[0]  # "123;cluster" where there are several
+        if not job.isdecimal():
+            raise SubmitUnacknowledged(name, f"sbatch answered {answer.strip()!r}")
+        script.rename(JobPaths(self.folder, job_id=f"{job}_0").submission_file)
+        return job
+
+    @property
+    def _submitit_command_str(self) -> str:
+        return f"{self.python} -u -m cluster.slurm_task {self._arguments}"
+
+
+def log_paths(folder: Path, job: str, index: int) -> tuple[Path, Path]:
+    """Where an array task's output and its errors are (the same file with stderr_to_stdout)."""
+    paths: Any = JobPaths(folder, job_id=f"{job}_{index}")
+    return Path(paths.stdout), Path(paths.stderr)
+
+
+def _refusal(name: str, n_tasks: int, message: str) -> Exception:
+    said = message.replace("sbatch: error: ", "").replace("Batch job submission failed: ", "")
+    if any(words in message for words in _LATER):
+        return SubmitLimitReached(name, n_tasks, said)
+    if any(words in message for words in _NO_ANSWER):
+        return SubmitUnacknowledged(name, said)
+    if any(words in message for words in _NEVER_HERE):
+        return Infeasible(name, f"SLURM says: {said}", "correct the target in the profile (sinfo shows what there is), or map it with --on")
+    return SubmitRefused(name, said)

@@ -1,0 +1,67 @@
+"""An array task that is told to stop: by whom, whether it will run again, and how it asks for that."""
+
+from __future__ import annotations
+
+import os
+import signal
+from enum import StrEnum
+
+from cluster.errors import BackendUnavailable
+from cluster.signals import request_stop
+from cluster.slurm_commands import Commands
+from cluster.slurm_errors import SlurmCommandFailed
+from cluster.slurm_script import MAX_REQUEUES_VARIABLE
+
+_RUNNING = frozenset({"RUNNING", "SIGNALING"})
+
+_warned_of_the_limit = False
+
+
+class Fate(StrEnum):
+    """What becomes of a task that stops now."""
+
+    ASKS_AGAIN = "asks_again"  # it may ask to be queued again, and will be
+    QUEUED_AGAIN = "queued_again"  # SLURM has queued it again already: preempted without a grace time
+    OUT_OF_REQUEUES = "out_of_requeues"  # its walltime ran out as often as the profile allows
+    ENDS = "ends"  # cancelled, or past its limit
+
+    @property
+    def runs_again(self) -> bool:
+        """The task will be started once more."""
+        return self in (Fate.ASKS_AGAIN, Fate.QUEUED_AGAIN)
+
+
+def listen() -> None:
+    """Take SLURM's warnings as a request to stop at the next step, instead of dying of them.
+
+    USR2 comes ahead of the walltime, TERM with the grace time of a preemption and with scancel. submitit's own handler is not
+    used: it takes any signal within a limit of ten minutes or less for a time-out, and leaves in the middle of a step.
+    """
+    signal.signal(signal.SIGUSR2, _on_warning)
+    signal.signal(signal.SIGTERM, _on_warning)
+    signal.signal(signal.SIGCONT, signal.SIG_IGN)  # comes along with TERM
+
+
+def fate() -> Fate:
+    """What becomes of this array task if it stops now; one squeue call."""
+    if _warned_of_the_limit and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):
+        return Fate.OUT_OF_REQUEUES
+    job = os.environ["SLURM_JOB_ID"]  # of this one task; SLURM_ARRAY_JOB_ID is the whole array's
+    try:
+        state, _, count = Commands().run("squeue", "--noheader", f"--jobs={job}", "--Format=State:|,RestartCnt:|").strip().partition("|")
+    except (SlurmCommandFailed, BackendUnavailable):
+        return Fate.ASKS_AGAIN  # slurmctld is away: asking is all that is left
+    if state in _RUNNING:
+        return Fate.ASKS_AGAIN
+    return Fate.QUEUED_AGAIN if int(count.strip("|\n ") or 0) > restarts() else Fate.ENDS
+
+
+def restarts() -> int:
+    """How often this array task was queued again before this run."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
+def _on_warning(number: int, frame: object) -> None:
+    global _warned_of_the_limit
+    _warned_of_the_limit = _warned_of_the_limit or number == signal.SIGUSR2
+    request_stop()

@@ -1,0 +1,90 @@
+"""One array's resources and the site's settings in the words of submitit, which writes the batch script."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from cluster.backend import thread_environment
+from cluster.errors import Infeasible
+from cluster.profile import SlurmSettings
+from cluster.resources import Resources, SbatchOptions
+
+MAX_REQUEUES_VARIABLE = "RUNNER_MAX_REQUEUES"
+
+_GPU_WAYS = ("gres", "gpus_per_node", "gpus_per_task")
+_MEMORY_WAYS = ("mem_per_cpu", "mem_per_gpu")
+_UNKNOWN_TO_SUBMITIT = ("reservation",)
+
+
+def parameters(resources: Resources, settings: SlurmSettings, name: str, n_tasks: int, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What submitit's SlurmExecutor.update_parameters takes; None for what SLURM shall decide.
+
+    Args:
+        resources: What one task gets; its options win over the site's.
+        settings: How this site wants to be used.
+        name: Job name and comment, by which an array is found again.
+        n_tasks: Of the array; the throttle when the profile sets none.
+        environment: Variables of the task, on top of the submitter's own and the thread counts.
+
+    Raises:
+        Infeasible: A share of a GPU, and nothing says how this site shares them.
+    """
+    options = _options(resources, settings)
+    options |= _gpus(resources, settings, name)
+    if resources.mem_gb is not None:
+        options |= {"mem": _memory(resources.mem_gb)} | {way: getattr(resources, way) for way in _MEMORY_WAYS}
+    cpus = None if options["cpus_per_gpu"] is not None else resources.cpus
+    additional = {"requeue": True} | settings.additional | resources.additional
+    additional |= {option: value for option in _UNKNOWN_TO_SUBMITIT if (value := options.pop(option)) is not None}
+    variables = thread_environment(resources.cpus) | {MAX_REQUEUES_VARIABLE: str(settings.max_requeues)} | dict(environment)
+    return options | {
+        "job_name": name,
+        "comment": name,
+        "time": None if resources.time_min is None else math.ceil(resources.time_min),
+        "cpus_per_task": cpus,
+        "signal_delay_s": signal_delay_s(resources, settings),
+        "array_parallelism": settings.array_parallelism or n_tasks,
+        "setup": [*settings.setup, *(f"export {key}={shlex.quote(value)}" for key, value in variables.items())],
+        "teardown": list(settings.teardown) or None,
+        # srun takes the CPUs from the job only in some versions of SLURM.
+        "srun_args": [*([f"--cpus-per-task={cpus}"] if cpus is not None else []), *settings.srun_args],
+        "use_srun": settings.use_srun,
+        "stderr_to_stdout": settings.stderr_to_stdout,
+        "additional_parameters": {key: value for key, value in additional.items() if value is not None and value is not False},
+    }
+
+
+def signal_delay_s(resources: Resources, settings: SlurmSettings) -> int:
+    """How long before the limit the task is told to stop; at most half of a short limit, or it would be told at once."""
+    if resources.time_min is None:
+        return settings.signal_delay_s
+    return min(settings.signal_delay_s, int(resources.time_min * 60 / 2))
+
+
+def _options(resources: Resources, settings: SlurmSettings) -> dict[str, Any]:
+    """sbatch's own options: the target's, else the site's."""
+    names = [name for name in SbatchOptions.__struct_fields__ if name != "additional"]
+    return {name: getattr(settings, name) if getattr(resources, name) is None else getattr(resources, name) for name in names}
+
+
+def _gpus(resources: Resources, settings: SlurmSettings, name: str) -> dict[str, Any]:
+    """One way of asking for GPUs: the target's own, else the site's, else a plain gres."""
+    for source in (resources, settings):
+        ways = {way: getattr(source, way) for way in _GPU_WAYS}
+        if any(value is not None for value in ways.values()):
+            return ways
+    nothing = dict.fromkeys(_GPU_WAYS)
+    if not resources.gpus:
+        return nothing
+    if resources.gpus != int(resources.gpus):
+        cure = "write how this site shares GPUs, such as gres: shard:1, into the target, or ask for gpus: 1"
+        raise Infeasible(name, f"SLURM has no {resources.gpus:g} of a GPU", cure)
+    model = f"{resources.gpu}:" if resources.gpu else ""
+    return nothing | {"gres": f"gpu:{model}{int(resources.gpus)}"}
+
+
+def _memory(gb: float) -> str:
+    return f"{math.ceil(gb * 1024)}M"
