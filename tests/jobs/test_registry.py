@@ -13,7 +13,6 @@ from jobs.errors import BadParameters, UnknownWorkload
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
 
-
 FIRST_RELEASE: dict[str, dict[str, Any]] = {
     "train": {
         "amp": "off",

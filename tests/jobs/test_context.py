@@ -1,0 +1,102 @@
+"""A workload can say what it measured, and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from artifacts.record import RESERVED
+from jobs import errors
+from jobs.context import NOTABLE, Context
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(files=tmp_path / "files" / "trial")
+
+
+def test_folders_are_made_when_they_are_asked_for(context: Context, tmp_path: Path) -> None:
+    assert not context.resumed
+    assert list(tmp_path.iterdir()) == []
+    (context.checkpoint_folder / "state").touch()
+    assert context.resumed
+    assert context.checkpoint_folder.parent == context.files == tmp_path / "files" / "trial"
+
+
+@pytest.mark.parametrize("name", ["trial", "outcome", "train_s", "gpu_name", "cpus_granted", "device", "total_s", "colour"])
+def test_what_the_runner_measures_cannot_be_claimed(context: Context, name: str) -> None:
+    with pytest.raises(errors.BadMetric, match=name):
+        context.note(**{name: 1})
+    assert context.noted == {}
+
+
+def test_metrics_are_columns_of_the_record() -> None:
+    assert NOTABLE <= RESERVED
+    assert {"test_accuracy", "samples_per_s", "gpu_mem_allocated_gb", "engine", "threads", "resumed_from_epoch"} <= NOTABLE
+
+
+@pytest.mark.parametrize(
+    ("given", "noted"),
+    [
+        ({"test_accuracy": np.float64(0.5)}, 0.5),
+        ({"steps": np.int64(3)}, 3),
+        ({"steps": 3.0}, 3),
+        ({"train_loss": float("inf")}, float("inf")),
+        ({"val_accuracy": None}, None),
+        ({"engine": "sklearn"}, "sklearn"),
+    ],
+)
+def test_numbers_of_all_kinds_are_numbers(context: Context, given: dict[str, Any], noted: Any) -> None:
+    context.note(**given)
+    (value,) = context.noted.values()
+    assert value == noted
+    assert type(value) is type(noted)
+
+
+@pytest.mark.parametrize(
+    "given", [{"test_accuracy": 50}, {"test_accuracy": float("nan")}, {"train_loss": "low"}, {"steps": 1.5}, {"val_loss": [1]}]
+)
+def test_what_is_no_such_number_is_refused(context: Context, given: dict[str, Any]) -> None:
+    with pytest.raises(errors.BadMetric):
+        context.note(**given)
+    with pytest.raises(errors.BadMetric):
+        context.report(1, **given)
+    assert context.history == []
+
+
+def test_history_and_ledger_go_on_after_a_resume(context: Context) -> None:
+    context.report(3, train_loss=0.3)
+    context.carry({"train": 20.0, "eval": 1.0}, [{"epoch": 1}, {"epoch": 2}])
+    context.report(4, custom=1)
+    assert [entry["epoch"] for entry in context.history] == [1, 2, 3, 4]
+    assert context.phases()["train"] == pytest.approx(20.0)
+
+
+def test_an_unknown_phase_is_told(context: Context) -> None:
+    with pytest.raises(errors.UnknownPhase, match="did you mean 'train'"), context.phase("trian"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UnknownWorkload("trian", ("train",)),
+        errors.BadWorkload("a:b", "why"),
+        errors.BadParameters("svm", (("C", "why"),)),
+        errors.BadResult((("x", "why"), ("", "why"))),
+        errors.BadMetric("x", "why"),
+        errors.UnknownPhase("x", ("train",)),
+        errors.WrongDevice("1 GPU", "no GPU"),
+        errors.EngineMissing("sklearnex", "why"),
+        errors.StopRequested(),
+    ],
+)
+def test_errors_travel_between_processes(error: errors.JobsError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert copy.args == error.args

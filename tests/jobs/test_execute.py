@@ -1,0 +1,249 @@
+"""Whatever a workload does, its attempt ends in a Finished that can be written down."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artifacts.record import Outcome, Record
+from jobs.execute import Expectation, Finished, execute, warm
+from jobs.measure.clock import PHASES
+from jobs.registry import workload
+from jobs.spec import JobSpec
+
+Run = Callable[..., Finished]
+
+_count = iter(range(1_000_000))
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a body of the user's ``main``; every trial has a module of its own, as modules are imported once."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def runs(source: str, params: dict[str, Any] | None = None, **options: Any) -> Finished:
+        module = f"users_module_{next(_count)}"
+        (tmp_path / f"{module}.py").write_text(source)
+        found = workload(f"{module}:main", (str(tmp_path),))
+        canonical = found.canonical(found.read(params or {}))
+        spec = JobSpec(workload=found.name, target="cpu", seed=7, params=canonical)
+        finished = execute(spec, files=tmp_path / "files", import_path=(str(tmp_path),), **options)
+        Record("sweep", spec.trial_id, 1, finished.parameters, finished.values, finished.results).to_table()
+        return finished
+
+    return runs
+
+
+def body(code: str) -> str:
+    return "def main(context=None):\n" + "".join(f"    {line}\n" for line in code.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "error_type"),
+    [
+        (body("raise ValueError('no')"), "failed", "ValueError"),
+        (body("import sys; sys.exit(0)"), "failed", "SystemExit"),
+        (body("def again(): again()\nagain()"), "failed", "RecursionError"),
+        (body("raise MemoryError"), "out_of_memory", "MemoryError"),
+        (body("import numpy; numpy.empty(2**60, 'u1')"), "out_of_memory", "numpy._core._exceptions._ArrayMemoryError"),
+        (body("class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E"), "failed", None),
+        (body("class E(BaseException):\n    def __str__(self): import sys; sys.exit()\nraise E"), "failed", None),
+        (body("raise ValueError('stray byte \\udc80')"), "failed", "ValueError"),
+        (body("raise ValueError('x' * 10_000_000)"), "failed", "ValueError"),
+        (body("raise GeneratorExit"), "failed", "GeneratorExit"),
+        (body("raise ExceptionGroup('two', [ValueError(1), KeyError(2)])"), "failed", "ExceptionGroup"),
+        (body("import asyncio; raise asyncio.CancelledError"), "failed", "asyncio.exceptions.CancelledError"),
+        (body("raise OSError(12, 'Cannot allocate memory')"), "out_of_memory", "OSError"),
+        (
+            body("try:\n    raise MemoryError\nexcept MemoryError as e:\n    raise ValueError('loading') from e"),
+            "out_of_memory",
+            "ValueError",
+        ),
+        (body("raise RuntimeError('CUDA out of memory. Tried to allocate')"), "gpu_out_of_memory", "RuntimeError"),
+        ("raise ImportError('at import')\ndef main(): ...\n", "failed", "ImportError"),
+        ("import sys; sys.exit('at import')\ndef main(): ...\n", "failed", "SystemExit"),
+        ("import module_that_nobody_has\ndef main(): ...\n", "failed", "ModuleNotFoundError"),
+        (body("return 3"), "failed", "jobs.errors.BadResult"),
+        (body("from jobs.errors import StopRequested; raise StopRequested"), "preempted", None),
+        (body("pass"), "completed", None),
+    ],
+)
+def test_every_way_to_end(run: Run, source: str, outcome: str, error_type: str | None) -> None:
+    finished = run(source)
+    assert finished.outcome == finished.values["outcome"] == Outcome(outcome)
+    if error_type:
+        assert finished.values["error_type"] == error_type
+    if outcome not in ("completed", "preempted"):
+        assert finished.values["error_message"] is not None
+        assert finished.values["traceback"]
+        assert len(finished.values["traceback"]) < 30_000
+    else:
+        assert "error_type" not in finished.values
+    assert_ledger(finished)
+
+
+def assert_ledger(finished: Finished) -> None:
+    values = finished.values
+    parts = [values[f"{name}_s"] for name in (*PHASES, "runner") if f"{name}_s" in values]
+    assert sum(parts) == pytest.approx(values["total_s"])
+    assert all(part >= 0 for part in parts)
+
+
+def test_an_interrupt_is_not_the_trials(run: Run) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(body("raise KeyboardInterrupt"))
+
+
+def test_the_kernel_refuses_memory(run: Run) -> None:
+    """The real thing: an address space that is too small."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, before[1]))
+    try:
+        finished = run(body("x = [bytearray(2**20) for _ in range(2000)]"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert finished.outcome == Outcome.out_of_memory
+    assert "mem_gb" in finished.values["error_message"]
+
+
+def test_parameters_context_and_seed_arrive(run: Run) -> None:
+    finished = run(
+        "def main(a: float, b=(1, 2), *, seed, context, **others):\n"
+        "    return {'seen': [a, b[0], seed, others['z']], 'kind': type(b).__name__, 'same': context.seed == seed}\n",
+        {"a": 1, "z": 5},
+    )
+    assert finished.results == {"seen": [1.0, 1, 7, 5], "kind": "tuple", "same": True}
+    assert finished.parameters == {"a": 1.0, "b": [1, 2], "z": 5}
+
+
+def test_a_function_behind_a_decorator_gets_what_it_asks_for(run: Run) -> None:
+    finished = run("def wrap(f):\n    return f\nmain = wrap(lambda seed, x: {'sum': seed + x})\n", {"x": 3})
+    assert finished.results == {"sum": 10}
+
+
+def test_metrics_fill_columns_and_the_rest_becomes_results(run: Run) -> None:
+    finished = run(
+        "import numpy as np\n"
+        "def main(x=2, *, context):\n"
+        "    context.report(1, train_loss=0.5, lr=0.1, gradient_norm=3)\n"
+        "    return {'test_accuracy': np.float32(0.5), 'best_epoch': 1.0, 'x': 2, 'mine': np.arange(3), 'text': 'hm', 'none': None}\n"
+    )
+    assert finished.outcome == Outcome.completed
+    assert finished.values["test_accuracy"] == 0.5
+    assert finished.values["best_epoch"] == 1
+    assert finished.results == {"mine": [0, 1, 2], "text": "hm", "none": None}
+    assert finished.values["history"] == [{"epoch": 1, "train_loss": 0.5, "lr": 0.1, "extra": {"gradient_norm": 3.0}}]
+
+
+def test_a_bad_result_costs_none_of_the_good_ones(run: Run) -> None:
+    finished = run(
+        "def main(x=2):\n"
+        "    return {'good': 1, 'test_accuracy': 97.5, 'val_accuracy': 0.5, 'train_s': 3, 'x': 3, 'thing': object(), 4: 5, 'trial': 'a'}\n"
+    )
+    assert finished.outcome == Outcome.failed
+    assert finished.results == {"good": 1}
+    assert finished.values["val_accuracy"] == 0.5
+    assert "test_accuracy" not in finished.values
+    message = finished.values["error_message"]
+    assert "fractions" in message
+    assert all(name in message for name in ("train_s", "x", "thing", "4", "trial"))
+
+
+def test_what_was_measured_before_a_failure_is_kept(run: Run) -> None:
+    finished = run(body("context.report(1, train_loss=1.5)\ncontext.note(samples_per_s=10)\nraise ValueError"))
+    assert finished.values["history"] == [{"epoch": 1, "train_loss": 1.5}]
+    assert finished.values["samples_per_s"] == 10
+
+
+def test_the_users_time_is_training_unless_they_say_otherwise(run: Run) -> None:
+    source = "import time\n" + body("with context.phase('data'):\n    time.sleep(0.05)\ntime.sleep(0.1)")
+    finished = run(source)
+    assert finished.values["data_s"] >= 0.05
+    assert finished.values["train_s"] >= 0.1
+    assert_ledger(finished)
+
+
+def test_the_device_is_measured_and_what_is_missing_is_none(run: Run) -> None:
+    finished = run(body("pass"), expect=Expectation(cpus=10_000))
+    values = finished.values
+    assert values["device"] == "cpu"
+    assert values["cpus_asked"] == 10_000
+    assert 1 <= values["cpus_granted"] <= (os.cpu_count() or 1)
+    assert values["threads"] == values["cpus_granted"]
+    assert values["disturbed"] is True
+    assert values["disturbed_by"][0].startswith("fewer CPUs than asked: ")
+    assert values["host_rss_gb"] > 0.001
+    assert values.get("gpu_name") is None
+    assert values.get("test_accuracy") is None
+    assert 0 not in [value for name, value in values.items() if name.startswith("gpu_")]
+
+
+def test_a_short_trial_does_not_claim_to_be_undisturbed(run: Run) -> None:
+    assert run(body("pass")).values["disturbed"] is None
+
+
+def test_a_trial_that_wants_another_gpu_is_not_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    finished = run(body("raise ValueError('ran')"), expect=Expectation(gpu="a30", gpus=1))
+    assert finished.outcome == Outcome.wrong_device
+    assert "model a30" in finished.values["error_message"]
+    assert "train_s" not in finished.values
+
+
+def test_a_target_declared_to_have_no_gpu_is_satisfied(run: Run) -> None:
+    finished = run(body("return {'on': context.device}"), expect=Expectation(gpu="none", gpus=1))
+    assert finished.outcome == Outcome.completed
+    assert finished.results == {"on": "cpu"}
+
+
+def test_a_parameter_that_the_function_no_longer_knows_fails_the_trial(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "changed.py").write_text("def main(new=1): ...\n")
+    spec = JobSpec(workload="changed:main", target="cpu", seed=0, params={"old": 1})
+    finished = execute(spec, files=tmp_path, import_path=(str(tmp_path),))
+    assert finished.outcome == Outcome.failed
+    assert "old" in finished.values["error_message"]
+    assert finished.parameters == {"old": 1}
+
+
+def test_a_workload_that_does_not_exist_fails_the_trial(tmp_path: Path) -> None:
+    finished = execute(JobSpec(workload="nothing:here", target="cpu", seed=0, params={}), files=tmp_path)
+    assert finished.outcome == Outcome.failed
+    assert "no module nothing" in finished.values["error_message"]
+
+
+def test_the_next_trial_starts_where_this_one_did(run: Run, tmp_path: Path) -> None:
+    home = Path.cwd()
+    run(f"import os\ndef main(): os.chdir({str(tmp_path)!r})\n")
+    assert Path.cwd() == home
+
+
+def test_peak_memory_is_this_trials_own(run: Run) -> None:
+    large = run(body("x = bytearray(300_000_000)")).values["host_rss_gb"]
+    small = run(body("pass")).values["host_rss_gb"]
+    assert large - small > 0.25
+
+
+def test_a_stop_reaches_the_workload(run: Run) -> None:
+    finished = run(
+        "from jobs.errors import StopRequested\n"
+        + body("(context.checkpoint_folder / 'state').write_text('3')\nif context.stop_requested(): raise StopRequested"),
+        stop_requested=lambda: True,
+    )
+    assert finished.outcome == Outcome.preempted
+    assert run(body("return {'resumed': context.resumed}")).results == {"resumed": True}
+
+
+def test_warming_never_raises_and_never_runs_the_users_code(tmp_path: Path) -> None:
+    (tmp_path / "boom.py").write_text("raise SystemExit\ndef main(): ...\n")
+    warm(JobSpec(workload="boom:main", target="cpu", seed=0, params={}), import_path=(str(tmp_path),))
+    warm(JobSpec(workload="svm", target="cpu", seed=0, params={"dataset": "mnist"}), data_dir=tmp_path)
+    warm(JobSpec(workload="svm", target="cpu", seed=0, params={}))
+    assert "boom" not in sys.modules
+    assert "sklearn" in sys.modules
