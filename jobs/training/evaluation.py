@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from jobs.training.feeding.order import Loader, plain_order
 from jobs.training.precision import Precision
-from jobs.training.steps import Forward, Sums
+from jobs.training.steps import Sums
 
 AT_ONCE = 4
 """Evaluation takes so many training batches at a time: without gradients it still needs less memory than training does."""
@@ -41,18 +41,14 @@ class Evaluation:
         """Sizes of the batches that the model will be given."""
         return {min(self._order.batch_size, self._n), self._n % self._order.batch_size or self._order.batch_size}
 
-    def __call__(self, model: nn.Module, forward: Forward) -> Score:
-        """The score; the model is left in training mode.
-
-        Args:
-            forward: The model, or what a compiler made of it.
-        """
+    def __call__(self, model: nn.Module) -> Score:
+        """The score; the model is left in training mode."""
         model.eval()
         self._sums.set({})
         with torch.no_grad():
             for images, labels in self._loader.batches(self._order):
                 with self._precision.autocast():
-                    logits = forward(images)
+                    logits = model(images)
                 self._sums.add(functional.cross_entropy(logits.float(), labels), logits, labels)
         model.train()
         return Score(*self._sums.means(self._n))

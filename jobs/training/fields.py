@@ -38,7 +38,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         grad_accumulation: Batches per optimizer step.
         optimizer, lr: ``sgd``, ``adam`` or ``adamw`` and its learning rate (the peak one with a schedule).
         momentum, weight_decay: null is PyTorch's own default for the optimizer.
-        fused, foreach: The optimizer's implementation; null lets PyTorch choose.
+        fused, foreach: The optimizer's implementation. Both null is fused, the fastest on either device; ``fused: false`` alone is
+            the one that PyTorch chooses (a loop over the weights on a CPU, foreach on a GPU).
         schedule: ``none``, ``cosine`` (to zero), ``onecycle``, or ``step`` (times ``lr_gamma`` every ``lr_step_epochs``).
         warmup_epochs: The learning rate rises in a line over these first epochs.
         label_smoothing: Share of the target spread over all classes; evaluation has none.
@@ -49,7 +50,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         device: ``auto`` is the target's; ``cpu`` leaves a GPU unused.
         threads: CPU threads; null is as many as were granted.
         amp, grad_scaler: Mixed precision; the gradient scaler is on with fp16 unless told otherwise.
-        compile: torch.compile's mode.
+        compile: torch.compile's mode; it serves the full training batches, everything else goes through the model as it is.
         channels_last: Memory order of images and convolution weights.
         cudnn, cudnn_benchmark, tf32, blas: The GPU libraries; ``tf32: null`` is as PyTorch ships (convolutions, not matrix products).
         cuda_graphs: Forward and backward pass replayed as one CUDA graph.
@@ -84,7 +85,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lr: Annotated[float, Meta(gt=0)] = 1e-3
     momentum: Annotated[float, Meta(ge=0, lt=1)] | None = None
     weight_decay: Annotated[float, Meta(ge=0)] | None = None
-    fused: bool = False
+    fused: bool | None = None
     foreach: bool | None = None
     schedule: Literal["none", "cosine", "onecycle", "step"] = "none"
     lr_step_epochs: Positive = 10

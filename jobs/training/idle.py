@@ -46,6 +46,11 @@ def has_validation(params: TrainParams) -> bool:
     return params.split != "official" and len(params.split) == 3 and params.split[1] > 0
 
 
+def is_fused(params: TrainParams) -> bool:
+    """Whether the optimizer's fused implementation is used."""
+    return params.foreach is None if params.fused is None else params.fused
+
+
 def _data(params: TrainParams, gpu: bool) -> Iterator[Change]:
     if params.split == "official" and params.train_subset is None and params.test_subset is None:
         yield "split_seed", 0, "nothing is drawn: the split is the official one, without subsets"
@@ -65,10 +70,13 @@ def _optimisation(params: TrainParams, gpu: bool) -> Iterator[Change]:
         yield "momentum", None, SAME
     if params.weight_decay == DEFAULT_WEIGHT_DECAY[params.optimizer]:
         yield "weight_decay", None, SAME
-    if params.fused and params.foreach is False:
+    if is_fused(params):
         yield "foreach", None, "the optimizer is fused"
-    elif not params.fused and params.foreach is _on_gpu(params, gpu):
-        yield "foreach", None, SAME
+        yield "fused", None, SAME
+    else:  # spelled as fused: false, and foreach only where it is not what PyTorch chooses
+        yield "fused", False, SAME
+        if params.foreach is _on_gpu(params, gpu):
+            yield "foreach", None, SAME
     if params.schedule != "step":
         for field, default in (("lr_step_epochs", 10), ("lr_gamma", 0.1)):
             yield field, default, f"the schedule is {params.schedule}"

@@ -130,12 +130,12 @@ class Loop:
         session, progress = self._session, self._progress
         with self._context.phase("eval"):
             if session.val is not None:
-                score = session.val(session.model, session.forward)
+                score = session.val(session.model)
                 progress.scores |= {"val_loss": score.loss, "val_accuracy": score.accuracy}
                 progress.judge(score.accuracy)
             ends = progress.epoch == session.params.epochs or self._out_of_patience()
             if session.test is not None and (session.val is None or ends):
-                score = session.test(session.model, session.forward)
+                score = session.test(session.model)
                 progress.scores |= {"test_loss": score.loss, "test_accuracy": score.accuracy}
                 tested = {"test_accuracy": score.accuracy}
             else:

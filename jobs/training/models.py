@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from jobs.training.errors import BadModel
 from jobs.training.fields import TrainParams
+from jobs.training.pooling import MaxPool2x2
 
 
 class ImageShape(NamedTuple):
@@ -53,11 +54,11 @@ class SimpleCNN(nn.Module):
         self.scale = nn.Identity() if fits else nn.Upsample((self.SIDE, self.SIDE), mode="bilinear")
         self.features = nn.Sequential(
             nn.Conv2d(shape.channels, 6, 5, padding=(padding[0] or 0, padding[1] or 0) if fits else 0),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
+            MaxPool2x2(),
+            nn.ReLU(),  # after the pooling: the same numbers, on a quarter of them
             nn.Conv2d(6, 16, 5),
+            MaxPool2x2(),
             nn.ReLU(),
-            nn.MaxPool2d(2),
         )
         self.classifier = nn.Sequential(
             nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, shape.classes)

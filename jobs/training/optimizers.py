@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn, optim
 
 from jobs.training.fields import TrainParams
+from jobs.training.idle import is_fused
 
 _CLASSES: dict[str, type[optim.Optimizer]] = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
 
@@ -19,7 +20,7 @@ def build(params: TrainParams, weights: Iterable[nn.Parameter]) -> optim.Optimiz
         options["weight_decay"] = params.weight_decay
     if params.optimizer == "sgd" and params.momentum is not None:
         options["momentum"] = params.momentum
-    if params.fused:
+    if is_fused(params):
         options["fused"] = True
     elif params.foreach is not None:
         options["foreach"] = params.foreach

@@ -21,17 +21,23 @@ class Pixels:
     """
 
     def __init__(self, mean: Tensor, std: Tensor, *, channels_last: bool, device: torch.device) -> None:
-        self._scale = (1 / (255 * std)).to(device, torch.float32)[:, None, None]
-        self._shift = (-mean / std).to(device, torch.float32)[:, None, None]
-        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._scale, self._shift = (figure.to(device, torch.float32) for figure in (1 / (255 * std), -mean / std))
+        self._channels_last = channels_last
 
     def __call__(self, images: Tensor, draws: Draws | None) -> Tensor:
         """The batch; ``draws`` has one entry for each image, or is None."""
         planes = images.permute(0, 3, 1, 2)
         if draws is not None:
             planes = augmentation.apply(planes, draws)
-        floats = torch.empty(planes.shape, dtype=torch.float32, device=planes.device, memory_format=self._format)
-        return floats.copy_(planes).mul_(self._scale).add_(self._shift)  # copied once: type and memory order in one pass
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        floats = torch.empty(planes.shape, dtype=torch.float32, device=planes.device, memory_format=layout)
+        floats.copy_(planes)  # once: type and memory order in one pass
+        if not self._channels_last:
+            return floats.mul_(self._scale[:, None, None]).add_(self._shift[:, None, None])
+        n, channels, height, width = planes.shape
+        rows = floats.permute(0, 2, 3, 1).view(n, height, width * channels)  # a row at a time, not a pixel's few channels
+        rows.mul_(self._scale.repeat(width)).add_(self._shift.repeat(width))
+        return floats
 
 
 def statistics(normalisation: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -53,7 +53,6 @@ class Session:
     """One trial's moving parts.
 
     Attributes:
-        forward: The model, or what a compiler made of it.
         schedule: None where the learning rate never changes.
         steps_per_epoch: Optimizer steps.
         work: Forward and backward pass of a batch.
@@ -65,7 +64,6 @@ class Session:
     seed: int
     data: Data
     model: nn.Module
-    forward: Forward
     optimizer: Optimizer
     schedule: LRScheduler | None
     steps_per_epoch: int
@@ -107,7 +105,7 @@ def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.
     random.seed(seed)  # these two for models of the user's own
     np.random.seed(seed % 2**32)
     model = models.to_layout(models.build(params, data.shape, data_dir), channels_last=params.channels_last).to(device).train()
-    forward = compiled(params, model)
+    forward = compiled(params, model, min(params.batch_size, data.n_train))
     optimizer = optimizers.build(params, [weight for weight in model.parameters() if weight.requires_grad])
     steps_per_epoch = -(-n_batches_of(data.n_train, params.batch_size) // params.grad_accumulation)
     schedule = schedules.build(params, optimizer, steps_per_epoch)
@@ -117,12 +115,20 @@ def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.
     keep = device.type == "cuda" and params.compile in ("reduce-overhead", "max-autotune") and params.grad_accumulation > 1
     work = Pass(forward, optimizer, precision, sums, label_smoothing=params.label_smoothing, keep_gradients=keep)
     val, test = (part and Evaluation(*part, params.batch_size, precision, device) for part in (data.val, data.test))
-    return Session(params, device, seed, data, model, forward, optimizer, schedule, steps_per_epoch, precision, sums, work, val, test)
+    return Session(params, device, seed, data, model, optimizer, schedule, steps_per_epoch, precision, sums, work, val, test)
 
 
-def compiled(params: TrainParams, model: nn.Module) -> Forward:
-    """The model as torch.compile makes it, one program for each shape; nothing is compiled before its first call."""
+def compiled(params: TrainParams, model: nn.Module, batch_size: int) -> Forward:
+    """The model, its full training batches through what torch.compile makes of it; nothing is compiled before the first.
+
+    Only one shape is compiled: a program for each of the odd batches would take longer to make than it could ever save.
+    """
     if params.compile == "off":
         return model
-    forward: Forward = torch.compile(model, mode=None if params.compile == "default" else params.compile, dynamic=False)
+    program = torch.compile(model, mode=None if params.compile == "default" else params.compile, dynamic=False)
+
+    def forward(images: Tensor) -> Tensor:
+        logits: Tensor = (program if len(images) == batch_size else model)(images)
+        return logits
+
     return forward

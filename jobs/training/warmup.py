@@ -68,7 +68,7 @@ def _warm_evaluation(session: Session) -> None:
     with torch.no_grad():
         for n in sorted(sizes, reverse=True):
             with session.precision.autocast():
-                session.forward(_blank(session, n)[0])
+                session.model(_blank(session, n)[0])
     session.model.train()
 
 
