@@ -13,17 +13,18 @@ from types import TracebackType
 from typing import Self
 
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
-from cluster.errors import BackendClosed, UnknownArray
+from cluster.errors import BackendClosed, Infeasible, UnknownArray
 from cluster.profile import Profile
 from cluster.resources import Resources
 from cluster.slurm_commands import Commands
 from cluster.slurm_errors import SlurmCommandFailed
 from cluster.slurm_executor import ArrayExecutor
+from cluster.slurm_feasible import obstacles
 from cluster.slurm_handle import Chunk, Limits, SlurmHandle, chunk_name
 from cluster.slurm_indices import write_indices
 from cluster.slurm_queue import Asked, Queue
 from cluster.slurm_reports import TaskReport
-from cluster.slurm_site import Site, max_array_size, max_submit, read_config, read_site
+from cluster.slurm_site import Site, max_submit, read_site
 from cluster.state import State
 
 _LAST_LINES = 30
@@ -49,7 +50,7 @@ class SlurmBackend:
         self._handles: dict[str, SlurmHandle] = {}
         self._told: dict[str, list[State | None]] = {}
         self._cancelled: set[tuple[str, int]] = set()
-        self._max_array_size: int | None = None
+        self._site: Site | None = None
         self._max_submit: int | None = None
         self._pause_s, self._ask_at = poll_s[0], 0.0
         self._closed = False
@@ -80,6 +81,11 @@ class SlurmBackend:
         """
         if self._closed:
             raise BackendClosed(self.name)
+        problems = obstacles(resources, self.profile.slurm, self.site())
+        if problems:
+            raise Infeasible(
+                name, "; ".join(problems), "correct the target in the profile (sinfo shows what there is), or map it with --on"
+            )
         executor = self._executor(resources, name, environment)
         pickle = executor.dump(call, warm)
         submitted_at = time.time()
@@ -107,9 +113,7 @@ class SlurmBackend:
         """The batch script that ``submit`` would queue (of the first array job); touches neither SLURM nor the disk."""
         del call  # it travels in a file whose name is made at submit
         executor = self._executor(resources, name, environment)
-        return executor.text(
-            self.folder / "CALL.pkl", 0, n_tasks if self._max_array_size is None else min(n_tasks, self._max_array_size), name
-        )
+        return executor.text(self.folder / "CALL.pkl", 0, n_tasks if self._site is None else min(n_tasks, self._site.max_array_size), name)
 
     def attach(self, handle: SlurmHandle) -> SlurmHandle:
         """Let ``wait`` tell of an array that another process submitted."""
@@ -193,11 +197,13 @@ class SlurmBackend:
         if self._max_submit is None:
             self._max_submit = self._ask_max_submit()
         limits = [limit for limit in (self.profile.slurm.max_submit, self._max_submit) if limit]
-        return Limits(self._array_size(), min(limits, default=None), self.queue.count())
+        return Limits(self.site().max_array_size, min(limits, default=None), self.queue.count())
 
     def site(self) -> Site:
-        """What the cluster has and allows."""
-        return read_site(self.commands)
+        """What the cluster has and allows; asked once."""
+        if self._site is None:
+            self._site = read_site(self.commands)
+        return self._site
 
     def close(self) -> None:
         """Let go; what is queued stays queued."""
@@ -215,13 +221,8 @@ class SlurmBackend:
         return executor
 
     def _cut(self, n_tasks: int) -> list[tuple[int, int]]:
-        size = self._array_size()
+        size = self.site().max_array_size
         return [(first, min(size, n_tasks - first)) for first in range(0, n_tasks, size)]
-
-    def _array_size(self) -> int:
-        if self._max_array_size is None:
-            self._max_array_size = max_array_size(read_config(self.commands))
-        return self._max_array_size
 
     def _ask_max_submit(self) -> int:
         """The site's limit for this user; 0 for none."""

@@ -49,25 +49,15 @@ class Site:
         return next((one for one in self.partitions if one.name == name), None)
 
 
-def read_config(commands: Commands) -> dict[str, str]:
-    """slurmctld's configuration, by the names of slurm.conf."""
-    pairs = (line.partition("=") for line in commands.run("scontrol", "show", "config").splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs if value}
-
-
-def max_array_size(config: dict[str, str]) -> int:
-    """One more than the largest index that a task of an array may have."""
-    return int(config.get("MaxArraySize", _DEFAULT_MAX_ARRAY_SIZE))
-
-
 def read_site(commands: Commands) -> Site:
-    """Ask scontrol and sinfo, once each.
+    """Ask scontrol twice and sinfo once.
 
     Raises:
         BackendUnavailable: There is no SLURM here.
         SlurmCommandFailed: slurmctld gave no answer.
     """
-    config = read_config(commands)
+    pairs = (line.partition("=") for line in commands.run("scontrol", "show", "config").splitlines())
+    config = {name.strip(): value.strip() for name, _, value in pairs}
     kinds: dict[str, list[NodeKind]] = {}
     listing = commands.run("sinfo", "--noheader", "--exact", "--Format=Partition:|,Nodes:|,CPUs:|,Memory:|,Gres:|,Features:|")
     for line in listing.splitlines():
@@ -83,7 +73,7 @@ def read_site(commands: Commands) -> Site:
     return Site(
         cluster=config.get("ClusterName", ""),
         version=config.get("SLURM_VERSION", ""),
-        max_array_size=max_array_size(config),
+        max_array_size=int(config.get("MaxArraySize", _DEFAULT_MAX_ARRAY_SIZE)),
         accounting=config.get("AccountingStorageType", "").endswith("slurmdbd"),
         partitions=tuple(partitions),
     )
