@@ -1,0 +1,128 @@
+"""A number is not kept as if it were right when the hardware is not what the target promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobs.errors import WrongDevice
+from jobs.measure import device, gpus
+from jobs.measure.device import Expectation, is_model
+from jobs.measure.gpus import Gpu
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("a30", "NVIDIA A30"),
+        ("A30", "NVIDIA A30"),
+        ("t4", "Tesla T4"),
+        ("tesla_t4", "Tesla T4"),
+        ("a100", "NVIDIA A100-SXM4-40GB"),
+        ("a100-80gb", "NVIDIA A100-SXM4-80GB"),
+        ("a100_80gb", "NVIDIA A100 80GB PCIe"),
+        ("h100", "NVIDIA H100 80GB HBM3"),
+        ("rtx3090", "NVIDIA GeForce RTX 3090"),
+        ("rtx_3080_ti", "NVIDIA GeForce RTX 3080 Ti"),
+        ("3080ti", "NVIDIA GeForce RTX 3080 Ti"),
+        ("a30_mig_1g.6gb", "NVIDIA A30 MIG 1g.6gb"),
+    ],
+)
+def test_the_same_model(wanted: str, name: str) -> None:
+    assert is_model(wanted, name)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("t4", "NVIDIA T400"),
+        ("t4", "NVIDIA T400 4GB"),
+        ("a10", "NVIDIA A100-SXM4-40GB"),
+        ("a10", "NVIDIA A10G"),
+        ("a100", "NVIDIA A10"),
+        ("a100-80gb", "NVIDIA A100-SXM4-40GB"),
+        ("rtx3080", "NVIDIA GeForce RTX 3080 Ti"),
+        ("rtx4070", "NVIDIA GeForce RTX 4070 SUPER"),
+        ("a30", "NVIDIA A30 MIG 1g.6gb"),
+        ("", "NVIDIA A30"),
+        ("--", "NVIDIA A30"),
+    ],
+)
+def test_another_model(wanted: str, name: str) -> None:
+    assert not is_model(wanted, name)
+
+
+def gpu(name: str) -> Gpu:
+    return Gpu(None, name, f"GPU-{name}", 24.0)
+
+
+@pytest.mark.parametrize(
+    ("expect", "names", "right"),
+    [
+        (Expectation(gpu="a30", gpus=1), ["NVIDIA A30"], True),
+        (Expectation(gpu="a30", gpus=0.5), ["NVIDIA A30"], True),
+        (Expectation(gpu="a30"), ["NVIDIA A30"], True),
+        (Expectation(gpus=1), ["Tesla T4"], True),
+        (Expectation(), ["Tesla T4"], True),
+        (Expectation(), [], True),
+        (Expectation(gpu="none", gpus=1), [], True),
+        (Expectation(gpu="none", gpus=1), ["NVIDIA A30"], True),
+        (Expectation(gpu="a30", gpus=1), [], False),
+        (Expectation(gpus=1), [], False),
+        (Expectation(gpu="a30", gpus=1), ["Tesla T4"], False),
+        (Expectation(gpu="a30", gpus=2), ["NVIDIA A30"], False),
+        (Expectation(gpu="a30", gpus=2), ["NVIDIA A30", "Tesla T4"], False),
+        (Expectation(gpu="a30", gpus=2), ["NVIDIA A30", "NVIDIA A30"], True),
+    ],
+)
+def test_the_promise_is_checked(expect: Expectation, names: list[str], right: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "visible", lambda: tuple(map(gpu, names)))
+    if right:
+        device.check(expect)
+    else:
+        with pytest.raises(WrongDevice, match=r"no GPU|Tesla|A30"):
+            device.check(expect)
+
+
+@pytest.mark.parametrize(
+    ("expect", "expected"),
+    [
+        (Expectation(), "cpu"),
+        (Expectation(gpus=0.25), "cuda"),
+        (Expectation(gpu="a30"), "cuda"),
+        (Expectation(gpu="none", gpus=1), "cpu"),
+    ],
+)
+def test_where_the_trial_runs(expect: Expectation, expected: str) -> None:
+    assert expect.device == expected
+
+
+def test_gpu_columns_are_those_that_the_trial_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"), gpu("NVIDIA A30")))
+    columns: dict[str, Any] = device.describe(Expectation(gpu="a30", gpus=2))
+    assert (columns["gpu_name"], columns["gpu_count"], columns["gpu_total_gb"]) == ("NVIDIA A30", 2, 24.0)
+    assert not [name for name in device.describe(Expectation()) if name.startswith("gpu")]
+
+
+def test_an_empty_list_of_gpus_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus.visible() == ()
+
+
+def test_cuda_stops_reading_at_what_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles,0")
+    assert gpus.visible() == ()
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    seen = gpus.visible()
+    if not seen:
+        pytest.skip("no NVIDIA GPU on this machine")
+    assert seen[0].uuid.startswith(("GPU-", "MIG-"))
+    assert seen[0].total_gb > 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen[0].uuid)
+    assert [one.uuid for one in gpus.visible()] == [seen[0].uuid]
+    device.check(Expectation(gpu=seen[0].name, gpus=1))

@@ -1,0 +1,72 @@
+"""Other people's load is told from the trial's own, and from a sibling's on its own CPUs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jobs.measure.load import CpuTimes, cpu_times, disturbance, family
+
+BURN = "import time\nwhile time.process_time() < {seconds}: pass"
+
+
+@pytest.fixture
+def eight_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
+
+
+@pytest.mark.usefixtures("eight_cpus")
+@pytest.mark.parametrize(
+    ("cpus", "own", "others", "disturbed"),
+    [
+        (8, 7.9, 0.0, False),
+        (8, 7.0, 1.0, True),
+        (8, 7.9, 0.1, False),
+        (4, 4.0, 4.0, False),  # a sibling with the other four
+        (4, 4.0, 4.3, False),
+        (4, 3.2, 4.8, True),
+        (1, 1.0, 7.0, False),
+        (1, 0.5, 7.5, True),
+        (1, 0.0, 0.0, False),
+        (4, 0.0, 4.0, False),  # a trial that waits is not disturbed by those who do not
+    ],
+)
+def test_others_may_use_what_was_not_promised(cpus: int, own: float, others: float, disturbed: bool) -> None:
+    seconds = 10.0
+    last = CpuTimes(busy=100 + (own + others) * seconds, stolen=5, own=50 + own * seconds)
+    assert bool(disturbance(CpuTimes(busy=100, stolen=5, own=50), last, seconds, cpus)) == disturbed
+
+
+@pytest.mark.usefixtures("eight_cpus")
+def test_a_hypervisor_that_takes_time_is_told() -> None:
+    (reason,) = disturbance(CpuTimes(0, 0, 0), CpuTimes(10, 20, 10), 10.0, 8)
+    assert reason == "CPU time taken by the hypervisor: 2.0 of 8 CPUs"
+
+
+def test_a_childs_time_is_ones_own_while_it_runs_and_afterwards() -> None:
+    before = cpu_times()
+    child = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.4) + "\nprint('burnt', flush=True)\ninput()"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline() == "burnt\n"
+    assert child.pid in family()
+    running = cpu_times()
+    child.communicate("\n")
+    assert child.pid not in family()
+    ended = cpu_times()
+    assert running.own - before.own >= 0.3
+    assert ended.own - before.own >= 0.3
+    assert ended.busy - before.busy >= 0.3
+
+
+def test_grandchildren_and_those_of_other_threads_are_family() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(__import__(\"os\").getpid(), flush=True); input()'])"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    grandchild = int(child.stdout.readline())
+    assert {os.getpid(), child.pid, grandchild} <= family()
+    child.communicate("\n")
+    assert grandchild not in family()
