@@ -206,8 +206,10 @@ The columns below are version {SCHEMA_VERSION} of the schema.
 - Accuracies and utilisations are fractions in [0, 1]. Times of day are UTC.
 
 Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `compacted-<id>.parquet` for many.
-They are published whole or not at all, and never edited. Compaction copies single records into one file before it removes
-them, so a reader may meet a row twice for a moment: (`trial`, `attempt`) tells rows apart.
+They are published whole or not at all, and never edited. Each carries a checksum of all its bytes (`seal` in its metadata:
+CRC-32, taken with eight zeros in its own place); a file that does not agree with it is named and not believed.
+Compaction copies single records into one file before it removes them, so a reader may meet a row twice for a moment:
+(`trial`, `attempt`) tells rows apart.
 """
 
 

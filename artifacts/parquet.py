@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,9 @@ def list_of(item: pa.DataType) -> pa.DataType:
 
 
 _HISTORY: Final = list_of(pa.struct([pa.field(name, pa.int32() if name == "epoch" else _SCALARS[kind]) for name, kind, _, _ in HISTORY]))
+_MARK: Final = b"crc32:"
+_ZEROS: Final = b"00000000"
+_SEAL: Final = {"seal": _MARK + _ZEROS}
 _KEY: Final = ("schema_version", "sweep", "trial", "attempt", "outcome")
 
 
@@ -51,23 +55,26 @@ def table_of(record: Record) -> pa.Table:
     return pa.Table.from_batches([_batch(record)])
 
 
-def record_bytes(record: Record) -> pa.Buffer:
-    """The record as a Parquet file."""
+def record_bytes(record: Record) -> bytes:
+    """The record as a Parquet file, sealed."""
     batch = _batch(record)
     sink = pa.BufferOutputStream()
     # Dictionaries, statistics and compression cost more than they save on a single row.
     with pq.ParquetWriter(
-        sink, batch.schema, use_dictionary=False, write_statistics=False, compression="none", store_schema=False, write_page_checksum=True
+        sink, batch.schema, use_dictionary=False, write_statistics=False, compression="none", store_schema=False
     ) as writer:
+        writer.add_key_value_metadata(_SEAL)
         writer.write_batch(batch)
-    return sink.getvalue()
+    return _sealed(sink.getvalue())
 
 
-def table_bytes(table: pa.Table) -> pa.Buffer:
-    """Many rows as a Parquet file."""
+def table_bytes(table: pa.Table) -> bytes:
+    """Many rows as a Parquet file, sealed."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=False, write_page_checksum=True)
-    return sink.getvalue()
+    with pq.ParquetWriter(sink, table.schema, compression="zstd", store_schema=False) as writer:
+        writer.add_key_value_metadata(_SEAL)
+        writer.write_table(table)
+    return _sealed(sink.getvalue())
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -78,16 +85,42 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         UnreadableRecord: It is not a whole record file, or one of a newer schema.
     """
     try:
-        with pa.OSFile(str(path)) as source:
-            file = pq.ParquetFile(source, page_checksum_verification=True)
-            # Reader threads cost more than they save on files this small.
-            table = file.read(columns=None if columns is None else [*dict.fromkeys((*_KEY, *columns))], use_threads=False)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise
-    except Exception as error:  # a damaged file makes the reader raise anything: OSError, ArrowInvalid, UnicodeDecodeError, MemoryError
-        raise UnreadableRecord(path, _first_line(error)) from error
+    except OSError as error:
+        raise UnreadableRecord(path, error.strerror or type(error).__name__) from error
+    if damage := _damage(data):
+        raise UnreadableRecord(path, damage)
+    try:
+        # Reader threads cost more than they save on files this small.
+        file = pq.ParquetFile(pa.BufferReader(data))
+        table = file.read(columns=None if columns is None else [*dict.fromkeys((*_KEY, *columns))], use_threads=False)
+        table = table.replace_schema_metadata(None)  # the seal is the file's, and tells equal schemas apart
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableRecord(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
     _check(path, table)
     return table
+
+
+def _sealed(buffer: pa.Buffer) -> bytes:
+    """Fill in the checksum of the whole file, taken with zeros in its own place.
+
+    Parquet's own checksums are of pages only, and most of a single record is footer: one flipped bit there renames a column.
+    """
+    data = bytearray(buffer)
+    place = data.rindex(_MARK) + len(_MARK)
+    data[place : place + len(_ZEROS)] = b"%08x" % zlib.crc32(data)
+    return bytes(data)
+
+
+def _damage(data: bytes) -> str | None:
+    place = data.rfind(_MARK) + len(_MARK)
+    if place < len(_MARK):
+        return "no checksum: cut short, or not written by a runner" if data else "empty"
+    seal = data[place : place + len(_ZEROS)]
+    expected = zlib.crc32(data[place + len(seal) :], zlib.crc32(_ZEROS, zlib.crc32(data[:place])))
+    return None if seal == b"%08x" % expected else "damaged, or rewritten by another program: its checksum does not agree with it"
 
 
 def _check(path: Path, table: pa.Table) -> None:
@@ -99,10 +132,6 @@ def _check(path: Path, table: pa.Table) -> None:
     newest = max(table["schema_version"].to_pylist())
     if newest > SCHEMA_VERSION:
         raise UnreadableRecord(path, f"written with schema {newest}, and this runner knows up to {SCHEMA_VERSION}: use a newer runner")
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _batch(record: Record) -> pa.RecordBatch:

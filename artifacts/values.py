@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Final
@@ -60,7 +60,7 @@ def infer(name: str, value: Any) -> tuple[str, Any]:
         case Mapping():
             return "string", as_json(value)
         case list() | tuple() | set() | frozenset():
-            return _infer_list([plain(item) for item in value])
+            return _infer_list(name, [plain(item) for item in value])
     raise BadColumn(name, f"{type(value).__name__} has no place in a table: give numbers, text, lists or mappings of them")
 
 
@@ -91,8 +91,8 @@ def _json_default(item: Any) -> Any:
     return item if isinstance(item, (bool, int, float, str, list, dict)) else str(item)
 
 
-def _infer_list(items: list[Any]) -> tuple[str, Any]:
-    kinds = {infer("", item)[0] if not isinstance(item, (Mapping, Sequence)) or isinstance(item, str) else "nested" for item in items}
+def _infer_list(name: str, items: list[Any]) -> tuple[str, Any]:
+    kinds = {infer(name, item)[0] for item in items}
     if kinds <= {"int", "double"}:
         return ("list<int>", items) if kinds == {"int"} else ("list<double>", [float(item) for item in items])
     if kinds == {"bool"}:

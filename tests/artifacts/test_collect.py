@@ -1,0 +1,216 @@
+"""One table of many records, and the files it is written to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from artifacts import parquet
+from artifacts.collect import collect, compact_leftovers, write_table
+from artifacts.columns import COLUMNS, RESERVED
+from artifacts.errors import StoreNotWritable, UnknownFormat, UnknownSweep
+from artifacts.store import Store
+from tests.artifacts.conftest import SmallDisk, make_record
+
+SCHEMA_NAMES = [column.name for column in COLUMNS]
+
+
+def column(store: Store, name: str, **how: Any) -> list[Any]:
+    return collect(store, ["study"], **how).table[name].to_pylist()
+
+
+def test_a_trial_has_one_row_its_completed_attempt_or_else_its_last(store: Store) -> None:
+    for trial, outcomes in {"aa": ["failed", "completed", "interrupted"], "bb": ["failed", "timed_out"], "cc": ["completed"]}.items():
+        for attempt, outcome in enumerate(outcomes, start=1):
+            store.publish(make_record(trial, attempt, outcome=outcome))
+    table = collect(store, ["study"]).table
+    assert table.select(["trial", "attempt", "outcome"]).to_pylist() == [
+        {"trial": "aa", "attempt": 2, "outcome": "completed"},
+        {"trial": "bb", "attempt": 2, "outcome": "timed_out"},
+        {"trial": "cc", "attempt": 1, "outcome": "completed"},
+    ]
+    assert column(store, "attempt", attempts=True) == [1, 2, 3, 1, 2, 1]
+
+
+def test_columns_come_in_the_schemas_order_then_parameters_then_results(store: Store) -> None:
+    store.publish(make_record("aa", parameters={"lr": 0.1}, results={"score": 1}))
+    store.publish(make_record("bb", parameters={"kernel": "rbf"}, results={"margin": 2}))
+    table = collect(store, ["study"]).table
+    assert table.column_names[: len(SCHEMA_NAMES)] == SCHEMA_NAMES
+    assert set(table.column_names[len(SCHEMA_NAMES) : -2]) == {"lr", "kernel"}
+    assert set(table.column_names[-2:]) == {"score", "margin"}
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_columns_of_the_schema_keep_their_types(store: Store, compacted: bool) -> None:
+    for trial in ("aa", "bb"):
+        store.publish(make_record(trial, disturbed_by=["cron"]))
+    if compacted:
+        compact_leftovers(store, "study")
+    table = collect(store, ["study"]).table
+    for field in parquet.SCHEMA:
+        assert table.schema.field(field.name).type == field.type, field.name
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "united"),
+    [
+        ([1, 0.5], pa.float64(), [1.0, 0.5]),
+        ([2**53 + 1, 0.5], pa.string(), [str(2**53 + 1), "0.5"]),
+        (["scale", 0.1], pa.string(), ["scale", "0.1"]),
+        ([True, 2], pa.string(), ["true", "2"]),
+        ([None, 2], pa.int64(), [None, 2]),
+        ([None, None], pa.string(), [None, None]),
+        ([[1, 2], [0.5]], parquet.list_of(pa.float64()), [[1.0, 2.0], [0.5]]),
+        ([[1, 2], "official"], pa.string(), ["[1, 2]", "official"]),
+        ([[1, 2], ["a"]], pa.string(), ["[1, 2]", '["a"]']),
+        ([[], [3]], parquet.list_of(pa.float64()), [[], [3.0]]),
+    ],
+)
+@pytest.mark.parametrize("compacted", [False, True])
+def test_parameters_whose_types_differ_are_widened_or_become_text(
+    store: Store, values: list[Any], kind: pa.DataType, united: list[Any], compacted: bool
+) -> None:
+    for number, value in enumerate(values):
+        for repeat in range(2):
+            store.publish(make_record(f"{number}{repeat}", parameters={"p": value}))
+    if compacted:
+        assert compact_leftovers(store, "study") == 4
+    table = collect(store, ["study"]).table
+    assert table["p"].type == kind
+    assert table["p"].to_pylist() == [value for value in united for _ in range(2)]
+
+
+def test_compaction_changes_no_value_and_no_type(store: Store) -> None:
+    values = [1, 0.5, "scale", True, None, [1, 2], [0.5], {"a": 1}, 2**62 + 1, "scale", 7]
+    for number, value in enumerate(values):
+        store.publish(make_record(f"{number:02}", parameters={"p": value} if number % 3 else {"p": value, f"q{number}": number}))
+    before = [store.read("study", f"{number:02}") for number in range(len(values))]
+    assert compact_leftovers(store, "study") > 5
+    after = [Store(store.root).read("study", f"{number:02}") for number in range(len(values))]
+    assert after == before
+    assert [type(row["p"]) for (row,) in after] == [type(row["p"]) for (row,) in before]
+
+
+def test_leftovers_are_compacted_a_file_per_set_of_types(store: Store) -> None:
+    for number in range(30):
+        store.publish(make_record(f"{number:02}"))
+    assert compact_leftovers(store, "study") == 30
+    assert compact_leftovers(store, "study") == 0
+    assert len(list(store.records_folder("study").iterdir())) == 1
+    assert collect(store, ["study"]).table.num_rows == 30
+
+
+def test_only_the_files_given_are_compacted(store: Store) -> None:
+    paths = [store.publish(make_record(f"{number:02}")) for number in range(4)]
+    (many,) = store.compact("study", [*paths[:2], paths[0].with_name("gone.1.parquet")])
+    assert {path for path in paths if path.exists()} == set(paths[2:])
+    assert store.compact("study", [many]) == []
+    assert many.exists()
+    assert len(store.index("study").completed) == 4
+
+
+def test_half_written_files_of_the_dead_are_cleared_and_those_of_the_living_are_not(store: Store) -> None:
+    folder = store.publish(make_record("aa")).parent
+    dead, living = folder / ".1.partial", folder / ".2.partial"
+    dead.touch()
+    living.touch()
+    os.utime(dead, (time.time() - 7200,) * 2)
+    compact_leftovers(store, "study")
+    assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_a_sweep_without_records_gives_an_empty_table_with_all_columns(store: Store) -> None:
+    store.sweep_folder("study").mkdir()
+    assert compact_leftovers(store, "study") == 0
+    collected = collect(store, ["study"])
+    assert (collected.table.num_rows, collected.table.column_names) == (0, SCHEMA_NAMES)
+
+
+def test_an_unknown_sweep_is_told(store: Store) -> None:
+    with pytest.raises(UnknownSweep):
+        collect(store, ["study"])
+
+
+def test_sweeps_come_in_the_order_asked_for_and_are_not_mixed(store: Store) -> None:
+    for sweep in ("a", "b"):
+        store.publish(make_record("aa", sweep=sweep, parameters={"lr": 0.1 if sweep == "a" else "auto"}))
+    table = collect(store, ["b", "a", "b"]).table
+    assert table.select(["sweep", "lr"]).to_pylist() == [{"sweep": "b", "lr": "auto"}, {"sweep": "a", "lr": "0.1"}]
+
+
+@pytest.fixture
+def table(store: Store) -> pa.Table:
+    store.publish(make_record("aa", train_loss=math.nan, error_message='a, "quoted"\nmessage', parameters={"p": [1, 2], "q": None}))
+    store.publish(make_record("bb", parameters={"p": [3], "q": None}))
+    return collect(store, ["study"]).table
+
+
+def test_parquet_holds_the_table_as_it_is(table: pa.Table, tmp_path: Path) -> None:
+    write_table(table, tmp_path / "table.parquet")
+    again = pq.read_table(tmp_path / "table.parquet")
+    assert again.schema.equals(table.schema)
+    assert again.drop_columns("train_loss").equals(table.drop_columns("train_loss"))
+
+
+def test_csv_has_json_for_lists_and_nothing_for_what_is_missing(table: pa.Table, tmp_path: Path) -> None:
+    write_table(table, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first.keys() == RESERVED | {"p", "q"}
+    assert (first["trial"], first["p"], first["q"], first["eval_s"]) == ("aa", "[1, 2]", "", "")
+    assert first["error_message"] == 'a, "quoted"\nmessage'
+    assert json.loads(second["history"])[1]["extra"] == {"gradient_norm": 3.0}
+    assert datetime.fromisoformat(second["started_at"]).timestamp() == 1_700_000_000.25
+    assert (first["train_loss"], second["train_loss"]) == ("nan", "")
+
+
+def test_json_is_strict_and_nested(table: pa.Table, tmp_path: Path) -> None:
+    write_table(table, tmp_path / "table.json")
+    first, second = json.loads((tmp_path / "table.json").read_text(), parse_constant=pytest.fail)
+    assert (first["p"], first["q"], first["train_loss"]) == ([1, 2], None, None)
+    assert datetime.fromisoformat(second["started_at"]).timestamp() == 1_700_000_000.25
+    assert second["history"][1]["extra"] == {"gradient_norm": 3.0}
+
+
+def test_a_table_is_written_over_an_older_one_and_an_unknown_format_is_told(table: pa.Table, tmp_path: Path) -> None:
+    write_table(table, tmp_path / "table.csv")
+    write_table(table.slice(0, 1), tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 3  # the message has a line break
+    with pytest.raises(UnknownFormat):
+        write_table(table, tmp_path / "table.xlsx")
+    with pytest.raises(StoreNotWritable):
+        write_table(table, tmp_path / "nowhere" / "table.csv")
+
+
+def test_a_read_only_store_can_be_collected(small_disk: SmallDisk) -> None:
+    store = Store(small_disk.root)
+    store.create()
+    store.publish(make_record("aa"))
+    store.publish(make_record("bb"))
+    small_disk.make_read_only()
+    assert column(store, "trial") == ["aa", "bb"]
+    with pytest.raises(StoreNotWritable, match="Read-only"):
+        compact_leftovers(store, "study")
+
+
+def test_times_of_day_need_no_zone_files_on_the_node(store: Store) -> None:
+    store.publish(make_record("aa"))
+    code = "import sys; sys.modules['tzdata'] = None\n"
+    code += "from pathlib import Path; from artifacts.store import Store\n"
+    code += f"print(Store(Path({str(store.root)!r})).read('study', 'aa')[0]['started_at'].timestamp())"
+    bare = {**os.environ, "PYTHONTZPATH": ""}
+    printed = subprocess.run([sys.executable, "-c", code], env=bare, check=True, capture_output=True, text=True).stdout
+    assert float(printed) == 1_700_000_000.25

@@ -1,0 +1,37 @@
+"""Errors travel between processes and name the cure."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from artifacts import errors
+
+PATH = Path("/store/records/study/aa.1.parquet")
+EXAMPLES = [
+    (errors.BadColumn("lr", "no place in a table"), "lr"),
+    (errors.BadName("sweep", "../x", "a name without slashes"), "without slashes"),
+    (errors.RecordExists(PATH), "next attempt"),
+    (errors.StoreFull(PATH, "No space left on device"), "free some"),
+    (errors.StoreNotWritable(PATH, "Read-only file system"), "choose another"),
+    (errors.UnreadableRecord(PATH, "no rows"), "move it out"),
+    (errors.UnknownSweep("stduy", ("study",), Path("/store")), "it has study"),
+    (errors.UnknownSweep("study", (), Path("/store")), "none yet"),
+    (errors.UnknownTrial("aa", ("study",), Path("/store")), "runner collect"),
+    (errors.AmbiguousTrial("a", tuple(f"a{i}" for i in range(20))), "20 trials"),
+    (errors.UnknownFormat(Path("a.xlsx"), (".csv", ".json")), ".csv, .json"),
+]
+
+
+@pytest.mark.parametrize(("error", "cure"), EXAMPLES, ids=lambda value: type(value).__name__)
+def test_an_error_survives_pickling_and_says_what_to_do(error: errors.ArtifactsError, cure: str) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert cure in str(again)
+
+
+def test_no_error_of_the_tree_is_left_out() -> None:
+    assert {type(error) for error, _ in EXAMPLES} == set(errors.ArtifactsError.__subclasses__())
