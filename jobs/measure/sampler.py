@@ -1,4 +1,4 @@
-"""Watches the hardware while an attempt runs: one thread, about one reading a second, none for short trials."""
+"""Watches the hardware while an attempt runs: about one reading a second, and none for a short trial."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from jobs.measure.load import CpuTimes, cpu_times, disturbance
 
 INTERVAL_S = 1.0
 SETTLE_S = 0.25
-"""An attempt shorter than this is not watched at all: its thread has only been asleep."""
+"""An attempt shorter than this is not watched at all."""
 
 
 class Sampler:
-    """A context manager around the attempt; ``columns`` and ``disturbed_by`` afterwards.
+    """A context manager around the attempt, one at a time in a process; ``columns`` and ``disturbed_by`` afterwards.
 
     Args:
         gpus: Those of the attempt; none for a trial on the CPU.
@@ -30,20 +30,21 @@ class Sampler:
 
     def __init__(self, gpus: Sequence[Gpu], share: float, cpus: int, interval_s: float = INTERVAL_S) -> None:
         self._gpus, self._share, self._cpus, self._interval_s = gpus, share, cpus, interval_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
-        self._watch_gpu: GpuWatch | None = None
+        self._entered = self._last = 0.0
+        self._gpu_watch: GpuWatch | None = None
         self._rapl: energy.Rapl | None = None
         self._first: tuple[float, CpuTimes] | None = None
         self._disturbed_by: list[str] | None = None
 
     def __enter__(self) -> Sampler:
-        self._thread.start()
+        if self._gpus:
+            self._gpu_watch = GpuWatch(self._gpus, self._share)  # its energy counter is read from the first moment
+        self._entered = time.monotonic()
+        _watcher.begin(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._done.set()
-        self._thread.join()
+        _watcher.end()
         if self._first is None:
             return
         self._sample()
@@ -51,13 +52,13 @@ class Sampler:
         seconds = time.monotonic() - began
         if seconds >= SETTLE_S:  # the kernel counts in hundredths of a second: less says nothing
             self._disturbed_by = disturbance(times, cpu_times(), seconds, self._cpus)
-            self._disturbed_by += self._watch_gpu.disturbances() if self._watch_gpu else []
+            self._disturbed_by += self._gpu_watch.disturbances() if self._gpu_watch else []
 
     def columns(self) -> dict[str, Any]:
         """Energy and GPU readings; what could not be measured is missing."""
         if self._first is None:
             return {}
-        columns = self._watch_gpu.columns() if self._watch_gpu else {}
+        columns = self._gpu_watch.columns() if self._gpu_watch else {}
         joules = self._rapl.joules() if self._rapl else None
         return columns if joules is None else {**columns, "cpu_energy_j": joules, "cpu_energy_source": energy.SOURCE}
 
@@ -65,20 +66,54 @@ class Sampler:
         """What disturbed the measurement; None if the attempt was too short to be watched."""
         return self._disturbed_by
 
-    def _watch(self) -> None:
-        if self._gpus:
-            self._watch_gpu = GpuWatch(self._gpus, self._share)  # its energy counter is read from the first moment
-        if self._done.wait(SETTLE_S):
-            return
-        rapl = energy.Rapl()
-        self._rapl = rapl if rapl.readable else None
-        self._first = (time.monotonic(), cpu_times())
-        # The load of the CPUs is two readings of running counters; only what has no such counter is looked at in between.
-        while not self._done.wait(self._interval_s if self._watch_gpu or self._rapl else None):
+    def tick(self) -> None:
+        """Called by the watcher every now and then: begin, or take a reading if one is due."""
+        now = time.monotonic()
+        if self._first is None:
+            if now - self._entered >= SETTLE_S:
+                rapl = energy.Rapl()
+                self._rapl = rapl if rapl.readable else None
+                # The load of the CPUs is two readings of running counters; only what has none is looked at in between.
+                self._first = (now, cpu_times())
+                self._last = now
+        elif now - self._last >= self._interval_s:
+            self._last = now
             self._sample()
 
     def _sample(self) -> None:
-        if self._watch_gpu:
-            self._watch_gpu.sample()
+        if self._gpu_watch:
+            self._gpu_watch.sample()
         if self._rapl:
             self._rapl.sample()
+
+
+class _Watcher:
+    """The thread that ticks, one for the whole process: starting one for each attempt costs a short trial milliseconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._current: Sampler | None = None
+        self._thread: threading.Thread | None = None
+
+    def begin(self, sampler: Sampler) -> None:
+        """Tick for this attempt from now on."""
+        with self._lock:
+            self._current = sampler
+        if self._thread is None or not self._thread.is_alive():  # a forked process has no threads
+            self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Tick no more; a tick that is under way is waited for."""
+        with self._lock:
+            self._current = None
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(SETTLE_S)
+            with self._lock:
+                if self._current is not None:
+                    self._current.tick()
+
+
+_watcher = _Watcher()

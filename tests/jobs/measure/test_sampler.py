@@ -14,7 +14,7 @@ import pytest
 from jobs.measure import gpus
 from jobs.measure.sampler import SETTLE_S, Sampler
 
-WATCHED_S = 3 * SETTLE_S
+WATCHED_S = 4 * SETTLE_S
 
 
 @pytest.fixture
@@ -40,20 +40,29 @@ def test_a_stranger_on_the_cpus_disturbs() -> None:
     assert [reason for reason in sampler.disturbed_by() or [] if reason.startswith("host load beyond the trial's own")]
 
 
-def test_a_short_attempt_is_not_watched_and_leaves_no_thread() -> None:
-    before = threading.active_count()
-    with Sampler((), 0, 1) as sampler:
-        pass
+def test_short_attempts_are_not_watched_and_share_one_thread() -> None:
+    for _ in range(20):
+        with Sampler((), 0, 1) as sampler:
+            pass
     assert sampler.disturbed_by() is None
     assert sampler.columns() == {}
-    assert threading.active_count() == before
+    assert [thread.name for thread in threading.enumerate()].count("sampler") == 1
 
 
-def test_an_exception_comes_through_and_the_thread_ends() -> None:
-    before = threading.active_count()
+def test_an_exception_comes_through() -> None:
     with pytest.raises(ValueError, match="the trial's"), Sampler((), 0, 1):
         raise ValueError("the trial's")
-    assert threading.active_count() == before
+
+
+def test_a_forked_process_is_watched_too() -> None:
+    with Sampler((), 0, 1):
+        pass
+    child = os.fork()
+    if child == 0:
+        with Sampler((), 0, 1) as sampler:
+            time.sleep(WATCHED_S)
+        os._exit(0 if sampler.disturbed_by() is not None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_what_cannot_be_measured_is_missing_and_not_zero() -> None:
