@@ -79,4 +79,4 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def _mount(*arguments: str) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"needs a file system of its own, and mounting one is not allowed here: {done.stderr.strip()}")
+        pytest.skip(f"needs a file system of its own, and mounting one is not allowed here: {done.stderr.splitlines()[0]}")
