@@ -1,0 +1,203 @@
+"""A Ray of our own on this machine, or the cluster that RAY_ADDRESS names: connected quietly, left without a trace."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cluster import machine
+from cluster.errors import BackendUnavailable
+from cluster.shares import Room
+
+# Ray reads this when it is imported. Its listener prints the death of a worker on our stdout, whatever log_to_driver says;
+# we report deaths ourselves.
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+
+import ray
+
+_FOLDER = "runner-ray-"
+_OBJECT_STORE_BYTES = 128 * 2**20  # nothing big travels through it; what results there are lie in the store of records
+_MODEL = "accelerator_type:"  # how Ray names a node's GPU model among its resources
+_GONE_WITHIN_S = 5
+_TOKEN = secrets.token_hex(32)  # one per process: Ray reads it once
+
+
+class RaySession:
+    """The connection of this process to one Ray."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours."""
+        self._connected = False  # by us
+        self._processes: list[psutil.Process] = []
+
+    def start(self) -> None:
+        """Connect, or start a Ray; nothing happens if that is done.
+
+        Raises:
+            BackendUnavailable: There is no Ray at RAY_ADDRESS, or none starts here.
+        """
+        if ray.is_initialized():
+            return
+        try:
+            with _handlers_kept():
+                self._connect(os.environ.get("RAY_ADDRESS"))
+        except BaseException as problem:
+            self.stop()
+            if isinstance(problem, Exception) and not isinstance(problem, BackendUnavailable):
+                raise BackendUnavailable("ray", str(problem).strip() or type(problem).__name__, _cure()) from problem
+            raise
+
+    def stop(self) -> None:
+        """Disconnect; of a Ray of our own, end every process and remove its folder."""
+        if not self._connected:
+            return
+        self._connected = False
+        ours = {process for parent in self._processes for process in _with_children(parent)}
+        try:
+            ray.shutdown()
+        finally:
+            _, left = psutil.wait_procs(ours, timeout=_GONE_WITHIN_S if self._processes else 0)
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(left, timeout=_GONE_WITHIN_S)
+            if self.folder is not None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self._processes, self.folder = [], None
+
+    def rooms(self) -> list[Room]:
+        """The nodes that are alive."""
+        if self.folder is not None:
+            return [Room.here()]  # what it was started with; and we know more models of GPU than Ray does
+        return [_room(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+
+    def search_path(self) -> list[str]:
+        """Where this process finds modules, for workers of this machine; elsewhere they are to be installed."""
+        return [os.path.abspath(entry) for entry in sys.path] if self.folder is not None else []  # noqa: PTH100
+
+    def alive(self, node_id: str) -> bool:
+        """Whether Ray still counts on a node."""
+        return any(node["Alive"] and node["NodeID"] == node_id for node in ray.nodes())
+
+    def model_resource(self, model: str | None) -> dict[str, float]:
+        """The sliver of a resource that makes Ray choose nodes of this GPU model."""
+        names = ray.cluster_resources() if model is not None and self.folder is None else {}
+        return {name: 0.001 for name in names if name.startswith(_MODEL) and _model(name) == str(model).lower()}
+
+    def _connect(self, address: str | None) -> None:
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        self._connected = True
+        if address == "local" or not address:
+            self._start_own(quiet)
+        elif "://" in address:
+            raise BackendUnavailable(
+                "ray", f"RAY_ADDRESS={address} is of the Ray Client kind", "set it to the head's own address, HOST:6379"
+            )
+        else:
+            ray.init(address=address, **quiet)
+
+    def _start_own(self, quiet: Mapping[str, Any]) -> None:
+        _remove_leftovers()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_short_folder()))
+        before = set(psutil.Process().children())
+        variables: dict[str, str | None] = {
+            "RAY_AUTH_MODE": None,  # unset, Ray asks for a token: on a shared machine others reach the ports that it opens
+            "RAY_AUTH_TOKEN": _TOKEN,  # else it writes one into the home folder
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a GPU sees none
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ADDRESS": None,
+        }
+        try:
+            with _environment(variables):
+                ray.init(
+                    address="local",
+                    num_cpus=machine.cpus(),
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _memory=machine.memory_bytes(),
+                    _temp_dir=str(self.folder),
+                    _system_config={"process_group_cleanup_enabled": True},  # what a dead worker started goes with it
+                    **quiet,
+                )
+        finally:
+            self._processes = [process for process in psutil.Process().children() if process not in before]
+
+
+def _room(resources: Mapping[str, float]) -> Room:
+    """A node from Ray's account of it."""
+    models = frozenset(_model(name) for name in resources if name.startswith(_MODEL))
+    return Room(int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), models, int(resources.get("memory", 0)))
+
+
+def _model(resource: str) -> str:
+    return resource.removeprefix(_MODEL).lower()
+
+
+def _cure() -> str:
+    if os.environ.get("RAY_ADDRESS"):
+        return "start that cluster (ray start --head), or unset RAY_ADDRESS to have one started here"
+    return "or use --backend inline, which needs none"
+
+
+def _short_folder() -> str:
+    """/tmp rather than TMPDIR: the path of a Unix socket has at most 107 characters, and Ray adds some 65."""
+    return "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else tempfile.gettempdir()
+
+
+def _remove_leftovers() -> None:
+    """Folders of drivers that were killed."""
+    for folder in Path(_short_folder()).glob(f"{_FOLDER}*"):
+        pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        with suppress(OSError):
+            if pid.isdigit() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return [process]
+
+
+@contextmanager
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set (None: unset) environment variables for the block."""
+    before = {name: os.environ.get(name) for name in values}
+    _assign(values)
+    try:
+        yield
+    finally:
+        _assign(before)
+
+
+def _assign(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Ray puts its own SIGTERM handler over the caller's; a caller without one may keep Ray's, which ends by SystemExit."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,60 @@
+"""What a Ray actor runs: one array's calls, one at a time, in a process that stays warm."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import ray
+
+from cluster.calls import attempt, described
+from cluster.state import State
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker is up, or why it will never be."""
+
+    node: str  # the host's name
+    node_id: str  # Ray's
+    pid: int
+    problem: str = ""  # what importing the call or warming up raised
+
+
+class TaskWorker:
+    """Becomes an actor. Its constructor does nothing that can fail: Ray would report that as a death."""
+
+    def __init__(self, call: bytes, warm: bytes | None, search_path: Sequence[str], crash_file: str | None) -> None:
+        self._pickled_call, self._pickled_warm = call, warm
+        self._search_path, self._crash_file = search_path, crash_file
+        self._crash: TextIO | None = None  # kept open: faulthandler writes to its descriptor
+        self._call: Callable[[int], None] | None = None
+
+    def start(self) -> Started:
+        """Import the call and warm up."""
+        if self._crash_file is not None:
+            self._crash = open(self._crash_file, "w")  # noqa: PTH123, SIM115
+            faulthandler.enable(self._crash, all_threads=False)
+        sys.path += [entry for entry in self._search_path if entry not in sys.path]
+        problem = ""
+        try:
+            self._call = pickle.loads(self._pickled_call)
+            if self._pickled_warm is not None:
+                pickle.loads(self._pickled_warm)()
+        except BaseException as error:  # SystemExit too: Ray would take it for a wish to end the actor
+            problem = described(error)
+        return Started(socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid(), problem)
+
+    def run(self, index: int) -> tuple[State, str]:
+        """Run one task; how it ended."""
+        assert self._call is not None, "run() before start()"
+        try:
+            return attempt(self._call, index)
+        except BaseException as error:  # KeyboardInterrupt, raised by the task: nobody types Ctrl-C here
+            return State.FAILED, described(error)

@@ -1,0 +1,90 @@
+"""What the suite's tasks do: at the top of a module, as everything that travels to a worker must be."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def nothing(index: int) -> None:
+    """A task as short as can be."""
+
+
+def leave_a_mark(folder: str, index: int) -> None:
+    """Append a line to the task's own file: how often it ran is how many lines there are."""
+    with (Path(folder) / str(index)).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def fail_on(bad: int, index: int) -> None:
+    if index == bad:
+        raise ValueError(f"task {index} is the bad one")
+
+
+def run_out_of_memory(bad: int, index: int) -> None:
+    if index == bad:
+        raise MemoryError("cannot allocate 3 TB")
+
+
+def end_the_process(how: str, bad: int, index: int) -> None:
+    """One task takes its process down, in the way named."""
+    if index != bad:
+        return
+    match how:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault":
+            faulthandler._sigsegv()  # type: ignore[attr-defined]
+        case "abort":
+            os.abort()
+        case "exit":
+            os._exit(3)
+        case "sys.exit":
+            sys.exit(3)
+
+
+def sleep_on(bad: int, seconds: float, index: int) -> None:
+    if index == bad:
+        time.sleep(seconds)
+
+
+def hold_memory(bad: int, mebibytes: int, index: int) -> None:
+    if index == bad:
+        held = bytearray(os.urandom(2**20)) * mebibytes
+        time.sleep(60)
+        del held
+
+
+def tell_environment(file: str, index: int) -> None:
+    """Write down what the process was given."""
+    Path(file).write_text(json.dumps(dict(os.environ)))
+
+
+def start_a_child(folder: str, index: int) -> None:
+    """Leave a grandchild of the driver running, and wait."""
+    child = subprocess.Popen(["sleep", "600"])
+    (Path(folder) / "child").write_text(str(child.pid))
+    time.sleep(600)
+
+
+def warm_up(folder: str) -> None:
+    """Note that a worker was warmed."""
+    (Path(folder) / f"warm-{os.getpid()}").touch()
+
+
+def fail_to_warm_up() -> None:
+    raise RuntimeError("no such dataset")
+
+
+def die_warming_up() -> None:
+    os._exit(1)
+
+
+def raise_keyboard_interrupt(index: int) -> None:
+    raise KeyboardInterrupt
