@@ -83,7 +83,9 @@ def load(folder: Path, trial: str, session: Session, times: StepTimes) -> tuple[
         times.carry(content["step_seconds"].tolist())
         _set_random_states(content["random"], session.device)
         return Progress.from_plain(content["progress"]), content["carried"]
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError:  # its message advises to load the file in the unsafe way
+        raise UnreadableCheckpoint(str(path), "it is damaged, or holds more than tensors and plain values") from None
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError) as error:
         raise UnreadableCheckpoint(str(path), f"{type(error).__name__}: {error}") from error
 
 

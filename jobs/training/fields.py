@@ -40,7 +40,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         momentum, weight_decay: null is PyTorch's own default for the optimizer.
         fused, foreach: The optimizer's implementation. Both null is fused, the fastest on either device; ``fused: false`` alone is
             the one that PyTorch chooses (a loop over the weights on a CPU, foreach on a GPU).
-        schedule: ``none``, ``cosine`` (to zero), ``onecycle``, or ``step`` (times ``lr_gamma`` every ``lr_step_epochs``).
+        schedule: ``none``, ``cosine`` (to zero), ``onecycle``, or ``step``.
+        lr_step_epochs, lr_gamma: The ``step`` schedule multiplies the learning rate by ``lr_gamma`` every ``lr_step_epochs``.
         warmup_epochs: The learning rate rises in a line over these first epochs.
         label_smoothing: Share of the target spread over all classes; evaluation has none.
         patience: Stop after this many evaluations in a row without a better validation accuracy; null never stops early.

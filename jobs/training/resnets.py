@@ -36,7 +36,7 @@ def build(name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pre
     elif shape.channels != 3:
         model.conv1 = _first_convolution(shape.channels, kernel=7, stride=2)
     if pretrained:
-        _load(model, getattr(resnet, _WEIGHTS[name]).IMAGENET1K_V1.url, data_dir, shape.channels, stem)
+        load_published(model, getattr(resnet, _WEIGHTS[name]).IMAGENET1K_V1.url, data_dir, shape.channels, stem)
     return model
 
 
@@ -45,13 +45,12 @@ def weights_path(url: str, data_dir: Path | None) -> Path:
     return (data_dir or Path("data")) / "weights" / url.rpartition("/")[2]
 
 
-def _first_convolution(channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
-    convolution = nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
-    return convolution
+def load_published(model: nn.Module, url: str, data_dir: Path | None, channels: int, stem: str) -> None:
+    """Load the weights published at ``url``, from where they lie on this machine, into all layers that they fit.
 
-
-def _load(model: nn.Module, url: str, data_dir: Path | None, channels: int, stem: str) -> None:
+    Raises:
+        WeightsMissing: They are not there, or not what was published.
+    """
     path = weights_path(url, data_dir)
     _require_published(path, url)
     weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -61,6 +60,12 @@ def _load(model: nn.Module, url: str, data_dir: Path | None, channels: int, stem
         # A grey image is one whose three channels are equal: summing over them gives it the same responses.
         weights["conv1.weight"] = first if channels == 3 else first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
     model.load_state_dict(weights, strict=False)
+
+
+def _first_convolution(channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
+    return convolution
 
 
 def _require_published(path: Path, url: str) -> None:

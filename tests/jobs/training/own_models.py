@@ -1,0 +1,53 @@
+"""Models of a user's own, as a trial finds them: ``tests.jobs.training.own_models:factory``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jobs.training.models import ImageShape
+
+NAME = __name__
+
+seen: list[dict[str, Any]] = []
+"""What `Watching` was fed."""
+
+
+def with_dropout(shape: ImageShape) -> nn.Module:
+    """Draws from torch's generator in every step, and has buffers that every step changes."""
+    n = shape.channels * shape.height * shape.width
+    return nn.Sequential(
+        nn.BatchNorm2d(shape.channels), nn.Flatten(), nn.Linear(n, 24), nn.ReLU(), nn.Dropout(0.5), nn.Linear(24, shape.classes)
+    )
+
+
+def linear(shape: ImageShape) -> nn.Module:
+    """As little as can be trained."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape.channels * shape.height * shape.width, shape.classes))
+
+
+def no_model(shape: ImageShape) -> str:
+    """A mistake."""
+    return "a model"
+
+
+class Watching(nn.Module):
+    """Notes what it is fed, and on how many threads."""
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(shape.channels, 4, 3)
+        self.last = nn.Linear(4, shape.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        channels_last = images.is_contiguous(memory_format=torch.channels_last) and self.convolution.weight.is_contiguous(
+            memory_format=torch.channels_last
+        )
+        features = self.convolution(images)
+        seen.append({"n": len(images), "training": self.training, "channels_last": channels_last})
+        seen[-1] |= {"type": features.dtype, "threads": torch.get_num_threads(), "device": images.device.type}
+        seen[-1]["deterministic"] = torch.are_deterministic_algorithms_enabled()
+        logits: Tensor = self.last(features.mean((2, 3)))
+        return logits

@@ -1,0 +1,156 @@
+"""A trial that is interrupted anywhere ends as the undisturbed one does."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jobs.errors import StopRequested
+from jobs.training import checkpoint
+from jobs.training.errors import UnreadableCheckpoint
+from tests.jobs.training import own_models
+from tests.jobs.training.conftest import Train, Trained
+
+SPLIT = (0.7, 0.1, 0.2)
+DROPOUT = f"{own_models.NAME}:with_dropout"
+EVERYTHING = {
+    "model": DROPOUT,
+    "split": SPLIT,
+    "epochs": 4,
+    "augmentation": "crop_flip",
+    "grad_accumulation": 2,
+    "schedule": "onecycle",
+    "train_subset": 320,
+}
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    """Ask to stop once so many steps were done; the question is asked after each step."""
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= steps
+
+    return stop
+
+
+def in_pieces(train: Train, steps: int, **params: Any) -> tuple[Trained, int]:
+    """Run a trial that is stopped after every so many steps, until an attempt reaches the end; with the number of stops."""
+    for stops in range(1000):
+        try:
+            return train(_context={"stop": stop_after(steps), "attempt": stops + 1}, **params), stops
+        except StopRequested:
+            continue
+    raise AssertionError("the trial never ended")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        EVERYTHING,
+        EVERYTHING | {"optimizer": "sgd", "momentum": 0.9, "schedule": "cosine", "warmup_epochs": 1},
+        EVERYTHING | {"optimizer": "adamw", "fused": False, "schedule": "none", "patience": 1, "lr": 0.1},
+        EVERYTHING | {"amp": "fp16", "grad_accumulation": 1, "epochs": 2},
+        EVERYTHING | {"loader": "workers", "num_workers": 1, "epochs": 2, "split": "official"},
+        EVERYTHING | {"model": "simple_cnn", "schedule": "step", "lr_step_epochs": 1, "eval_every": 3, "channels_last": True},
+    ],
+    ids=["onecycle", "sgd-cosine", "patience", "fp16", "workers", "simple_cnn"],
+)
+def test_stopped_after_every_step_it_ends_as_if_undisturbed(train: Train, params: dict[str, Any]) -> None:
+    undisturbed = train(**params)
+    resumed, stops = in_pieces(train, 1, **params)
+    assert stops == undisturbed.columns["steps"]  # a stop after the last step leaves its evaluation to the next attempt
+    assert resumed.result == undisturbed.result
+    assert resumed.context.noted["resumed_from_epoch"] == undisturbed.columns["epochs_run"]
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5])
+def test_longer_pieces_end_the_same(train: Train, steps: int) -> None:
+    undisturbed = train(**EVERYTHING)
+    resumed, stops = in_pieces(train, steps, **EVERYTHING)
+    assert stops == undisturbed.columns["steps"] // steps
+    assert resumed.result == undisturbed.result
+
+
+def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(StopRequested):
+        train(_context={"stop": stop_after(2)}, **EVERYTHING)
+    path = tmp_path / "files" / "checkpoint" / checkpoint.NAME
+    first = torch.load(path, weights_only=True)
+    assert len(first["step_seconds"]) == 2
+    resumed = train(**EVERYTHING)
+    assert resumed.context.phases()["train"] > first["carried"]["phases"]["train"]
+    assert sum(row["seconds"] for row in resumed.history) <= resumed.context.phases()["train"]
+    assert not list(path.parent.iterdir())  # a finished trial leaves no checkpoint
+
+
+def test_a_failed_write_leaves_the_checkpoint_before_it(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(StopRequested):
+        train(_context={"stop": stop_after(1)}, **EVERYTHING)
+    path = tmp_path / "files" / "checkpoint" / checkpoint.NAME
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises((OSError, RuntimeError)):
+            train(_context={"stop": stop_after(1)}, **EVERYTHING)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [checkpoint.NAME]
+
+
+class Malice:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self.target),)
+
+
+def test_nothing_in_a_checkpoint_is_run(train: Train, tmp_path: Path) -> None:
+    path = _checkpoint_path(tmp_path)
+    torch.save({"format": 1, "trial": "t", "model": Malice(tmp_path / "run")}, path)
+    with pytest.raises(UnreadableCheckpoint):
+        train()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps({"format": 1}, protocol=2)], ids=["empty", "text", "pickle"])
+def test_a_damaged_checkpoint_is_named_with_the_cure(train: Train, tmp_path: Path, content: bytes) -> None:
+    path = _checkpoint_path(tmp_path)
+    path.write_bytes(content)
+    with pytest.raises(UnreadableCheckpoint, match=f"{path}.*delete it"):
+        train()
+
+
+def test_another_trials_checkpoint_is_refused(train: Train) -> None:
+    with pytest.raises(StopRequested):
+        train(_context={"stop": stop_after(1)}, **EVERYTHING)
+    with pytest.raises(UnreadableCheckpoint, match="trial t"):
+        train(_context={"trial": "another"}, **EVERYTHING)
+
+
+def test_errors_survive_a_pickle() -> None:
+    error = UnreadableCheckpoint("path", "reason")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def _checkpoint_path(tmp_path: Path) -> Path:
+    path = tmp_path / "files" / "checkpoint" / checkpoint.NAME
+    path.parent.mkdir(parents=True)
+    return path

@@ -1,0 +1,234 @@
+"""Parameters as plans see them: ranges, contradictions, and what cannot act."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+
+from jobs.training.params import TrainParams, collapse, problems
+
+CPU, GPU = False, True
+
+
+def params(**values: Any) -> TrainParams:
+    """As a grid's values become parameters."""
+    return msgspec.convert(values, TrainParams)
+
+
+def test_the_defaults_never_change() -> None:
+    assert msgspec.structs.asdict(TrainParams()) == {
+        "dataset": "digits",
+        "split": "official",
+        "split_seed": 0,
+        "train_subset": None,
+        "test_subset": None,
+        "normalisation": "dataset",
+        "augmentation": "none",
+        "model": "simple_cnn",
+        "stem": "cifar",
+        "pretrained": False,
+        "epochs": 5,
+        "batch_size": 64,
+        "grad_accumulation": 1,
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "momentum": None,
+        "weight_decay": None,
+        "fused": None,
+        "foreach": None,
+        "schedule": "none",
+        "lr_step_epochs": 10,
+        "lr_gamma": 0.1,
+        "warmup_epochs": 0,
+        "label_smoothing": 0.0,
+        "patience": None,
+        "eval_every": 1,
+        "device": "auto",
+        "threads": None,
+        "amp": "off",
+        "grad_scaler": None,
+        "compile": "off",
+        "channels_last": False,
+        "cudnn": True,
+        "cudnn_benchmark": False,
+        "tf32": None,
+        "blas": "cublas",
+        "cuda_graphs": False,
+        "deterministic": False,
+        "loader": "resident",
+        "num_workers": 0,
+        "pin_memory": False,
+        "persistent_workers": False,
+        "prefetch_factor": None,
+        "non_blocking": False,
+        "profile": False,
+        "tensorboard": False,
+    }
+
+
+@pytest.mark.parametrize("target", [CPU, GPU])
+def test_the_defaults_are_in_order_and_all_act(target: bool) -> None:
+    assert problems(TrainParams(), target) == []
+    assert collapse(TrainParams(), target) == (TrainParams(), [])
+
+
+def test_every_parameter_is_explained() -> None:
+    text = TrainParams.__doc__ or ""
+    explained = {name.strip() for line in text.splitlines() if ":" in line for name in line.partition(":")[0].split(",")}
+    assert set(TrainParams.__struct_fields__) <= explained
+
+
+def test_plans_need_no_torch() -> None:
+    code = "import sys, jobs.training.params as p; p.problems(p.TrainParams(), True); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"lr": 0},
+        {"lr": -1e-3},
+        {"momentum": 1},
+        {"weight_decay": -1},
+        {"label_smoothing": 1},
+        {"threads": 0},
+        {"num_workers": -1},
+        {"optimizer": "rmsprop"},
+        {"amp": "fp8"},
+        {"pin_memory": 1},
+        {"learning_rate": 1e-3},
+    ],
+    ids=str,
+)
+def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        params(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "name"),
+    [
+        ({"dataset": "minst"}, CPU, "dataset"),
+        ({"split": [0.7, 0.2, 0.2]}, CPU, "split"),
+        ({"model": "resnet19"}, CPU, "model"),
+        ({"model": "package.module:"}, CPU, "model"),
+        ({"pretrained": True}, CPU, "pretrained"),
+        ({"pretrained": True, "model": "resnet10"}, CPU, "pretrained"),
+        ({"lr": float("inf")}, CPU, "lr"),
+        ({"fused": True, "foreach": True}, CPU, "fused"),
+        ({"warmup_epochs": 3, "epochs": 3}, CPU, "warmup_epochs"),
+        ({"patience": 2}, CPU, "patience"),
+        ({"patience": 2, "split": [0.8, 0, 0.2]}, CPU, "patience"),
+        ({"device": "cuda"}, CPU, "device"),
+        ({"cuda_graphs": True, "loader": "workers"}, GPU, "cuda_graphs"),
+        ({"cuda_graphs": True, "compile": "default"}, GPU, "cuda_graphs"),
+        ({"cuda_graphs": True, "grad_accumulation": 2}, GPU, "cuda_graphs"),
+    ],
+    ids=str,
+)
+def test_contradictions_are_problems(values: dict[str, Any], target: bool, name: str) -> None:
+    (problem,) = problems(params(**values), target)
+    assert problem.startswith(f"{name}")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(problems(params(dataset="minst", model="resnet19", lr=float("inf"), device="cuda"), CPU)) == 4
+
+
+def test_a_misspelt_model_gets_the_nearest() -> None:
+    assert "did you mean 'resnet18'?" in problems(params(model="resnet_18"), CPU)[0]
+
+
+@pytest.mark.parametrize(
+    ("idle", "target", "beside"),
+    [
+        ({"pin_memory": True}, GPU, {}),
+        ({"pin_memory": True}, CPU, {"loader": "workers"}),
+        ({"non_blocking": True}, CPU, {"loader": "workers"}),
+        ({"num_workers": 4}, GPU, {}),
+        ({"persistent_workers": True}, CPU, {"loader": "workers"}),
+        ({"prefetch_factor": 4}, CPU, {"loader": "workers"}),
+        ({"grad_scaler": True}, GPU, {"amp": "bf16"}),
+        ({"grad_scaler": True}, GPU, {}),
+        ({"cudnn": False}, CPU, {}),
+        ({"cudnn_benchmark": True}, CPU, {}),
+        ({"cudnn_benchmark": True}, GPU, {"cudnn": False}),
+        ({"cudnn_benchmark": True}, GPU, {"device": "cpu"}),
+        ({"tf32": True}, CPU, {}),
+        ({"blas": "cublaslt"}, CPU, {}),
+        ({"cuda_graphs": True}, CPU, {}),
+        ({"deterministic": True}, CPU, {}),
+        ({"momentum": 0.9}, CPU, {}),
+        ({"momentum": 0.9}, CPU, {"optimizer": "sgd", "schedule": "onecycle"}),
+        ({"lr_gamma": 0.5}, CPU, {}),
+        ({"lr_step_epochs": 3}, CPU, {"schedule": "cosine"}),
+        ({"warmup_epochs": 1}, CPU, {"schedule": "onecycle"}),
+        ({"stem": "imagenet"}, CPU, {}),
+        ({"split_seed": 3}, CPU, {}),
+        ({"patience": 4}, CPU, {"split": [0.7, 0.1, 0.2]}),
+        ({"patience": 1}, CPU, {"split": [0.7, 0.1, 0.2], "eval_every": 3}),
+    ],
+    ids=str,
+)
+def test_what_cannot_act_collapses_with_a_note(idle: dict[str, Any], target: bool, beside: dict[str, Any]) -> None:
+    collapsed, notes = collapse(params(**beside, **idle), target)
+    assert collapsed == collapse(params(**beside), target)[0]
+    (note,) = notes
+    assert note.startswith(f"{next(iter(idle))}: ")
+    assert collapse(collapsed, target) == (collapsed, [])
+
+
+@pytest.mark.parametrize(
+    ("acting", "target", "beside"),
+    [
+        ({"pin_memory": True}, GPU, {"loader": "workers"}),
+        ({"num_workers": 4}, CPU, {"loader": "workers"}),
+        ({"prefetch_factor": 4}, CPU, {"loader": "workers", "num_workers": 1}),
+        ({"grad_scaler": False}, GPU, {"amp": "fp16"}),
+        ({"cudnn_benchmark": True}, GPU, {}),
+        ({"device": "cpu"}, GPU, {}),
+        ({"deterministic": True}, GPU, {}),
+        ({"deterministic": True}, CPU, {"model": "mine:model"}),
+        ({"split_seed": 3}, CPU, {"train_subset": 100}),
+        ({"patience": 3}, CPU, {"split": [0.7, 0.1, 0.2]}),
+        ({"weight_decay": 0.01}, CPU, {}),
+        ({"weight_decay": 0}, CPU, {"optimizer": "adamw"}),
+        ({"fused": False}, CPU, {}),
+        ({"foreach": True}, CPU, {}),
+        ({"foreach": False}, GPU, {}),
+    ],
+    ids=str,
+)
+def test_what_acts_stays(acting: dict[str, Any], target: bool, beside: dict[str, Any]) -> None:
+    collapsed, notes = collapse(params(**beside, **acting), target)
+    assert collapsed != collapse(params(**beside), target)[0]
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("spelled", "target", "beside"),
+    [
+        ({"momentum": 0}, CPU, {"optimizer": "sgd"}),
+        ({"weight_decay": 0.01}, CPU, {"optimizer": "adamw"}),
+        ({"weight_decay": 0}, CPU, {}),
+        ({"fused": True}, CPU, {}),
+        ({"fused": False}, CPU, {"foreach": False}),
+        ({"foreach": False}, CPU, {"fused": False}),
+        ({"foreach": True}, GPU, {"fused": False}),
+        ({"grad_scaler": True}, GPU, {"amp": "fp16"}),
+        ({"device": "cpu"}, CPU, {}),
+        ({"device": "cuda"}, GPU, {}),
+    ],
+    ids=str,
+)
+def test_a_default_spelled_out_is_the_same_trial_without_a_note(spelled: dict[str, Any], target: bool, beside: dict[str, Any]) -> None:
+    collapsed, notes = collapse(params(**beside, **spelled), target)
+    assert collapsed == collapse(params(**beside), target)[0]
+    assert notes == []

@@ -1,0 +1,205 @@
+"""Each parameter changes what it says; a trial that ignored it would fail its test."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from jobs.training.errors import BadModel, NoDevice, NothingToTrainOn
+from tests.jobs.training import own_models
+from tests.jobs.training.conftest import Train
+
+SPLIT = (0.7, 0.1, 0.2)
+WATCHING = f"{own_models.NAME}:Watching"
+DROPOUT = f"{own_models.NAME}:with_dropout"
+
+
+def test_the_same_trial_computes_the_same_bit_for_bit(train: Train) -> None:
+    first, second = (train(model=DROPOUT, augmentation="crop_flip", epochs=2) for _ in range(2))
+    assert first.result == second.result
+
+
+@pytest.mark.parametrize(
+    ("other", "beside"),
+    [
+        ({"dataset": "synthetic:1x8x8x10x400"}, {}),
+        ({"split": SPLIT}, {}),
+        ({"split_seed": 1}, {"split": SPLIT}),
+        ({"split_seed": 1}, {}),  # draws the subsets
+        ({"train_subset": 160}, {}),
+        ({"test_subset": 50}, {}),
+        ({"normalisation": "half"}, {}),
+        ({"normalisation": "none"}, {}),
+        ({"augmentation": "flip"}, {}),
+        ({"augmentation": "crop"}, {}),
+        ({"augmentation": "crop_flip"}, {"augmentation": "crop"}),
+        ({"model": DROPOUT}, {}),
+        ({"model": "resnet10"}, {}),
+        ({"model": "resnet18"}, {"model": "resnet10"}),
+        ({"stem": "imagenet"}, {"model": "resnet10"}),
+        ({"epochs": 2}, {}),
+        ({"batch_size": 48}, {}),
+        ({"grad_accumulation": 2}, {}),
+        ({"optimizer": "sgd"}, {}),
+        ({"optimizer": "adamw"}, {}),
+        ({"lr": 2e-3}, {}),
+        ({"momentum": 0.9}, {"optimizer": "sgd"}),
+        ({"weight_decay": 0.1}, {}),
+        ({"weight_decay": 0.1}, {"optimizer": "adamw"}),
+        ({"schedule": "cosine"}, {}),
+        ({"schedule": "onecycle"}, {}),
+        ({"schedule": "step"}, {"lr_step_epochs": 1, "epochs": 2}),
+        ({"lr_step_epochs": 2}, {"lr_step_epochs": 1, "epochs": 2, "schedule": "step"}),
+        ({"lr_gamma": 0.5}, {"lr_step_epochs": 1, "epochs": 2, "schedule": "step"}),
+        ({"warmup_epochs": 1}, {"epochs": 2}),
+        ({"label_smoothing": 0.1}, {}),
+        ({"amp": "bf16"}, {}),
+        ({"amp": "fp16"}, {}),
+        ({"grad_scaler": False}, {"amp": "fp16"}),
+        ({"_seed": 1}, {}),
+    ],
+    ids=str,
+)
+def test_another_value_computes_something_else(train: Train, other: dict[str, Any], beside: dict[str, Any]) -> None:
+    assert train(**beside).result != train(**(beside | other)).result
+
+
+def test_what_a_trial_reports(train: Train) -> None:
+    trained = train(split=SPLIT, epochs=3, eval_every=2)
+    columns, history = trained.columns, trained.history
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert ["val_accuracy" in row for row in history] == [False, True, True]
+    assert ["test_accuracy" in row for row in history] == [False, False, True]
+    assert columns["epochs_run"] == 3
+    assert columns["steps"] == 9
+    assert columns["best_epoch"] in (2, 3)
+    assert columns["val_accuracy"] == history[-1]["val_accuracy"]
+    assert columns["test_accuracy"] == history[-1]["test_accuracy"]
+    assert columns["train_loss"] == history[-1]["train_loss"] < history[0]["train_loss"]
+    assert 0 < columns["step_p50_s"] <= columns["step_p95_s"]
+    assert columns["samples_per_s"] == pytest.approx(3 * 192 / sum(row["seconds"] for row in history))
+    assert columns["tflops_per_s"] == pytest.approx(columns["flops_per_step"] / 64 * columns["samples_per_s"] / 1e12)
+    assert set(trained.context.phases()) >= {"data", "build", "warmup", "train", "eval"}
+
+
+def test_without_a_validation_part_there_are_no_validation_columns_and_every_epoch_is_tested(train: Train) -> None:
+    trained = train(epochs=2)
+    assert not [name for name in trained.columns if name.startswith(("val_", "best_"))]
+    assert all("test_accuracy" in row for row in trained.history)
+
+
+def test_it_learns(train: Train) -> None:
+    assert train(epochs=8, train_subset=None, test_subset=None).columns["test_accuracy"] > 0.95
+
+
+def test_patience_stops_after_so_many_evaluations_without_a_better_one(train: Train) -> None:
+    stopped = train(split=SPLIT, patience=2, epochs=6, lr=1e-9, optimizer="sgd")  # learns nothing, so no epoch beats the first
+    assert [row["epoch"] for row in stopped.history] == [1, 2, 3]
+    assert stopped.columns["epochs_run"] == 3
+    assert stopped.columns["best_epoch"] == 1
+    assert "test_accuracy" in stopped.columns
+
+
+def test_a_diverging_learning_rate_is_a_result(train: Train) -> None:
+    diverged = train(lr=1e30, optimizer="sgd", epochs=2)
+    assert math.isnan(diverged.columns["train_loss"])
+    assert diverged.columns["epochs_run"] == 2
+
+
+def test_gradient_accumulation_steps_once_for_several_batches(train: Train) -> None:
+    trained = train(grad_accumulation=2)
+    assert trained.columns["steps"] == 2  # three batches: two together, and the last by itself
+    assert trained.columns["flops_per_step"] == 2 * train().columns["flops_per_step"]
+
+
+def test_accumulated_batches_step_as_one_large_batch_does(train: Train) -> None:
+    parts, whole = train(batch_size=48, grad_accumulation=4, optimizer="sgd"), train(batch_size=192, optimizer="sgd")
+    assert parts.columns["test_loss"] == pytest.approx(whole.columns["test_loss"], rel=1e-6)
+
+
+def test_the_reported_learning_rate_follows_the_schedule(train: Train) -> None:
+    rates = [row["lr"] for row in train(epochs=3, schedule="step", lr_step_epochs=1).history]
+    assert rates == pytest.approx([1e-3, 1e-4, 1e-5])
+
+
+@pytest.mark.parametrize(
+    ("params", "watched", "value"),
+    [
+        ({"channels_last": True}, "channels_last", True),
+        ({"channels_last": True, "loader": "workers"}, "channels_last", True),
+        ({"channels_last": False}, "channels_last", False),
+        ({"amp": "bf16"}, "type", torch.bfloat16),
+        ({"amp": "fp16"}, "type", torch.float16),
+        ({"amp": "off"}, "type", torch.float32),
+        ({"threads": 2}, "threads", 2),
+        ({}, "threads", 1),
+        ({"deterministic": True}, "deterministic", True),
+        ({"device": "cpu", "_context": {"device": "cuda"}}, "device", "cpu"),
+    ],
+    ids=str,
+)
+def test_the_model_sees_it(train: Train, params: dict[str, Any], watched: str, value: Any) -> None:
+    own_models.seen.clear()
+    train(model=WATCHING, dataset="synthetic:3x8x8x10x400", **params)
+    assert {entry[watched] for entry in own_models.seen} == {value}
+
+
+def test_the_record_says_how_many_threads_computed(train: Train) -> None:
+    assert train(threads=2).context.noted["threads"] == 2
+
+
+def test_a_trial_leaves_the_process_as_it_was(train: Train) -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    train(threads=before[0] + 1, deterministic=True, model=WATCHING)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_profile_writes_a_trace_and_a_table_of_operators(train: Train) -> None:
+    files = train(profile=True).context.files / "profile"
+    assert "traceEvents" in (files / "trace.pt.trace.json").read_text()
+    head, *rows = (files / "operators.csv").read_text().splitlines()
+    assert head.startswith("operator,calls,share")
+    shares = [float(row.split(",")[2]) for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    assert any(row.startswith("aten::convolution_backward,") for row in rows)
+
+
+def test_tensorboard_gets_a_point_an_epoch(train: Train) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained = train(tensorboard=True, epochs=2)
+    events = EventAccumulator(str(trained.context.files / "tensorboard")).Reload()
+    losses = [(point.step, point.value) for point in events.Scalars("train_loss")]
+    assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in trained.history]
+
+
+@pytest.mark.parametrize("params", [{"profile": True}, {"tensorboard": True}], ids=str)
+def test_looking_inside_changes_nothing(train: Train, params: dict[str, Any]) -> None:
+    assert train(model=DROPOUT).result == train(model=DROPOUT, **params).result
+
+
+def test_a_gpu_that_is_not_there_is_said(train: Train) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(NoDevice, match="device: cpu"):
+        train(device="cuda")
+
+
+@pytest.mark.parametrize("factory", ["no_model", "misspelt"])
+def test_a_factory_that_gives_no_model_is_said(train: Train, factory: str) -> None:
+    with pytest.raises(BadModel, match=f"own_models:{factory}"):
+        train(model=f"{own_models.NAME}:{factory}")
+
+
+def test_a_last_batch_of_one_image_is_left_out(train: Train) -> None:
+    own_models.seen.clear()
+    assert train(model=WATCHING, train_subset=129).columns["steps"] == 2
+    assert 1 not in {entry["n"] for entry in own_models.seen if entry["training"]}
+
+
+def test_nothing_to_train_on_is_an_error_of_its_own(train: Train) -> None:
+    with pytest.raises(NothingToTrainOn, match="larger fraction"):
+        train(split=(0.0001, 0.4999, 0.5), train_subset=None)
