@@ -58,7 +58,8 @@ class Queue:
             for index in one.indices:
                 if (job, index) not in found:
                     report = _unlisted(index, known and not trouble and not queue_trouble, trouble or queue_trouble)
-                    found[job, index] = replace(report, job_id=f"{job}_{index}")
+                    silent = report.state is State.UNKNOWN and bool(queue_trouble or (trouble and self.has_accounting))
+                    found[job, index] = replace(report, job_id=f"{job}_{index}", silent=silent)
         return found
 
     def find(self, names: Iterable[str], since: float) -> dict[str, str]:

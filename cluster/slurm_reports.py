@@ -40,6 +40,7 @@ class TaskReport:
         job_id: ``123_4``, what scancel and scontrol take.
         restarts: How often it was queued again.
         earlier: How its earlier runs ended, oldest first; known to the accounting only.
+        silent: UNKNOWN because SLURM could not be asked just now; another time it may tell.
     """
 
     index: int
@@ -52,6 +53,7 @@ class TaskReport:
     started_at: float | None = None
     ended_at: float | None = None
     earlier: tuple[Ending, ...] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def sacct_rows(text: str) -> list[Row]:
         if job is not None:
             granted_mb = _mb(asked)
             code, killed_by = _codes(derived if derived not in ("", "0:0") else own)
-            rows.append(Row(job[0], job[1], name, _report(word, killed_by, code, node, start, end, reason)))
+            report = _report("PREEMPTED" if word == "REQUEUED" else word, killed_by, code, node, start, end, reason)
+            rows.append(Row(job[0], job[1], name, report))  # REQUEUED: a run that was cut short, so that another can follow
         elif rows and rows[-1].report.state in (State.KILLED, State.FAILED):
             took_too_much = 0 < granted_mb <= _mb(used) and rows[-1].report.state is State.KILLED
             if from_slurm(word) is State.OUT_OF_MEMORY or took_too_much:

@@ -71,6 +71,30 @@ class PublishFailed(RunnerError):
         return f"trial {self.trial} ran but its record could not be written: {self.reason}"
 
 
+class SchedulerSilent(RunnerError):
+    """The scheduler does not say what it holds of a sweep; nothing was queued, lest a trial run twice."""
+
+    def __init__(self, sweep: str, reason: str) -> None:
+        super().__init__(sweep, reason)
+        self.sweep, self.reason = sweep, reason
+
+    def __str__(self) -> str:
+        return (
+            f"what the scheduler holds of '{self.sweep}' is not known ({self.reason}), so nothing was queued: submit again when it answers"
+        )
+
+
+class PackFailed(RunnerError):
+    """An array task could not go on with its pack; the trials it had not begun wait for the next submit."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the pack stopped: {self.reason}; what it had not begun is run by the next submit"
+
+
 class SubmitStopped(RunnerError):
     """The person at the keyboard stopped a submit; every attempt under way got its record."""
 

@@ -8,7 +8,6 @@ that differs freezes the next number. What a worker is given is the path of an a
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -19,9 +18,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from artifacts.publish import publish
 from jobs.spec import JobSpec
 from runner.environment import Environment
 from runner.errors import FrozenFileDamaged
+from runner.plan import PlannedArray
 
 T = TypeVar("T")
 
@@ -51,6 +52,8 @@ class FrozenArray(msgspec.Struct, frozen=True, kw_only=True):
     """As asked of the backend for one task."""
     trial_time_min: float | None
     """Limit of one trial; a task's is that of its whole pack."""
+    warning_s: float | None = None
+    """How long before the end of the walltime a task is asked to stop; None where there is no walltime."""
     packs: list[list[tuple[int, int]]]
     """For each task its trials in order: (line of the specs, number of the attempt)."""
 
@@ -101,7 +104,7 @@ class Submission:
         folder = self.folder / _ARRAYS
         folder.mkdir(exist_ok=True)
         path = folder / f"{len(list(folder.iterdir())) + 1:04d}.json"
-        _write_durably(path, msgspec.json.encode(array))
+        publish(path, memoryview(msgspec.json.encode(array)))
         return path
 
     def arrays(self) -> list[Path]:
@@ -126,7 +129,7 @@ def freeze(sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequ
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=sweep_folder))
     try:
         for name, data in files.items():
-            _write_durably(partial / name, data)
+            publish(partial / name, memoryview(data))
         partial.chmod(0o755)
         folder = sweep_folder / f"{number:03d}"
         partial.rename(folder)
@@ -142,15 +145,29 @@ def submissions(sweep_folder: Path) -> list[Submission]:
     return [Submission(path) for path in sorted(folders, key=lambda path: int(path.name))]
 
 
+def freeze_array(array: PlannedArray, backend: str, warning_s: float | None = None) -> FrozenArray:
+    """A planned array as its worker will read it, stamped with the time.
+
+    Args:
+        array: From the plan.
+        backend: What is to run it.
+        warning_s: How long before the end of its walltime a task is asked to stop.
+    """
+    return FrozenArray(
+        target=array.target,
+        backend=backend,
+        submitted_at=time.time(),
+        resources={key: value for key, value in msgspec.structs.asdict(array.resources).items() if value is not None and value != {}},
+        trial_time_min=array.trial_time_min,
+        warning_s=warning_s,
+        packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
+    )
+
+
 @lru_cache(maxsize=8)
 def read_array(path: Path) -> tuple[Submission, FrozenArray]:
     """An array file and the submission around it, kept in memory for a warm worker; raises FrozenFileDamaged."""
     return Submission(path.parent.parent), _decode(path, FrozenArray)
-
-
-def now() -> float:
-    """Seconds since the epoch: the one clock that two machines can compare."""
-    return time.time()
 
 
 def _lines_of(specs: Iterable[JobSpec]) -> Iterable[bytes]:
@@ -171,10 +188,3 @@ def _digest(path: Path) -> bytes | None:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
         return None
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -31,6 +31,19 @@ class History:
     """Trials that a scheduler still holds: they are left to it."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long completed attempts took, by trial."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How much a scheduler takes; None is no limit."""
+
+    max_array: int | None
+    """Tasks of one array."""
+    max_tasks: int | None
+    """Tasks that the user may have in the queue."""
+
+
+UNLIMITED = Window(None, None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ def make_plan(
     profile: Profile,
     history: History,
     *,
-    packed: bool,
+    window: Window | None,
     pack: int | None = None,
     limit: int | None = None,
     only: frozenset[str] | None = None,
@@ -106,7 +119,8 @@ def make_plan(
         ids: Their ids.
         profile: Where each target's resources are defined.
         history: What is recorded or queued already.
-        packed: Whether several trials share a task; a backend of warm workers gains nothing from it and loses isolation.
+        window: Limits of the scheduler that the tasks are queued with, where several trials share one; None for a backend of warm
+            workers, which gains nothing from packs and loses isolation.
         pack: Trials per task; chosen from durations and limits if None.
         limit: Run at most this many trials now.
         only: Run none but these trials.
@@ -125,10 +139,11 @@ def make_plan(
         else:
             todo.append(Todo(line, trial, history.last_attempt.get(trial, 0) + 1))
     now = todo if limit is None else todo[:limit]
-    expected_s = _expected_s(specs, ids, history.seconds) if packed else {}
+    expected_s = _expected_s(specs, ids, history.seconds) if window else {}
     arrays = tuple(
-        _array(target, own, members, specs, profile, expected_s, packed=packed, pack=pack)
+        array
         for (target, own), members in _by_resources(now, specs, extra or {}).items()
+        for array in _cut(_array(target, own, members, specs, profile, expected_s, window, pack), window)
     )
     return Plan(arrays, completed=completed, queued=queued, held_back=len(todo) - len(now))
 
@@ -151,17 +166,16 @@ def _array(
     specs: Sequence[JobSpec],
     profile: Profile,
     expected_s: Mapping[tuple[str, str], float],
-    *,
-    packed: bool,
+    window: Window | None,
     pack: int | None,
 ) -> PlannedArray:
     own: dict[str, Any] = msgspec.json.decode(own_text)
     of_target = profile.targets[target]
     resources = of_target.merged(own)
     trial_limit: float | None = own.get("time_min")
-    if not packed:
+    if window is None:
         return PlannedArray(target, resources, resources.time_min, tuple((item,) for item in members))
-    size = pack or profile.slurm.pack or _pack_size(members, specs, expected_s, profile.slurm.pack_min)
+    size = pack or profile.slurm.pack or _pack_size(members, specs, expected_s, profile.slurm.pack_min, window)
     longest = max(filter(None, (of_target.time_min, trial_limit)), default=None)
     if trial_limit and longest and not (pack or profile.slurm.pack):
         size = max(1, min(size, int(longest // trial_limit)))
@@ -171,12 +185,20 @@ def _array(
     return PlannedArray(target, resources.merged({"time_min": wall}), trial_limit, packs)
 
 
-def _pack_size(members: Sequence[Todo], specs: Sequence[JobSpec], expected_s: Mapping[tuple[str, str], float], pack_min: float) -> int:
+def _pack_size(
+    members: Sequence[Todo], specs: Sequence[JobSpec], expected_s: Mapping[tuple[str, str], float], pack_min: float, window: Window
+) -> int:
     known = [expected_s.get(_kind(specs[item.line])) for item in members]
     durations = [seconds for seconds in known if seconds is not None]
     if len(durations) == len(members):
         return max(1, min(len(members), round(60 * pack_min / max(statistics.fmean(durations), 1e-3))))
-    return math.ceil(len(members) / TASKS_PER_ARRAY)
+    return math.ceil(len(members) / min(TASKS_PER_ARRAY, window.max_tasks or TASKS_PER_ARRAY))
+
+
+def _cut(array: PlannedArray, window: Window | None) -> Iterable[PlannedArray]:
+    """Arrays of no more tasks than the scheduler takes in one."""
+    size = window.max_array if window and window.max_array else max(1, len(array.packs))
+    return (replace(array, packs=array.packs[start : start + size]) for start in range(0, len(array.packs), size))
 
 
 def _expected_s(specs: Sequence[JobSpec], ids: Sequence[str], seconds: Mapping[str, float]) -> dict[tuple[str, str], float]:

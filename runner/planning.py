@@ -9,12 +9,12 @@ from typing import Any
 from artifacts.index import Index
 from artifacts.store import Store
 from cluster.backend import resolve
+from cluster.errors import ClusterError
+from cluster.scheduler import open_scheduler
 from runner.history import history_of
-from runner.plan import Plan, make_plan
+from runner.plan import UNLIMITED, Plan, Window, make_plan
+from runner.queue import LOCAL_BACKENDS, look
 from runner.request import Request
-
-LOCAL_BACKENDS = frozenset({"ray", "inline"})
-"""Their workers end with the submit that drives them."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,38 @@ class Options:
     """Resources by trial that differ from the spec's own."""
 
 
-def plan_request(request: Request, store: Store, options: Options, index: Index | None = None) -> Plan:
-    """What submit would do now; reads and changes nothing.
+def plan_request(request: Request, store: Store, options: Options) -> Plan:
+    """What submit would do now; reads and changes nothing."""
+    index = store.index(request.sweep)
+    if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
+        return plan_with(request, store, options, index, frozenset(), None)
+    queued = frozenset(look(store, request.sweep, index).states)
+    try:
+        with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
+            limits = scheduler.limits()
+            window = Window(limits.max_array_size, limits.max_submit)
+    except ClusterError:  # planned away from the cluster, where nobody can tell its limits
+        window = UNLIMITED
+    return plan_with(request, store, options, index, queued, window)
+
+
+def plan_with(request: Request, store: Store, options: Options, index: Index, queued: frozenset[str], window: Window | None) -> Plan:
+    """The plan, given what the store and the scheduler said.
 
     Args:
         request: The grid, checked.
-        store: Where records may be already; need not exist.
+        store: For the journal of earlier attempts.
         options: Limits of this submit.
-        index: The store's index of the sweep, if the caller has just read it.
+        index: The recorded attempts of the sweep.
+        queued: Trials that the scheduler holds.
+        window: The scheduler's limits; None for a backend whose every task is one trial.
     """
-    found = index if index is not None else store.index(request.sweep)
     return make_plan(
         request.specs,
         request.ids,
         request.profile,
-        history_of(store, request.sweep, found),
-        packed=resolve(request.about.backend, request.profile) not in LOCAL_BACKENDS,
+        history_of(store, request.sweep, index, queued),
+        window=window,
         pack=options.pack,
         limit=options.limit,
         only=options.only,

@@ -10,6 +10,16 @@ from artifacts.record import Outcome
 from runner.journal import Ended, Entry, Started
 
 
+@dataclass(frozen=True)
+class Feeding:
+    """How far a scheduler's queue has been filled."""
+
+    queued: int
+    """Tasks queued so far."""
+    left: int
+    """Tasks that do not fit yet."""
+
+
 @dataclass
 class Progress:
     """Trials of one submit by what has become of them."""

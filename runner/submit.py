@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -14,20 +15,25 @@ from artifacts.publish import told
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.backend import ArrayHandle, Backend, TaskEvent, open_backend, resolve
+from cluster.scheduler import open_scheduler
 from cluster.state import State
 from runner.derive import OUTCOME_OF, publish_derived, settle_abandoned
-from runner.errors import SubmitStopped
-from runner.freeze import FrozenArray, Submission, freeze, now
+from runner.errors import SchedulerSilent, SubmitStopped
+from runner.feed import Feeder
+from runner.freeze import About, FrozenArray, Submission, freeze, freeze_array
 from runner.history import recorded_attempts
 from runner.journal import Ended, Follower, Started
 from runner.lock import sweep_lock
-from runner.plan import Plan, PlannedArray
-from runner.planning import LOCAL_BACKENDS, Options, plan_request
-from runner.progress import Progress
+from runner.plan import Plan, PlannedArray, Window
+from runner.planning import Options, plan_with
+from runner.progress import Feeding, Progress
+from runner.queue import LOCAL_BACKENDS, QueueView, look, settle
 from runner.request import Request
 from runner.worker import run_task, warm_up
 
 _LOOK_S = 0.25
+_QUEUEING_S = 60.0
+"""Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Submitted:
     """Why tasks ended before their trial began, each reason once."""
 
 
-Watch = Callable[[Progress], None]
+Watch = Callable[[Progress | Feeding], None]
 
 
 def submit(request: Request, store: Store, options: Options, watch: Watch = lambda _progress: None) -> Submitted:
@@ -52,49 +58,62 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
         request: The grid, checked.
         store: Where everything goes; created if absent.
         options: Limits of this submit.
-        watch: Called several times a second while trials run.
+        watch: Called several times a second while trials run, or with every array that is queued.
 
     Raises:
         SweepBusy: Another submit holds the sweep.
         StoreFull, StoreNotWritable: Nothing more can be recorded; what is recorded stays.
         Infeasible: A target could never run here; nothing was queued.
+        SchedulerSilent: What it holds of this sweep is not known, so nothing was queued.
         SubmitStopped: Ctrl-C; every attempt under way got its record.
     """
     store.create()
     backend_name = resolve(request.about.backend, request.profile)
+    local = backend_name in LOCAL_BACKENDS
     folder = store.sweep_folder(request.sweep)
-    with sweep_lock(folder):
+    with sweep_lock(folder, wait_s=0 if local else _QUEUEING_S):
+        view = settle_all(store, request.sweep)
+        if view.trouble:
+            raise SchedulerSilent(request.sweep, view.trouble)
         index = store.index(request.sweep)
-        if settle_abandoned(store, request.sweep, recorded_attempts(index), LOCAL_BACKENDS):
-            index = store.index(request.sweep)
-        compact_leftovers(store, request.sweep)
-        plan = plan_request(request, store, options, index)
+        queued = frozenset(view.states)
         about = msgspec.structs.replace(request.about, backend=backend_name)
-        with told(folder):
-            submission = freeze(
-                folder,
-                grid_text=request.grid_text,
-                profile_text=request.site.text,
-                specs=request.specs,
-                about=about,
-                patch=request.patch,
-            )
-        if not plan.arrays:
-            return Submitted(submission, plan, Progress(0))
-        with open_backend(backend_name, request.profile) as backend:
-            return _Drive(backend, store, submission, plan, watch).run()
+        if local:
+            plan = plan_with(request, store, options, index, queued, None)
+            submission = _freeze(request, about, folder)
+            if not plan.arrays:
+                return Submitted(submission, plan, Progress(0))
+            with open_backend(backend_name, request.profile) as backend:
+                return _Drive(backend, store, submission, plan, watch).run()
+        with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
+            limits = scheduler.limits()
+            plan = plan_with(request, store, options, index, queued, Window(limits.max_array_size, limits.max_submit))
+            submission = _freeze(request, about, folder)
+            Feeder(scheduler, store, submission, request.profile).feed(plan, watch)
+            return Submitted(submission, plan, None)
 
 
-def frozen_array(array: PlannedArray, backend: str) -> FrozenArray:
-    """A planned array as the worker will read it."""
-    return FrozenArray(
-        target=array.target,
-        backend=backend,
-        submitted_at=now(),
-        resources={key: value for key, value in msgspec.structs.asdict(array.resources).items() if value is not None and value != {}},
-        trial_time_min=array.trial_time_min,
-        packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
-    )
+def settle_all(store: Store, sweep: str) -> QueueView:
+    """Give every attempt that ended without a word its record, and look at what is queued; call it with the sweep locked."""
+    index = store.index(sweep)
+    if settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS):
+        index = store.index(sweep)
+    view = look(store, sweep, index)
+    settle(store, view)
+    compact_leftovers(store, sweep)
+    return view
+
+
+def _freeze(request: Request, about: About, folder: Path) -> Submission:
+    with told(folder):
+        return freeze(
+            folder,
+            grid_text=request.grid_text,
+            profile_text=request.site.text,
+            specs=request.specs,
+            about=about,
+            patch=request.patch,
+        )
 
 
 class _Drive:
@@ -123,7 +142,7 @@ class _Drive:
         return Submitted(self.submission, self.plan, self.progress, tuple(self.unstarted))
 
     def _queue(self, planned: PlannedArray) -> ArrayHandle:
-        array = frozen_array(planned, self.backend.name)
+        array = freeze_array(planned, self.backend.name)
         path = str(self.submission.add_array(array))
         handle = self.backend.submit(
             partial(run_task, path),

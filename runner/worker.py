@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from artifacts.errors import ArtifactsError, RecordExists
+from artifacts.errors import ArtifactsError, BadColumn, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
 from cluster.errors import Requeue
@@ -33,6 +33,9 @@ from runner.journal import Ended, Journal, Started, entries
 
 _COMPACT_EVERY = 100
 """Records a file: nearly as good for a reader as one file, and a worker seldom has more loose ones than this."""
+
+GO_ON = frozenset({Outcome.preempted, Outcome.interrupted, Outcome.node_failed})
+"""After these a task that runs again takes the trial up again; whatever else ended an attempt of its own stands."""
 
 _REQUEUED = "the task was started again by the scheduler and its earlier life left no record of this attempt"
 
@@ -51,7 +54,7 @@ def run_task(array_path: str, index: int) -> None:
     for line, planned in array.packs[index]:
         spec = submission.spec(line)
         attempts = taken.get(spec.trial_id, {})
-        if Outcome.completed in attempts.values():
+        if attempts and attempts[max(attempts)] not in GO_ON:
             continue
         attempt = max([planned, *(number + 1 for number in attempts)])
         if stop_requested():
@@ -141,11 +144,11 @@ class Worker:
             "start_s": start_s,
             "ended_at": datetime.now(UTC),
         }
-        record = Record(self.sweep, trial, attempt, finished.parameters, values, finished.results)
+        record = self._record(trial, attempt, finished, values)
         self._publish(record, trial)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
-        self.journal.write(Ended(trial, attempt, finished.outcome, accuracy, values.get("error_message"), values.get("total_s")))
-        return finished.outcome
+        self.journal.write(Ended(trial, attempt, values["outcome"], accuracy, values.get("error_message"), values.get("total_s")))
+        return Outcome(values["outcome"])
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:
         _import_from(submission.about.import_path)
@@ -181,6 +184,14 @@ class Worker:
             "dirty": environment.dirty,
             "runner_version": environment.runner_version,
         }
+
+    def _record(self, trial: str, attempt: int, finished: Finished, values: dict[str, Any]) -> Record:
+        """The record; of a result that no column can hold it says so, instead of being lost."""
+        try:
+            return Record(self.sweep, trial, attempt, finished.parameters, values, finished.results)
+        except BadColumn as error:
+            values |= {"outcome": Outcome.failed, "error_type": type(error).__qualname__, "error_message": str(error)}
+            return Record(self.sweep, trial, attempt, finished.parameters, values)
 
     def _publish(self, record: Record, trial: str) -> None:
         try:

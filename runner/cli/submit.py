@@ -15,13 +15,13 @@ from runner.cli import output
 from runner.cli import plan as planning_output
 from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, StoreOption
 from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
+from runner.progress import Feeding, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifacts.store import Store
     from runner.planning import Options
-    from runner.progress import Progress
     from runner.request import Request
     from runner.submit import Submitted
 
@@ -96,7 +96,7 @@ def _say(request: Request, done: Submitted) -> None:
 
 
 @contextmanager
-def _progress_display(sweep: str) -> Iterator[Callable[[Progress], None]]:
+def _progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding], None]]:
     """A live line on a terminal; elsewhere a plain line now and then."""
     if not (sys.stderr.isatty() and output.is_rich()):
         yield _PlainLines(sweep)
@@ -116,7 +116,11 @@ def _progress_display(sweep: str) -> Iterator[Callable[[Progress], None]]:
     with Live(*columns, console=Console(stderr=True), transient=True) as live:
         task = live.add_task(sweep, total=None, words="starting workers")
 
-        def show(progress: Progress) -> None:
+        def show(progress: Progress | Feeding) -> None:
+            if isinstance(progress, Feeding):
+                words = f"{progress.left} tasks wait for room under the submit limit; Ctrl-C leaves them to the next submit"
+                live.update(task, total=progress.queued + progress.left, completed=progress.queued, words=words)
+                return
             live.update(task, total=progress.total, completed=progress.done, words=_words(progress))
 
         yield show
@@ -130,7 +134,11 @@ class _PlainLines:
         self._next = time.monotonic() + _LINE_EVERY_S
         self._said_all = False
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress | Feeding) -> None:
+        if isinstance(progress, Feeding):
+            if progress.left:
+                output.note(f"{self._sweep}: {progress.queued} tasks queued, {progress.left} wait for room under the submit limit")
+            return
         finished = progress.done >= progress.total
         if (finished and not self._said_all) or time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY_S

@@ -1,0 +1,53 @@
+"""A backend whose queue outlives the process that filled it: opened to ask after, or to feed, what another one began."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cluster.profile import Profile
+from cluster.resources import Resources
+from cluster.slurm_errors import SubmitLimitReached, SubmitUnacknowledged
+
+if TYPE_CHECKING:  # submitit is imported only by whoever opens it
+    from cluster.slurm import SlurmBackend as Scheduler
+    from cluster.slurm_handle import SlurmHandle as SchedulerHandle
+    from cluster.slurm_reports import TaskReport
+
+__all__ = [
+    "Scheduler",
+    "SchedulerHandle",
+    "SubmitLimitReached",
+    "SubmitUnacknowledged",
+    "TaskReport",
+    "handle_from",
+    "open_scheduler",
+    "warning_s",
+]
+
+
+def open_scheduler(profile: Profile, folder: Path) -> Scheduler:
+    """SLURM, as this site wants it used.
+
+    Args:
+        profile: The site's settings.
+        folder: For batch scripts, logs and pickled callables; the nodes must share it.
+    """
+    from cluster.slurm import SlurmBackend
+
+    return SlurmBackend(profile, folder)
+
+
+def warning_s(resources: Resources, profile: Profile) -> float | None:
+    """How long before the end of its walltime a task is asked to stop, in seconds; None without a walltime."""
+    from cluster.slurm_script import signal_delay_s
+
+    return None if resources.time_min is None else signal_delay_s(resources, profile.slurm)
+
+
+def handle_from(data: Mapping[str, Any]) -> SchedulerHandle:
+    """The handle that its ``to_dict`` wrote down, also in another process."""
+    from cluster.slurm_handle import SlurmHandle
+
+    return SlurmHandle.from_dict(data)

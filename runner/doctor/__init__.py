@@ -1,0 +1,1 @@
+"""`runner doctor`: what would be refused, before it is queued."""

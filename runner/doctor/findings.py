@@ -1,0 +1,67 @@
+"""What a check found: where, what, and the cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    REFUSED = "refused"  # the scheduler would not take it, or no trial could run there
+    PENDING = "pending"  # nothing was seen that is wrong, and not everything could be seen
+    WARNING = "warning"  # trials run, and something about them would be off
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        target: Of the profile; empty for what concerns all of them.
+        what: As observed.
+        cure: What to do about it.
+    """
+
+    target: str
+    level: Level
+    what: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One target: where it leads, and what became of its probe.
+
+    Attributes:
+        node: Where the probe ran; empty if it did not.
+        seconds: From submit to its answer; None without one.
+    """
+
+    target: str
+    partition: str
+    node: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was checked, and everything that was found."""
+
+    profile: str
+    backend: str
+    store: str
+    probed: bool
+    visits: tuple[Visit, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether some trial could not run."""
+        return any(finding.level is Level.REFUSED for finding in self.findings)
+
+    def verdict(self, target: str) -> str:
+        """The worst level of a target's own findings; ``ok`` without any."""
+        levels = {finding.level for finding in self.findings if finding.target == target}
+        return next((level.value for level in Level if level in levels), "ok")

@@ -1,0 +1,123 @@
+"""What a probe does where the trials would run: looks around, and publishes what it saw as a trial publishes its record."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from platform import python_version
+
+import msgspec
+
+from artifacts.publish import publish
+from cluster.place import here
+from jobs.data import missing
+from jobs.errors import WrongDevice
+from jobs.measure import device, gpus
+from runner.doctor import packages
+
+LETTER = "from-the-login-node"
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """What the submitting side writes, again and again, for the probes to read."""
+
+    word: str
+    written_at: float
+    """The writer's clock, seconds since 1970."""
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True):
+    """What one probe is told to look at: plain data, so that it travels."""
+
+    folder: str
+    target: str
+    gpu: str | None = None
+    gpus: float = 0
+    cpus: int = 1
+    data_dir: str | None = None
+    datasets: tuple[str, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one probe saw; times are the node's clock, seconds since 1970."""
+
+    node: str
+    word: str
+    heard_at: float
+    """When it read the letter."""
+    written_at: float
+    """What the letter said."""
+    answered_at: float
+    python: str
+    executable: str
+    installed: dict[str, str]
+    broken: dict[str, str]
+    pair_problem: str | None
+    cpu_shortage: str | None
+    gpu_names: list[str]
+    wrong_device: str | None
+    torch_gpus: int | None
+    """GPUs that torch can use; None if it could not be asked."""
+    torch_cuda: str | None
+    """The CUDA that torch was built with; None for a torch without."""
+    data_problems: dict[str, str]
+
+
+def answer_path(folder: Path, target: str) -> Path:
+    """Where the answer of a target's probe appears."""
+    return folder / f"{target}.answer"
+
+
+def look_around(errand: Errand, index: int) -> None:
+    """Read what the login node wrote, look around, publish the answer; the function that travels to the nodes."""
+    del index  # an array of one
+    folder = Path(errand.folder)
+    letter = msgspec.json.decode((folder / LETTER).read_bytes(), type=Letter)
+    heard_at = time.time()
+    expect = device.Expectation(errand.gpu, errand.gpus, errand.cpus)
+    broken = packages.broken()
+    cuda, torch_gpus = _torch_gpus() if "torch" not in broken else (None, None)
+    installed = packages.versions()
+    answer = Answer(
+        node=here().node,
+        word=letter.word,
+        heard_at=heard_at,
+        written_at=letter.written_at,
+        python=python_version(),
+        executable=sys.executable,
+        installed=installed,
+        broken=broken,
+        pair_problem=packages.pair_problem(installed),
+        cpu_shortage=device.cpu_shortage(expect),
+        gpu_names=[gpu.name for gpu in gpus.visible()],
+        wrong_device=_wrong_device(expect),
+        torch_gpus=torch_gpus,
+        torch_cuda=cuda,
+        data_problems=data_problems(errand.data_dir, errand.datasets),
+        answered_at=time.time(),
+    )
+    publish(answer_path(folder, errand.target), memoryview(msgspec.json.encode(answer)))
+
+
+def data_problems(data_dir: str | None, datasets: tuple[str, ...]) -> dict[str, str]:
+    """Which of the datasets cannot be read here, and why; the folder itself under the name ""."""
+    if data_dir is not None and not os.access(data_dir, os.R_OK | os.X_OK):
+        return {"": f"{data_dir} is not there" if not Path(data_dir).exists() else f"{data_dir} may not be read"}
+    reasons = {name: missing(name, Path(data_dir) if data_dir else None) for name in datasets}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _wrong_device(expect: device.Expectation) -> str | None:
+    try:
+        device.check(expect)
+    except WrongDevice as wrong:
+        return f"the target promises {wrong.expected}, and the driver shows {wrong.found}"
+    return None
+
+
+def _torch_gpus() -> tuple[str | None, int]:
+    import torch
+
+    return torch.version.cuda, torch.cuda.device_count()

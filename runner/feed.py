@@ -1,0 +1,102 @@
+"""Queues a plan with a scheduler: at once where it fits, else as fast as the user's limit lets it in."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from artifacts.store import Store
+from cluster.profile import Profile
+from cluster.scheduler import SubmitLimitReached, SubmitUnacknowledged, warning_s
+from runner.freeze import Submission, freeze_array
+from runner.journal import Ended, Follower
+from runner.plan import Plan, PlannedArray
+from runner.progress import Feeding
+from runner.queue import job_name, write_ticket
+from runner.supervisor import run_supervised
+
+if TYPE_CHECKING:
+    from cluster.scheduler import Scheduler
+
+_LOOK_S = 1.0
+_ASK_S = (30.0, 180.0)
+"""Without news from the workers the scheduler is asked for room after this long, then ever more seldom up to the second."""
+_NEWS = 0.25
+"""Share of the queued trials that must have ended, by the workers' own word, before the scheduler is asked sooner."""
+
+
+class Feeder:
+    """Queues the arrays of one plan."""
+
+    def __init__(self, scheduler: Scheduler, store: Store, submission: Submission, profile: Profile) -> None:
+        self._scheduler, self._store, self._submission, self._profile = scheduler, store, submission, profile
+        self._follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
+        self._queued_trials = self._pause_s = 0.0
+
+    def feed(self, plan: Plan, watch: Callable[[Feeding], None]) -> None:
+        """Queue everything; returns when the last task is in, which is at once unless the user's limit is smaller than the plan.
+
+        Raises:
+            ClusterError: The scheduler does not want an array, or gives no answer; what is queued stays, and is found again.
+        """
+        waiting = deque(plan.arrays)
+        queued = 0
+        self._pause_s = _ASK_S[0]
+        while waiting:
+            before = queued
+            room = self._scheduler.limits().room
+            while waiting and (room is None or room > 0):
+                array = _fitting(waiting, room)
+                if not self._queue(array):
+                    waiting.appendleft(array)
+                    break
+                queued += len(array.packs)
+                room = None if room is None else room - len(array.packs)
+            watch(Feeding(queued, sum(len(array.packs) for array in waiting)))
+            if waiting:
+                self._pause_s = _ASK_S[0] if queued > before else min(2 * self._pause_s, _ASK_S[1])
+                self._wait_for_news()
+
+    def _queue(self, array: PlannedArray) -> bool:
+        """Freeze an array, queue it, note it down; False if there is no room for it now.
+
+        A death between two of the steps is found out by the next look at the queue.
+        """
+        frozen = freeze_array(array, "slurm", warning_s(array.resources, self._profile))
+        path = self._submission.add_array(frozen)
+        name = job_name(self._store, path)
+        try:
+            handle = self._scheduler.submit(partial(run_supervised, str(path)), len(array.packs), array.resources, name=name)
+        except SubmitUnacknowledged:
+            raise
+        except SubmitLimitReached:
+            path.unlink()
+            return False
+        except BaseException:
+            path.unlink()
+            raise
+        write_ticket(path, handle)
+        self._queued_trials += array.trials
+        return True
+
+    def _wait_for_news(self) -> None:
+        """Until a good part of what was queued has ended, or it is time to ask anyway."""
+        deadline = time.monotonic() + self._pause_s
+        ended = 0
+        while time.monotonic() < deadline and ended < _NEWS * self._queued_trials:
+            time.sleep(_LOOK_S)
+            ended += sum(isinstance(entry, Ended) for entry in self._follower.new_entries())
+        self._queued_trials -= ended
+
+
+def _fitting(waiting: deque[PlannedArray], room: int | None) -> PlannedArray:
+    """Take the next array, or as much of it as there is room for."""
+    array = waiting.popleft()
+    if room is None or len(array.packs) <= room:
+        return array
+    waiting.appendleft(replace(array, packs=array.packs[room:]))
+    return replace(array, packs=array.packs[:room])
