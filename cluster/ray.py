@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
+
+# Ray reads this when it is imported. Its listener prints each death of a worker on our stdout, whatever log_to_driver says;
+# we report deaths ourselves.
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 import ray
 from ray.exceptions import RayError
@@ -77,8 +82,8 @@ class RayBackend:
                 tasks=tasks,
                 need=need,
                 time_min=resources.time_min,
-                options=self._actor_options(resources, need, environment),
-                arguments=(*travelling, self._session.search_path()),
+                options=self._actor_options(need),
+                arguments=(*travelling, {**thread_environment(resources.cpus), **environment}, self._session.search_path()),
                 folder=self._session.folder,
                 node_id=self._node_id,
                 report=lambda worker, future: self._answers.put((worker, future)),
@@ -139,7 +144,7 @@ class RayBackend:
         except KeyError:
             raise UnknownArray(handle.id, self.name) from None
 
-    def _actor_options(self, resources: Resources, need: Need, environment: Mapping[str, str]) -> dict[str, Any]:
+    def _actor_options(self, need: Need) -> dict[str, Any]:
         return {
             "num_cpus": need.cpus,
             "num_gpus": need.gpus,
@@ -147,7 +152,6 @@ class RayBackend:
             "resources": self._session.model_resource(need.gpu) or None,
             "max_restarts": 0,  # a new worker is our decision
             "max_task_retries": 0,  # and so is another attempt
-            "runtime_env": {"env_vars": {**thread_environment(resources.cpus), **environment}},
         }
 
     def _balance(self) -> None:

@@ -55,7 +55,7 @@ class Pool:
     need: Need
     time_min: float | None
     options: dict[str, Any]
-    arguments: tuple[bytes, bytes | None, list[str]]
+    arguments: tuple[bytes, bytes | None, dict[str, str], list[str]]  # of TaskWorker, but for the last
     folder: Path | None
     node_id: str  # this machine's
     report: Report

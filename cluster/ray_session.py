@@ -16,16 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import ray
 
 from cluster import machine
 from cluster.errors import BackendUnavailable
 from cluster.shares import Room
-
-# Ray reads this when it is imported. Its listener prints the death of a worker on our stdout, whatever log_to_driver says;
-# we report deaths ourselves.
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-
-import ray
 
 _FOLDER = "runner-ray-"
 _OBJECT_STORE_BYTES = 128 * 2**20  # nothing big travels through it; what results there are lie in the store of records

@@ -7,7 +7,7 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -30,9 +30,11 @@ class Started:
 class TaskWorker:
     """Becomes an actor. Its constructor does nothing that can fail: Ray would report that as a death."""
 
-    def __init__(self, call: bytes, warm: bytes | None, search_path: Sequence[str], crash_file: str | None) -> None:
+    def __init__(
+        self, call: bytes, warm: bytes | None, environment: Mapping[str, str], search_path: Sequence[str], crash_file: str | None
+    ) -> None:
         self._pickled_call, self._pickled_warm = call, warm
-        self._search_path, self._crash_file = search_path, crash_file
+        self._environment, self._search_path, self._crash_file = environment, search_path, crash_file
         self._crash: TextIO | None = None  # kept open: faulthandler writes to its descriptor
         self._call: Callable[[int], None] | None = None
 
@@ -41,6 +43,9 @@ class TaskWorker:
         if self._crash_file is not None:
             self._crash = open(self._crash_file, "w")  # noqa: PTH123, SIM115
             faulthandler.enable(self._crash, all_threads=False)
+        # Here and not as Ray's runtime_env, which has no use for the workers that Ray starts in advance: a second or more for each.
+        # In time: libraries read their thread counts when they are first imported, and Ray's worker imports none of them.
+        os.environ.update(self._environment)
         sys.path += [entry for entry in self._search_path if entry not in sys.path]
         problem = ""
         try:

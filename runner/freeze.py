@@ -103,7 +103,7 @@ class Submission:
         """Freeze one array job and return its path."""
         folder = self.folder / _ARRAYS
         folder.mkdir(exist_ok=True)
-        path = folder / f"{len(list(folder.iterdir())) + 1:04d}.json"
+        path = folder / f"{max((int(known.stem) for known in self.arrays()), default=0) + 1:04d}.json"
         publish(path, memoryview(msgspec.json.encode(array)))
         return path
 

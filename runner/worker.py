@@ -160,7 +160,9 @@ class Worker:
             files=self.store.files_folder(spec.trial_id),
             data_dir=_data_dir(submission),
             import_path=tuple(submission.about.import_path),
-            expect=Expectation(gpu=resources.get("gpu"), gpus=resources.get("gpus", 0), cpus=resources.get("cpus", 1)),
+            expect=Expectation(
+                gpu=resources.get("gpu"), gpus=resources.get("gpus", 0), cpus=resources.get("cpus", 1), mem_gb=resources.get("mem_gb")
+            ),
             stop_requested=stop_requested,
         )
 

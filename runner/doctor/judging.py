@@ -87,7 +87,11 @@ def _packages(answer: Answer, home: Home) -> Iterator[_Said]:
         others["python"] = (home.python, answer.python)
     if others:
         listed = ", ".join(f"{name} {there} ({ours} here)" for name, (ours, there) in sorted(others.items()))
-        yield Level.WARNING, f"its versions differ from those here: {listed}", "use one environment for all nodes, or compare no timings across"
+        yield (
+            Level.WARNING,
+            f"its versions differ from those here: {listed}",
+            "use one environment for all nodes, or compare no timings across",
+        )
 
 
 def _hardware(resources: Resources, answer: Answer) -> Iterator[_Said]:
@@ -115,7 +119,11 @@ def _hardware(resources: Resources, answer: Answer) -> Iterator[_Said]:
 def _data(answer: Answer) -> Iterator[_Said]:
     for name, reason in answer.data_problems.items():
         if name:
-            yield Level.REFUSED, f"the dataset {name} can be read here, and not there: {reason}", "keep the data folder where the nodes read it"
+            yield (
+                Level.REFUSED,
+                f"the dataset {name} can be read here, and not there: {reason}",
+                "keep the data folder where the nodes read it",
+            )
         else:
             yield Level.REFUSED, f"the data folder {reason}", "keep it on a file system that the nodes share, and name it with --data-dir"
 

@@ -66,6 +66,15 @@ def tell_environment(file: str, index: int) -> None:
     Path(file).write_text(json.dumps(dict(os.environ)))
 
 
+def count_threads(file: str, index: int) -> None:
+    """Write down how many threads each numeric library would use."""
+    import numpy  # noqa: F401  # the library that is counted
+    import sklearn.utils  # noqa: F401
+    import threadpoolctl
+
+    Path(file).write_text(json.dumps([library["num_threads"] for library in threadpoolctl.threadpool_info()]))
+
+
 def start_a_child(folder: str, index: int) -> None:
     """Leave a grandchild of the driver running, and wait."""
     child = subprocess.Popen(["sleep", "600"])

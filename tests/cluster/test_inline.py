@@ -16,6 +16,7 @@ from tests.cluster.suite import TINY, BackendSuite, settle
 
 class TestInline(BackendSuite):
     survives_death = False
+    fresh_process = False
     kills_running = False
 
     @pytest.fixture

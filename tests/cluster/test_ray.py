@@ -22,12 +22,17 @@ from tests.cluster.suite import COMPLETED, TINY, BackendSuite, events_until_sett
 pytestmark = pytest.mark.ray
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RayBackend]:
+    """One Ray for all tests: starting it takes seconds."""
+    with RayBackend() as backend:
+        yield backend
+
+
 class TestRay(BackendSuite):
-    @pytest.fixture(scope="class")
-    def backend(self) -> Iterator[RayBackend]:
-        """One Ray for all tests: starting it takes seconds."""
-        with RayBackend() as backend:
-            yield backend
+    @pytest.fixture
+    def backend(self, shared: RayBackend) -> RayBackend:
+        return shared
 
     @pytest.fixture
     def closable(self, backend: RayBackend) -> RayBackend:

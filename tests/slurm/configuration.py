@@ -44,7 +44,7 @@ PARTITIONS = (
     Partition("gpu-a30", ("a30-1",), "MaxTime=08:00:00"),
     Partition("gpu-t4", ("t4-1",), "MaxTime=08:00:00"),
     # A job of `urgent` takes the node of a job of `preemptible`, which has the grace time to save its work and is queued again.
-    Partition("preemptible", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=5 MaxTime=04:00:00"),
+    Partition("preemptible", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=3 MaxTime=04:00:00"),
     Partition("urgent", ("spare-1",), "PriorityTier=10 PreemptMode=OFF MaxTime=04:00:00"),
 )
 
@@ -97,7 +97,7 @@ def slurm_conf(folder: Path, nodes: tuple[Node, ...], controller_port: int, acco
         "SlurmdTimeout=6",
         "SlurmctldTimeout=30",
         "InactiveLimit=0",
-        "MessageTimeout=10",
+        "MessageTimeout=6",
         "TCPTimeout=2",
     ]
     if accounting_port is None:

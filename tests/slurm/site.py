@@ -20,6 +20,8 @@ from .daemons import Daemon, DaemonDied, free_ports, listens, processes_with
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "setpriv")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
 
+_NODE_VARIABLE = "SITE_NODE"
+
 
 class Site:
     """Starts on entry, stops on exit, whatever happened in between.
@@ -88,12 +90,16 @@ class Site:
     def start_node(self, short: str) -> None:
         """Start a slurmd, or start it again; back when it listens."""
         node = next(node for node in self.nodes if node.short == short)
-        self._start_daemon(f"slurmd-{short}", ["slurmd", "-D", "-N", node.name]).ready(lambda: listens(node.port))
+        self._start_slurmd(node).ready(lambda: listens(node.port))
 
     def kill_node(self, short: str) -> None:
-        """Lose a node as a power cut does: the slurmd and everything it runs are killed."""
-        self._daemons[f"slurmd-{short}"].stop(signal.SIGKILL)
-        self._kill_left_over("SLURMD_NODENAME", self.node(short))
+        """Lose a node as a power cut does: nothing on it lives to tell of the end of another."""
+        name = self.node(short)
+        on_it = [pid for variable in (_NODE_VARIABLE, "SLURMD_NODENAME") for pid in processes_with(variable, name)]
+        for how in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in on_it:
+                _signal(pid, how)
+        self._daemons[f"slurmd-{short}"].stop()
 
     def stop_controller(self) -> None:
         """Stop slurmctld; the queue stays on disk."""
@@ -128,7 +134,8 @@ class Site:
         """End every daemon and every job, and remove the folder."""
         for name in sorted(self._daemons, key=_stop_order):
             self._daemons[name].stop(signal.SIGTERM if name in ("slurmdbd", "mariadbd") else signal.SIGKILL)
-        self._kill_left_over("SLURM_CONF", self.environment["SLURM_CONF"])
+        for pid in list(processes_with("SLURM_CONF", self.environment["SLURM_CONF"])):
+            _signal(pid, signal.SIGKILL)
         for node in self.nodes:
             _remove_cgroups(MEMORY_CGROUP / f"slurm_{node.name}")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -151,7 +158,7 @@ class Site:
             self._create_account()
         self.start_controller()
         for node in self.nodes:
-            self._start_daemon(f"slurmd-{node.short}", ["slurmd", "-D", "-N", node.name])
+            self._start_slurmd(node)
         self.until(self._all_idle, within_s=30, what="all nodes are idle")
 
     def _write_files(self) -> None:
@@ -168,6 +175,12 @@ class Site:
 
     def _start_daemon(self, name: str, command: list[str], user: str | None = None) -> Daemon:
         self._daemons[name] = Daemon(name, command, self.folder / f"{name}.log", self.environment, user)
+        return self._daemons[name]
+
+    def _start_slurmd(self, node: Node) -> Daemon:
+        name = f"slurmd-{node.short}"
+        environment = self.environment | {_NODE_VARIABLE: node.name}  # which its slurmstepds inherit
+        self._daemons[name] = Daemon(name, ["slurmd", "-D", "-N", node.name], self.folder / f"{name}.log", environment)
         return self._daemons[name]
 
     def _start_munge(self) -> None:
@@ -225,12 +238,10 @@ class Site:
         states = self.run("sinfo", "--noheader", "--Node", "--format=%T", check=False).split()
         return bool(states) and set(states) == {"idle"}
 
-    def _kill_left_over(self, variable: str, value: str) -> None:
-        daemons = {daemon.process.pid for daemon in self._daemons.values()}
-        for pid in processes_with(variable, value):
-            if pid not in daemons:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+
+def _signal(pid: int, how: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.kill(pid, how)
 
 
 def _stop_order(name: str) -> int:
