@@ -6,11 +6,14 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cluster.machine import model_of
-from cluster.slurm_accounts import Accounts
-from cluster.slurm_site import NodeKind, Site, SitePartition
+from cluster.slurm_accounts import Accounts, read_accounts
+from cluster.slurm_commands import Commands
+from cluster.slurm_errors import SlurmCommandFailed
+from cluster.slurm_site import NodeKind, Site, SitePartition, max_submit, read_site
 from runner.partitions import in_words
 
 DEFAULT_TIME_MIN = 120
@@ -28,6 +31,22 @@ class _Draft:
     partition: SitePartition
     settings: dict[str, str]
     remark: str = ""
+
+
+def draft_here() -> str:
+    """The profile of the SLURM that answers here.
+
+    Raises:
+        BackendUnavailable, SlurmCommandFailed: None does.
+    """
+    commands = Commands()
+    site = read_site(commands)
+    accounts, limit = None, None
+    if site.accounting:
+        with suppress(SlurmCommandFailed):  # slurmdbd is down: the profile can do without
+            accounts = read_accounts(commands, site.cluster)
+            limit = max_submit(commands, accounts.user, accounts.default, None)
+    return draft(site, accounts, limit)
 
 
 def draft(site: Site, accounts: Accounts | None = None, max_submit: int | None = None) -> str:

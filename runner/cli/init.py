@@ -1,4 +1,4 @@
-"""`runner init`: a first grid to edit."""
+"""`runner init`: a first grid, or a first profile, to edit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from runner.cli import output
 from runner.errors import RunnerError
 
+PROFILE = Path("cluster.yaml")
 GRID = """\
 # A grid: every combination of the values below is one trial. What can be written here: docs/grid-language.md
 name: my-first-sweep                  # its records are kept under this name
@@ -39,19 +40,19 @@ groups:                               # the sweep is the union of its groups
 """
 
 
-class GridExists(RunnerError):
-    """There is a file where the new grid would go; it was left as it is."""
+class FileExists(RunnerError):
+    """There is a file where the new one would go; it was left as it is."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    def __init__(self, path: str, command: str) -> None:
+        super().__init__(path, command)
+        self.path, self.command = path, command
 
     def __str__(self) -> str:
-        return f"{self.path} is already there and stays as it is: name another file, as in `runner init other.yaml`"
+        return f"{self.path} is already there and stays as it is: name another file, as in `{self.command} other.yaml`"
 
 
-class GridNotWritable(RunnerError):
-    """The new grid could not be written where it should go."""
+class FileNotWritable(RunnerError):
+    """The new file could not be written where it should go."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -61,24 +62,69 @@ class GridNotWritable(RunnerError):
         return f"cannot write {self.path}: {self.reason}"
 
 
+class NoCluster(RunnerError):
+    """There is no SLURM to describe; nothing was written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"no SLURM answers here ({self.reason}): type this on a login node of the cluster; "
+            "this machine alone needs no profile, `runner submit grid.yaml` uses it as it is"
+        )
+
+
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("grid.yaml"),
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="The file to write; else grid.yaml, or cluster.yaml with --slurm.", show_default=False),
+    ] = None,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="Write a profile of this SLURM site instead, from what sinfo and scontrol say.")
+    ] = False,
 ) -> None:
-    """Write a commented grid that runs as it is.
+    """Write a commented grid that runs as it is, or the profile of a SLURM site.
 
     An existing file is never overwritten.
 
     \b
     Example:
       runner init
+      runner init --slurm
       runner plan grid.yaml
     """
+    if slurm:
+        profile = file or PROFILE
+        _write(profile, _profile(), "runner init --slurm")
+        output.say(f"wrote {profile}")
+        output.next_step("runner doctor" + ("" if profile == PROFILE else f" --cluster {profile}"), "checks it against the cluster")
+        return
+    grid = file or Path("grid.yaml")
+    _write(grid, GRID, "runner init")
+    output.say(f"wrote {grid}")
+    output.next_step(f"runner plan {grid}", "shows the trials it stands for")
+
+
+def _write(file: Path, text: str, command: str) -> None:
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(GRID)
+            stream.write(text)
     except FileExistsError:
-        raise GridExists(str(file)) from None
+        raise FileExists(str(file), command) from None
     except OSError as error:
-        raise GridNotWritable(str(file), error.strerror or str(error)) from error
-    output.say(f"wrote {file}")
-    output.next_step(f"runner plan {file}", "shows the trials it stands for")
+        raise FileNotWritable(str(file), error.strerror or str(error)) from error
+
+
+def _profile() -> str:
+    from cluster.errors import BackendUnavailable
+    from cluster.slurm_errors import SlurmCommandFailed
+    from runner.profile_draft import draft_here
+
+    try:
+        return draft_here()
+    except BackendUnavailable as error:
+        raise NoCluster(error.reason) from error
+    except SlurmCommandFailed as error:
+        raise NoCluster(f"{error.program}: {error.message}") from error

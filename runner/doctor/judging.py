@@ -78,15 +78,10 @@ def _packages(answer: Answer, home: Home) -> Iterator[_Said]:
         )
     if answer.pair_problem and not answer.broken:
         yield Level.WARNING, answer.pair_problem, f"install the pair that belongs together into the environment {into}"
-    others = {
-        name: (version, answer.installed[name])
-        for name, version in {"python": answer.python, **home.installed}.items()
-        if name in answer.installed and answer.installed[name] != version
-    }
-    if answer.python != home.python:
-        others["python"] = (home.python, answer.python)
+    here, there = {"python": home.python, **home.installed}, {"python": answer.python, **answer.installed}
+    others = [name for name in sorted(here) if name in there and here[name] != there[name]]
     if others:
-        listed = ", ".join(f"{name} {there} ({ours} here)" for name, (ours, there) in sorted(others.items()))
+        listed = ", ".join(f"{name} {there[name]} ({here[name]} here)" for name in others)
         yield (
             Level.WARNING,
             f"its versions differ from those here: {listed}",
@@ -112,7 +107,7 @@ def _hardware(resources: Resources, answer: Answer) -> Iterator[_Said]:
         yield (
             Level.WARNING,
             f"{answer.cpu_shortage}; trials compute with as many threads as they were granted",
-            "ask for what is there; or, where SLURM grants less than it was asked for, see SelectType and TaskPlugin in scontrol show config",
+            "lower cpus in the target; where SLURM grants less than was asked for, see TaskPlugin in scontrol show config",
         )
 
 

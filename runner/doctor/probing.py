@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +32,7 @@ class Probe:
 
     target: str
     errand: Errand
+    timeout_s: float
     state: State = State.UNKNOWN
     handle: ArrayHandle | None = None
     """None if the scheduler did not take it, for the reason in ``refusal``."""
@@ -94,6 +95,7 @@ def send_probes(
     *,
     data_dir: Path | None = None,
     datasets: tuple[str, ...] = (),
+    why_pending: Callable[[ArrayHandle], str] = lambda _handle: "",
 ) -> list[Probe]:
     """Run a probe on every target, all at once, and cancel those that take too long.
 
@@ -101,6 +103,7 @@ def send_probes(
         timeout_s: A probe may wait so long, and from its start run so long.
         data_dir: To be looked at on the node.
         datasets: To be looked for on the node.
+        why_pending: What the scheduler says about a task that still waits.
     """
     probes = []
     for target, resources in targets.items():
@@ -113,12 +116,15 @@ def send_probes(
             data_dir=str(data_dir.absolute()) if data_dir else None,
             datasets=datasets,
         )
-        probes.append(Probe(target, errand))
+        probes.append(Probe(target, errand, timeout_s))
     try:
         post.write()
         for probe in probes:
-            _submit(backend, probe, targets[probe.target], timeout_s)
-        _follow(backend, post, probes, timeout_s)
+            _submit(backend, probe, targets[probe.target])
+        _follow(backend, post, probes)
+        for probe in probes:
+            if probe.handle is not None and probe.state is State.PENDING:
+                probe.detail = why_pending(probe.handle)
     finally:
         for probe in probes:
             if probe.handle is not None and not probe.state.final:
@@ -127,11 +133,11 @@ def send_probes(
     return probes
 
 
-def _submit(backend: Backend, probe: Probe, resources: Resources, timeout_s: float) -> None:
+def _submit(backend: Backend, probe: Probe, resources: Resources) -> None:
     # A short limit: a scheduler finds room for a short task sooner.
-    limit = min(resources.time_min or float("inf"), timeout_s / 60 + _EXTRA_MIN)
+    limit = min(resources.time_min or float("inf"), probe.timeout_s / 60 + _EXTRA_MIN)
     short = msgspec.structs.replace(resources, time_min=limit)
-    probe.submitted_at, probe.give_up_at = time.time(), time.monotonic() + timeout_s
+    probe.submitted_at, probe.give_up_at = time.time(), time.monotonic() + probe.timeout_s
     name = f"runner-doctor-{Path(probe.errand.folder).name.rpartition('-')[2]}-{probe.target}"
     try:
         probe.handle = backend.submit(partial(look_around, probe.errand), 1, short, name=name)
@@ -140,13 +146,13 @@ def _submit(backend: Backend, probe: Probe, resources: Resources, timeout_s: flo
         probe.refusal = refusal
 
 
-def _follow(backend: Backend, post: Post, probes: list[Probe], timeout_s: float) -> None:
+def _follow(backend: Backend, post: Post, probes: list[Probe]) -> None:
     """Until every probe has ended or used up its time."""
     by_handle = {probe.handle.id: probe for probe in probes if probe.handle is not None}
     while outstanding := [probe for probe in by_handle.values() if _is_outstanding(probe)]:
         post.write()
         for event in backend.wait(_LOOK_S):
-            _note(by_handle[event.handle_id], event, timeout_s)
+            _note(by_handle[event.handle_id], event)
         for probe in outstanding:
             _look_for_answer(post, probe)
 
@@ -158,10 +164,10 @@ def _is_outstanding(probe: Probe) -> bool:
     return probe.answer is None and probe.state is State.COMPLETED and time.monotonic() < probe.ended_at + _FILE_LAG_S
 
 
-def _note(probe: Probe, event: TaskEvent, timeout_s: float) -> None:
+def _note(probe: Probe, event: TaskEvent) -> None:
     probe.state, probe.node, probe.detail = event.state, event.node or probe.node, event.detail
     if event.state is State.RUNNING:
-        probe.give_up_at = time.monotonic() + timeout_s
+        probe.give_up_at = time.monotonic() + probe.timeout_s
     elif event.state.final:
         probe.ended_at = time.monotonic()
 

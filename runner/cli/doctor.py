@@ -1,0 +1,95 @@
+"""`runner doctor`: the profile held against the live cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.cli import output
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption
+
+if TYPE_CHECKING:
+    from runner.doctor.findings import Diagnosis
+
+TIMEOUT_S = 60
+
+
+def doctor(
+    cluster: ClusterOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    data_dir: DataDirOption = None,
+    no_probe: Annotated[bool, typer.Option("--no-probe", help="Run nothing on the nodes and write nothing.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long a probe may wait, and then how long it may run.")
+    ] = TIMEOUT_S,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the profile against the cluster, and say what would be refused.
+
+    A short task on every target reads what was written to the store here,
+    imports what the trials need, looks for the GPU that the target promises
+    and writes back what it saw. Nothing else is changed, and nothing is left.
+    Exit code 1 if trials of a target could not run.
+
+    \b
+    Example:
+      runner doctor
+      runner doctor --cluster cluster.yaml --store /shared/results
+      runner doctor --no-probe --json
+    """
+    from runner.doctor.checkup import diagnose
+    from runner.site import find_site
+
+    site = find_site(cluster, Path.cwd())
+    found = diagnose(site.profile, store, data_dir=data_dir, probe=not no_probe, timeout_s=timeout, say=output.note)
+    if as_json:
+        output.json(_plain(found))
+    else:
+        _show(found)
+    if found.refused:
+        raise typer.Exit(1)
+
+
+def _show(found: Diagnosis) -> None:
+    from runner.report.tables import Heading, Table
+
+    output.heading(f"{found.profile} on {found.backend}, records in {found.store}")
+    rows = tuple(
+        (visit.target, visit.partition, found.verdict(visit.target), visit.node, "" if visit.seconds is None else f"{visit.seconds:.1f}")
+        for visit in found.visits
+    )
+    headings = (Heading("target"), Heading("partition"), Heading("verdict"), Heading("probed on"), Heading("answer s", right=True))
+    output.table(Table(headings, rows))
+    for finding in found.findings:
+        output.say(f"\n{finding.level}: {finding.target or 'everything'}: {finding.what}")
+        output.say(f"  cure: {finding.cure}")
+    if found.refused:
+        output.next_step("runner doctor", "when that is cured")
+    else:
+        output.next_step("runner plan grid.yaml", "shows what submit would queue")
+
+
+def _plain(found: Diagnosis) -> dict[str, Any]:
+    return {
+        "profile": found.profile,
+        "backend": found.backend,
+        "store": found.store,
+        "probed": found.probed,
+        "refused": found.refused,
+        "targets": [
+            {
+                "target": visit.target,
+                "partition": visit.partition or None,
+                "verdict": found.verdict(visit.target),
+                "node": visit.node or None,
+                "answer_s": visit.seconds,
+            }
+            for visit in found.visits
+        ],
+        "findings": [
+            {"target": finding.target or None, "level": finding.level, "what": finding.what, "cure": finding.cure}
+            for finding in found.findings
+        ],
+    }

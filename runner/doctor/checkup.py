@@ -1,0 +1,219 @@
+"""The whole check: what the scheduler says, what the files say, and what a probe on every target says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING
+
+from artifacts.errors import StoreFull, StoreNotWritable
+from cluster.backend import ArrayHandle, Backend, open_backend, resolve
+from cluster.errors import ClusterError, Infeasible
+from cluster.profile import Profile
+from cluster.resources import Resources
+from cluster.state import State
+from runner.doctor import packages
+from runner.doctor.files import check_data, check_store, readable_datasets
+from runner.doctor.findings import Diagnosis, Finding, Level, Visit
+from runner.doctor.judging import Home, judge
+from runner.doctor.machine import check_machine, check_packages
+from runner.doctor.node import LETTER
+from runner.doctor.probing import Post, Probe, open_post, send_probes
+
+if TYPE_CHECKING:
+    from cluster.slurm import SlurmBackend
+
+_POLL_S = (1.0, 5.0)
+"""How often SLURM is asked after the probes: for a minute, and somebody is waiting."""
+
+
+def diagnose(
+    profile: Profile,
+    store: Path,
+    *,
+    data_dir: Path | None = None,
+    probe: bool = True,
+    timeout_s: float = 60,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Diagnosis:
+    """Check a profile against the cluster or machine that it describes.
+
+    Args:
+        store: Where records would go; need not exist.
+        data_dir: The folder of the datasets.
+        probe: Run a short task on every target; nothing is written otherwise.
+        timeout_s: How long a probe may wait, and how long it may run.
+        say: Told what takes time, before it does.
+    """
+    backend = resolve("auto", profile)
+    checkup = (_SlurmCheckup if backend == "slurm" else _MachineCheckup)(profile, store, data_dir, backend, say)
+    findings = [*check_store(store), *check_data(data_dir), *checkup.check()]
+    refused = {finding.target for finding in findings if finding.level is Level.REFUSED}
+    well = {name: target for name, target in profile.targets.items() if name not in refused}
+    probes: list[Probe] = []
+    if probe and well and "" not in refused:
+        found, probes = checkup.probe(well, timeout_s)
+        findings += found
+    visits = tuple(_visit(name, checkup.partition(target), probes) for name, target in profile.targets.items())
+    return Diagnosis(profile.name, backend, str(store), probe, visits, tuple(_once(findings, tuple(profile.targets))))
+
+
+class _MachineCheckup:
+    """Where submit itself drives the workers, on this machine."""
+
+    def __init__(self, profile: Profile, store: Path, data_dir: Path | None, backend: str, say: Callable[[str], None]) -> None:
+        self.profile, self.store, self.data_dir, self.backend, self.say = profile, store, data_dir, backend, say
+
+    def check(self) -> list[Finding]:
+        """What can be told without running anything."""
+        return [*check_packages(sys.executable), *check_machine(self.profile)]
+
+    def partition(self, target: Resources) -> str:
+        """The partition that a target leads to; one machine has none."""
+        del target
+        return ""
+
+    def probe(self, targets: dict[str, Resources], timeout_s: float) -> tuple[list[Finding], list[Probe]]:
+        """Send the probes and judge what became of them."""
+        self.say(f"probing {', '.join(targets)}, for {timeout_s:g} s at most")
+        try:
+            with open_post(self.store) as post, self.open(post) as backend:
+                probes = send_probes(
+                    backend,
+                    post,
+                    targets,
+                    timeout_s,
+                    data_dir=self.data_dir,
+                    datasets=readable_datasets(self.data_dir),
+                    why_pending=lambda handle: self.why_pending(backend, handle),
+                )
+                home = Home(post.word, python_version(), packages.versions())
+                return [finding for one in probes for finding in self.judged(one, targets[one.target], home, post)], probes
+        except (StoreFull, StoreNotWritable) as error:
+            return [Finding("", Level.REFUSED, str(error), "name a folder with --store that you may write to")], []
+        except ClusterError as error:
+            return [
+                Finding("", Level.REFUSED, str(error), f"see whether the {self.backend} backend is installed and its cluster is up")
+            ], []
+
+    def open(self, post: Post) -> Backend:
+        """The backend that the probes take."""
+        del post
+        return open_backend(self.backend, self.profile)
+
+    def why_pending(self, backend: Backend, handle: ArrayHandle) -> str:
+        """Why a task still waits."""
+        del backend, handle
+        return "no room beside the others"
+
+    def judged(self, probe: Probe, resources: Resources, home: Home, post: Post) -> list[Finding]:
+        """What one probe tells."""
+        if probe.answer is not None:
+            return judge(probe.target, resources, probe.answer, probe.seen_at, home)
+        level, what, cure = self.silence(probe, post)
+        return [Finding(probe.target, level, what, cure)]
+
+    def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
+        """What it means that no answer came."""
+        del post
+        if isinstance(probe.refusal, Infeasible):
+            return Level.REFUSED, probe.refusal.reason, probe.refusal.cure
+        if probe.refusal is not None:
+            return Level.REFUSED, str(probe.refusal), "correct the target in the profile"
+        node = probe.node or "its node"
+        if probe.state is State.PENDING:
+            why = f": {probe.detail}" if probe.detail else ""
+            return (
+                Level.PENDING,
+                f"its probe still waits after {probe.timeout_s:g} s{why}",
+                "try again later, or wait longer with --timeout",
+            )
+        if probe.state is State.RUNNING:
+            what = f"its probe began on {node} and gave no answer within {probe.timeout_s:g} s"
+            return Level.PENDING, what, "a slow file system, as a rule: wait longer with --timeout"
+        if probe.state is State.COMPLETED:
+            return (
+                Level.REFUSED,
+                f"the answer that {node} wrote to {self.store} is not seen here",
+                "keep the store on a file system that both share",
+            )
+        if LETTER in probe.detail:
+            return (
+                Level.REFUSED,
+                f"{node} does not see what was written to {self.store} here",
+                "keep the store on a file system that both share",
+            )
+        return Level.REFUSED, f"its probe ended on {node} as {probe.state}: {_last_line(probe.detail)}", self.cure_of_failure()
+
+    def cure_of_failure(self) -> str:
+        """What to look at when a probe failed by itself."""
+        return f"repair the environment of {sys.executable}, and ask again"
+
+
+class _SlurmCheckup(_MachineCheckup):
+    """Where SLURM has the nodes."""
+
+    def check(self) -> list[Finding]:
+        from cluster.slurm import SlurmBackend
+        from runner.doctor.scheduler import check_cluster
+
+        return check_cluster(self.profile, SlurmBackend(self.profile, self.store))
+
+    def partition(self, target: Resources) -> str:
+        from runner.doctor.scheduler import partition_of
+
+        return partition_of(target, self.profile.slurm) or "(default)"
+
+    def open(self, post: Post) -> SlurmBackend:
+        from cluster.slurm import SlurmBackend
+
+        return SlurmBackend(self.profile, post.folder, poll_s=_POLL_S)
+
+    def why_pending(self, backend: Backend, handle: ArrayHandle) -> str:
+        from cluster.slurm import SlurmBackend
+        from cluster.slurm_handle import SlurmHandle
+
+        if not (isinstance(backend, SlurmBackend) and isinstance(handle, SlurmHandle)):
+            return ""
+        return backend.reports([handle])[handle.id][0].detail
+
+    def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
+        from cluster.slurm_errors import SubmitLimitReached
+        from cluster.slurm_handle import SlurmHandle
+
+        if isinstance(probe.refusal, SubmitLimitReached):
+            return (
+                Level.PENDING,
+                f"its probe was not queued: {probe.refusal.message}",
+                "try again when some of your jobs have ended (squeue --me)",
+            )
+        ended = probe.state.final and probe.state not in (State.CANCELLED, State.COMPLETED)
+        if ended and isinstance(probe.handle, SlurmHandle) and not any(log.exists() for log in probe.handle.logs(0)):
+            why = probe.detail or probe.state
+            what = f"{probe.node or 'its node'} could not write a log to {self.store} ({why}): it does not see that folder"
+            return Level.REFUSED, what, "name a store with --store that lies on a file system shared by the login node and all nodes"
+        return super().silence(probe, post)
+
+    def cure_of_failure(self) -> str:
+        python = self.profile.slurm.python or sys.executable
+        return f"see that {python} runs on the node and has runner and its packages: set python: or setup: in the profile's slurm section"
+
+
+def _visit(target: str, partition: str, probes: list[Probe]) -> Visit:
+    for one in probes:
+        if one.target == target:
+            return Visit(target, partition, one.node or (one.answer.node if one.answer else ""), one.seconds)
+    return Visit(target, partition)
+
+
+def _once(findings: Iterable[Finding], targets: tuple[str, ...]) -> list[Finding]:
+    """What concerns all targets first, then by target, each finding once."""
+    order = ("", *targets)
+    return sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.target))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "nothing is known about the reason"

@@ -1,0 +1,131 @@
+"""A profile held against the live SLURM, without queueing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cluster.errors import BackendUnavailable, Infeasible
+from cluster.profile import Profile, SlurmSettings
+from cluster.resources import NO_GPU, Resources
+from cluster.slurm_accounts import Accounts, read_accounts
+from cluster.slurm_errors import SlurmCommandFailed, SubmitLimitReached, SubmitRefused
+from cluster.slurm_feasible import obstacles
+from cluster.slurm_rehearsal import rehearse
+from cluster.slurm_site import Site, SitePartition, read_gpus
+from jobs.measure.device import is_model
+from runner.doctor.findings import Finding, Level
+from runner.doctor.node import Errand, look_around
+from runner.partitions import in_words
+
+if TYPE_CHECKING:
+    from cluster.slurm import SlurmBackend
+
+
+def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
+    """What SLURM would refuse or never start, for every target.
+
+    The cluster's own facts first, because they name the cure; sbatch's word for whatever they do not cover.
+    """
+    try:
+        site = backend.site()
+    except (BackendUnavailable, SlurmCommandFailed) as error:
+        return [Finding("", Level.REFUSED, str(error), "see scontrol ping, and SLURM_CONF if there are several clusters")]
+    accounts, findings = _ask_accounts(backend, site)
+    for name, target in profile.targets.items():
+        found = [*_never_runs(name, target, profile.slurm, site), *_unknown_names(name, target, profile.slurm, accounts)]
+        if not found:
+            found += _rehearsed(name, target, backend)
+        findings += [*found, *_contradictions(name, target, profile.slurm)]
+    return findings
+
+
+def partition_of(target: Resources, settings: SlurmSettings) -> str:
+    """The partition that a target asks for; empty for the site's default."""
+    return target.partition or settings.partition or ""
+
+
+def _ask_accounts(backend: SlurmBackend, site: Site) -> tuple[Accounts | None, list[Finding]]:
+    if not site.accounting:
+        return None, []
+    try:
+        return read_accounts(backend.commands, site.cluster), []
+    except (BackendUnavailable, SlurmCommandFailed) as error:
+        what = f"accounts and QOS were not checked: {error}"
+        return None, [Finding("", Level.PENDING, what, "try again when slurmdbd is back (sacctmgr show assoc)")]
+
+
+def _never_runs(name: str, target: Resources, settings: SlurmSettings, site: Site) -> list[Finding]:
+    try:
+        found = obstacles(target, settings, site)
+    except Infeasible as error:
+        return [Finding(name, Level.REFUSED, error.reason, error.cure)]
+    cure = _offers(target, settings, site) if found else ""
+    return [Finding(name, Level.REFUSED, what, cure) for what in found]
+
+
+def _offers(target: Resources, settings: SlurmSettings, site: Site) -> str:
+    """What could be asked for instead."""
+    chosen = [site.partition(name) for name in partition_of(target, settings).split(",") if name]
+    known = [one for one in chosen if one is not None]
+    if not chosen or len(known) < len(chosen):
+        return "name one of them: " + "; ".join(f"{one.name} ({in_words(one)})" for one in site.partitions)
+    there = "; ".join(f"{one.name} has {in_words(one)}" for one in known)
+    elsewhere = [one.name for one in site.partitions if target.gpu and one not in known and _has_model(one, target.gpu)]
+    return f"ask for no more than there is: {there}" + (f"; {target.gpu} is in {', '.join(elsewhere)}" if elsewhere else "")
+
+
+def _has_model(partition: SitePartition, model: str) -> bool:
+    return any(is_model(model, there) for kind in partition.nodes for there in kind.gpus)
+
+
+def _unknown_names(name: str, target: Resources, settings: SlurmSettings, accounts: Accounts | None) -> list[Finding]:
+    """An account or a QOS that the accounting does not know; some sites take them all the same, and charge nobody."""
+    if accounts is None:
+        return []
+    account, qos = target.account or settings.account, target.qos or settings.qos
+    if account and accounts.qos and account.lower() not in accounts.qos:
+        yours = ", ".join(sorted(accounts.qos))
+        return [Finding(name, Level.REFUSED, f"{accounts.user} has no account '{account}'", f"charge one of these: {yours}")]
+    if qos and qos.lower() not in accounts.known_qos:
+        known = ", ".join(sorted(accounts.known_qos))
+        return [Finding(name, Level.REFUSED, f"there is no QOS '{qos}'", f"ask for one of these, or for none: {known}")]
+    charged = (account or accounts.default or "").lower()
+    allowed = accounts.qos.get(charged)
+    if qos and allowed and qos.lower() not in allowed:
+        what = f"account '{charged}' may not use QOS '{qos}'"
+        return [Finding(name, Level.REFUSED, what, f"ask for one of these, or for none: {', '.join(sorted(allowed))}")]
+    return []
+
+
+def _rehearsed(name: str, target: Resources, backend: SlurmBackend) -> list[Finding]:
+    call = partial(look_around, Errand(folder="", target=name))
+    try:
+        rehearse(backend.commands, backend.script(call, 1, target, name="runner-doctor"), name)
+    except SubmitLimitReached as error:
+        what = f"SLURM was not asked about it, because nothing more can be queued now: {error.message}"
+        return [Finding(name, Level.PENDING, what, "try again when some of your jobs have ended (squeue --me)")]
+    except SubmitRefused as error:
+        return [Finding(name, Level.REFUSED, f"SLURM says: {error.message}", "correct the target, or the slurm section, in the profile")]
+    return []
+
+
+def _contradictions(name: str, target: Resources, settings: SlurmSettings) -> list[Finding]:
+    """What SLURM would grant, and the trials would not take."""
+    gres = target.gres or settings.gres
+    granted = read_gpus(gres) if gres else {}
+    if granted and not target.wants_gpu:
+        what = f"gres asks for {gres}, and gpus for none: SLURM would grant a GPU, and trials compute on the CPU"
+        return [Finding(name, Level.WARNING, what, "add gpus: 1, or drop gres")]
+    if target.gpu in (None, NO_GPU):
+        return []
+    others = _other_models(target.gpu or "", granted)
+    if others:
+        what = f"gres asks for {', '.join(others)}, and gpu says {target.gpu}: every trial would end as wrong_device"
+        return [Finding(name, Level.WARNING, what, "name the same model in both, unless SLURM's name for it is one of its own")]
+    return []
+
+
+def _other_models(model: str, granted: Mapping[str, int]) -> list[str]:
+    return [there for there in granted if there and not is_model(model, there.replace("_", " "))]
