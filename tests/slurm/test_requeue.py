@@ -1,0 +1,55 @@
+"""Tasks that are told to stop: they go on later, or end, as SLURM meant it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from cluster.profile import SlurmSettings
+from cluster.resources import Resources
+from cluster.slurm_requeue import Fate
+from cluster.state import State
+
+from . import tasks
+from .site import Site
+from .waiting import TINY, all_final, backend_at, lines_when, reports_when
+
+WHOLE_NODE = Resources(cpus=8, partition="preemptible")
+
+
+def test_a_preempted_task_saves_its_work_and_goes_on(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 1, WHOLE_NODE, name="modest")
+    lines_when(tmp_path / "0.diary", 1)
+    backend.submit(partial(tasks.sleep, 2), 1, Resources(cpus=8, partition="urgent"), name="urgent")
+    assert lines_when(tmp_path / "0.diary", 3) == ["began", Fate.ASKS_AGAIN, "resumed"]
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, report.restarts) == (State.COMPLETED, 1)
+
+
+def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, WHOLE_NODE, name="deaf")
+    lines_when(tmp_path / "0.diary", 1)
+    backend.submit(partial(tasks.sleep, 2), 1, Resources(cpus=8, partition="urgent"), name="urgent")
+    assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
+    (report,) = reports_when(backend, handle, lambda reports: all_final(reports) and bool(reports[0].earlier))
+    assert (report.state, [one.state for one in report.earlier]) == (State.COMPLETED, [State.PREEMPTED])
+
+
+def test_a_warning_ahead_of_the_walltime_is_heeded_as_often_as_the_profile_allows(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site, SlurmSettings(max_requeues=1, signal_delay_s=120))
+    handle = backend.submit(partial(tasks.never_finish, str(tmp_path)), 1, TINY.merged({"time_min": 1}), name="endless")
+    assert lines_when(tmp_path / "0.diary", 4, within_s=150) == ["run 0", Fate.ASKS_AGAIN, "run 1", Fate.OUT_OF_REQUEUES]
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, report.restarts) == (State.FAILED, 1)
+
+
+def test_a_cancelled_task_is_not_queued_again(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 1, TINY, name="unwanted")
+    lines_when(tmp_path / "0.diary", 1)
+    backend.cancel(handle)
+    assert lines_when(tmp_path / "0.diary", 2) == ["began", Fate.ENDS]
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, report.restarts) == (State.CANCELLED, 0)

@@ -1,0 +1,117 @@
+"""What becomes of tasks, told by a real SLURM."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from cluster.profile import SlurmSettings
+from cluster.resources import Resources
+from cluster.state import State
+from tests.cluster import tasks as shared
+
+from . import tasks
+from .site import Site
+from .waiting import TINY, all_final, backend_at, lines_when, reports_when
+
+
+def test_a_task_that_takes_too_much_memory(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.take_memory, 400), 1, Resources(mem_gb=0.1), name="greedy")
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, report.word) == (State.OUT_OF_MEMORY, "FAILED")
+    assert "memory" in report.detail
+
+
+def test_one_squeue_call_for_many_arrays(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site)
+    handles = [backend.submit(partial(tasks.sleep, 30), 2, TINY, name=f"array-{number}") for number in range(4)]
+    before = backend.calls.copy()
+    reports = backend.reports(handles)
+    assert backend.calls - before == {"squeue": 1}
+    assert {report.state for ones in reports.values() for report in ones} <= {State.PENDING, State.RUNNING}
+
+
+def test_scancel_by_hand(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(shared.sleep_on, 1, 600), 3, TINY, name="cancelled")
+    job = handle.chunks[0].job
+    reports_when(backend, handle, lambda reports: reports[1].state is State.RUNNING)
+    slurm_site.run("scancel", f"{job}_1")
+    states = [report.state for report in reports_when(backend, handle, all_final)]
+    assert states == [State.COMPLETED, State.CANCELLED, State.COMPLETED]
+
+
+def test_scancel_of_waiting_tasks_by_hand(slurm_site: Site) -> None:
+    """SLURM forgets a task that is cancelled while it waits; only its array's other lines tell."""
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(shared.sleep_on, 0, 8), 12, Resources(cpus=8, partition="gpu-a30"), name="cancelled")
+    slurm_site.run("scancel", f"{handle.chunks[0].job}_[2-11]")
+    reports = reports_when(backend, handle, all_final)
+    assert [report.state for report in reports] == [State.COMPLETED] * 2 + [State.CANCELLED] * 10
+
+
+def test_a_lost_node(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    node = slurm_site.node("cpu-2")
+    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, TINY.merged({"nodelist": node}), name="lost")
+    lines_when(tmp_path / "0.diary", 1)
+    slurm_site.kill_node("cpu-2")
+    (report,) = reports_when(backend, handle, lambda reports: reports[0].restarts == 1 and bool(reports[0].earlier))
+    assert report.state is State.PENDING
+    assert [(ending.state, ending.node) for ending in report.earlier] == [(State.NODE_FAILED, node)]
+    slurm_site.start_node("cpu-2")
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, len(report.earlier)) == (State.COMPLETED, 1)
+    assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
+
+
+def test_a_lost_node_of_a_job_that_is_not_requeued(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    resources = TINY.merged({"nodelist": slurm_site.node("cpu-1"), "additional": {"requeue": False, "no-requeue": True}})
+    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, resources, name="lost")
+    lines_when(tmp_path / "0.diary", 1)
+    slurm_site.kill_node("cpu-1")
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, report.word) == (State.NODE_FAILED, "NODE_FAIL")
+
+
+def test_scontrol_requeue_by_hand(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, TINY, name="requeued")
+    lines_when(tmp_path / "0.diary", 1)
+    slurm_site.run("scontrol", "requeue", f"{handle.chunks[0].job}_0")
+    (report,) = reports_when(backend, handle, lambda reports: all_final(reports) and bool(reports[0].earlier))
+    assert (report.state, report.restarts) == (State.COMPLETED, 1)
+    assert [ending.state for ending in report.earlier] == [State.PREEMPTED]
+    assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
+
+
+def test_the_controller_restarts_while_tasks_wait(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site, SlurmSettings(additional={"hold": True}))
+    handle = backend.submit(partial(tasks.sleep, 0), 2, TINY, name="patient")
+    slurm_site.stop_controller()
+    down = backend.reports([handle])[handle.id]
+    assert {report.state for report in down} <= {State.UNKNOWN, State.PENDING}  # sacct may have heard of them
+    slurm_site.start_controller()
+    assert {report.state for report in backend.reports([handle])[handle.id]} == {State.PENDING}
+    slurm_site.run("scontrol", "release", handle.chunks[0].job)
+    assert [report.state for report in reports_when(backend, handle, all_final)] == [State.COMPLETED] * 2
+
+
+def test_the_accounting_is_down(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site)
+    slurm_site.stop_accounting()
+    handle = backend.submit(partial(shared.fail_on, 0), 2, TINY, name="unaccounted")
+    assert [report.state for report in reports_when(backend, handle, all_final)] == [State.FAILED, State.COMPLETED]
+
+
+def test_what_slurm_has_never_heard_of_is_unknown(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.sleep, 0), 1, TINY, name="mine")
+    another = handle.from_dict(
+        {**handle.to_dict(), "id": "x", "chunks": [{"job": "999999", "name": "mine", "first": 0, "n": 2}], "n_tasks": 2}
+    )
+    recycled = handle.from_dict({**handle.to_dict(), "id": "y", "chunks": [{**handle.to_dict()["chunks"][0], "name": "theirs"}]})
+    reports = backend.reports([another, recycled])
+    assert [report.state for ones in reports.values() for report in ones] == [State.UNKNOWN] * 3
