@@ -10,7 +10,7 @@ _KERNEL = (
     "its process was killed while the kernel's out-of-memory killer was at work: have fewer tasks run at a time (more cpus each, or mem_gb)"
 )
 _SILENT = "its process went away without a word: someone killed it (SIGKILL), or the task itself ended it (os._exit)"
-_MONITOR = "memory monitor"
+_MONITOR = "OOM kill reason"  # the words of Ray's own watch over a node's memory
 
 
 def cause_of_death(crash_file: Path | None, told: str, *, node_alive: bool, oom_killed: bool) -> tuple[State, str]:
@@ -27,8 +27,8 @@ def cause_of_death(crash_file: Path | None, told: str, *, node_alive: bool, oom_
         return State.CRASHED, crash
     if not node_alive:
         return State.NODE_FAILED, f"its node went away: {told}"
-    if _MONITOR in told.lower():
-        return State.OUT_OF_MEMORY, told
+    if _MONITOR in told:
+        return State.OUT_OF_MEMORY, " ".join(told.splitlines()[:2])  # a page of advice follows
     if oom_killed:
         return State.OUT_OF_MEMORY, _KERNEL
     return State.KILLED, _SILENT

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ _FOLDER = "runner-ray-"
 _OBJECT_STORE_BYTES = 128 * 2**20  # nothing big travels through it; what results there are lie in the store of records
 _MODEL = "accelerator_type:"  # how Ray names a node's GPU model among its resources
 _GONE_WITHIN_S = 5
+_ANSWERS_WITHIN_S = 10
 _TOKEN = secrets.token_hex(32)  # one per process: Ray reads it once
 
 
@@ -102,6 +104,7 @@ class RaySession:
                 "ray", f"RAY_ADDRESS={address} is of the Ray Client kind", "set it to the head's own address, HOST:6379"
             )
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
 
     def _start_own(self, quiet: Mapping[str, Any]) -> None:
@@ -139,6 +142,13 @@ def _room(resources: Mapping[str, float]) -> Room:
 
 def _model(resource: str) -> str:
     return resource.removeprefix(_MODEL).lower()
+
+
+def _knock(address: str) -> None:
+    """OSError if nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN_S).close()
 
 
 def _cure() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.errors import BackendUnavailable, Infeasible
+from cluster.errors import Infeasible
 from cluster.ray import RayBackend
 from cluster.resources import Resources
 from cluster.state import State
@@ -98,12 +98,6 @@ class TestRay(BackendSuite):
         assert State.PENDING in backend.states(long)
         backend.cancel(long)
         settle_rest(backend, long, self.within_s)
-
-
-def test_an_address_where_no_ray_is_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
-    with RayBackend() as backend, pytest.raises(BackendUnavailable, match="HOST:6379"):
-        backend.submit(tasks.nothing, n_tasks=1, resources=TINY)
 
 
 def _pid_in(file: Path, backend: RayBackend) -> psutil.Process:
