@@ -84,6 +84,17 @@ class SchedulerSilent(RunnerError):
         )
 
 
+class CancelLocal(RunnerError):
+    """A submit drives the sweep on this machine, so there is no scheduler to cancel it with."""
+
+    def __init__(self, sweep: str) -> None:
+        super().__init__(sweep)
+        self.sweep = sweep
+
+    def __str__(self) -> str:
+        return f"a submit is driving '{self.sweep}': stop it there with Ctrl-C, which loses nothing, or wait until it has queued its tasks"
+
+
 class PackFailed(RunnerError):
     """An array task could not go on with its pack; the trials it had not begun wait for the next submit."""
 

@@ -48,6 +48,10 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """Test accuracy, else validation accuracy, as a fraction."""
     error: str | None = None
     total_s: float | None = None
+    group: str = ""
+    submission: int = 0
+    fault: str | None = None
+    """Which way it failed, see runner.stopping; None unless it raised an exception."""
 
 
 Entry = Started | Ended
@@ -75,6 +79,11 @@ class Journal:
         """Append one line; StoreFull, StoreNotWritable."""
         with told(self.path):
             os.write(self._fd, _encoder.encode(entry) + b"\n")
+
+
+def read_all(sweep_folder: Path) -> list[Entry]:
+    """What every worker of the sweep has written so far."""
+    return Follower(sweep_folder).new_entries()
 
 
 def entries(path: Path) -> list[Entry]:

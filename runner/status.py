@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.errors import UnknownSweep
 from artifacts.index import Index
 from artifacts.record import Outcome
 from artifacts.store import Store
+from cluster.state import State
 from runner.errors import SweepNotNamed
 from runner.freeze import Submission, submissions
 from runner.journal import open_attempts
 from runner.lock import is_held
+from runner.queue import look
+from runner.stopping import Stopped, stopped_groups
 
-WAITING, RUNNING, CUT_SHORT = "waiting", "running", "cut short"
-"""States of a trial without a record: not begun; begun by a live worker; begun by one that is gone, see runner.derive."""
+WAITING, QUEUED, RUNNING, CUT_SHORT = "waiting", "queued", "running", "cut short"
+"""What a trial without a final record is at: held by nobody; held by the scheduler; begun by a live worker; begun by a local one that
+is gone, whose record the next submit or collect derives."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,24 @@ class SweepStatus:
     driven: bool
     """Whether a submit is running it right now."""
     by_target: dict[str, Counter[str]]
-    """For each target how many trials stand at each word: an outcome of the last attempt, or waiting, running, cut short."""
+    """For each target how many trials stand at each word: an outcome of the last attempt, or one of the four above."""
     earlier: int
     """Recorded trials that are not in the latest submission."""
     unreadable: tuple[str, ...]
-    errors: tuple[tuple[str, int], ...] = field(default=())
+    stopped: tuple[Stopped, ...]
+    """Groups whose queue was stopped because their first trials all failed in the same way."""
+    trouble: str
+    """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
 
     @property
     def counts(self) -> Counter[str]:
         """All targets together."""
         return sum(self.by_target.values(), Counter())
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it runs or is queued any more."""
+        return not self.driven and not self.trouble and not self.counts[QUEUED] and not self.counts[RUNNING]
 
     @property
     def completed(self) -> bool:
@@ -47,18 +59,36 @@ class SweepStatus:
 
 
 def sweep_status(store: Store, sweep: str) -> SweepStatus:
-    """Raises UnknownSweep, FrozenFileDamaged."""
+    """How a sweep stands: records first, then the journal, then the scheduler in one go.
+
+    Raises:
+        UnknownSweep: It was never submitted.
+        FrozenFileDamaged: What was frozen cannot be read.
+    """
     submission = latest_submission(store, sweep)
     index = store.index(sweep)
     folder = store.sweep_folder(sweep)
     driven = is_held(folder)
+    view = look(store, sweep, index)
+    dead = {item.started.trial: item.outcome for item in view.dead}
     begun = {trial for trial, attempt in open_attempts(folder) if attempt not in _attempts(index, trial)}
     by_target: dict[str, Counter[str]] = {}
     expected = set()
     for spec in submission.specs:
         trial = spec.trial_id
         expected.add(trial)
-        by_target.setdefault(spec.target, Counter())[_word(index, trial, trial in begun, driven)] += 1
+        if trial in index.completed:
+            word: str = Outcome.completed
+        elif trial in view.states:
+            word = _queue_word(view.states[trial])
+        elif trial in dead:
+            word = dead[trial]
+        elif trial in begun:
+            word = RUNNING if driven else CUT_SHORT
+        else:
+            attempts = index.attempts(trial)
+            word = attempts[-1].outcome if attempts else WAITING
+        by_target.setdefault(spec.target, Counter())[word] += 1
     return SweepStatus(
         sweep=sweep,
         submission=submission.number,
@@ -67,6 +97,8 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
         by_target=by_target,
         earlier=len(index.trials.keys() - expected),
         unreadable=tuple(f"{damaged.path}: {damaged.reason}" for damaged in index.unreadable),
+        stopped=tuple(stopped_groups(submission.folder)),
+        trouble=view.trouble,
     )
 
 
@@ -98,15 +130,8 @@ def the_sweep(store: Store, name: str | None) -> str:
     return known[0]
 
 
-def _word(index: Index, trial: str, begun: bool, driven: bool) -> str:
-    if trial in index.completed:
-        return Outcome.completed
-    if begun:
-        return RUNNING if driven else CUT_SHORT
-    attempts = index.trials.get(trial)
-    if attempts:
-        return attempts[-1].outcome or Outcome.unknown
-    return WAITING
+def _queue_word(state: State) -> str:
+    return {State.PENDING: QUEUED, State.RUNNING: RUNNING}.get(state, Outcome.unknown)
 
 
 def _attempts(index: Index, trial: str) -> frozenset[int]:

@@ -17,18 +17,19 @@ from artifacts.store import Store
 from cluster.backend import ArrayHandle, Backend, TaskEvent, open_backend, resolve
 from cluster.scheduler import open_scheduler
 from cluster.state import State
-from runner.derive import OUTCOME_OF, publish_derived, settle_abandoned
+from runner.derive import OUTCOME_OF, publish_derived
 from runner.errors import SchedulerSilent, SubmitStopped
 from runner.feed import Feeder
 from runner.freeze import About, FrozenArray, Submission, freeze, freeze_array
-from runner.history import recorded_attempts
 from runner.journal import Ended, Follower, Started
 from runner.lock import sweep_lock
 from runner.plan import Plan, PlannedArray, Window
 from runner.planning import Options, plan_with
 from runner.progress import Feeding, Progress
-from runner.queue import LOCAL_BACKENDS, QueueView, look, settle
+from runner.queue import LOCAL_BACKENDS
 from runner.request import Request
+from runner.settle import settle_all
+from runner.stopping import Stopped, release, stopped_groups
 from runner.worker import run_task, warm_up
 
 _LOOK_S = 0.25
@@ -46,6 +47,8 @@ class Submitted:
     """None where the scheduler has the trials now."""
     unstarted: tuple[str, ...] = ()
     """Why tasks ended before their trial began, each reason once."""
+    stopped: tuple[Stopped, ...] = ()
+    """Groups whose queue was stopped because their first trials all failed in the same way."""
 
 
 Watch = Callable[[Progress | Feeding], None]
@@ -93,20 +96,9 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
             return Submitted(submission, plan, None)
 
 
-def settle_all(store: Store, sweep: str) -> QueueView:
-    """Give every attempt that ended without a word its record, and look at what is queued; call it with the sweep locked."""
-    index = store.index(sweep)
-    if settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS):
-        index = store.index(sweep)
-    view = look(store, sweep, index)
-    settle(store, view)
-    compact_leftovers(store, sweep)
-    return view
-
-
 def _freeze(request: Request, about: About, folder: Path) -> Submission:
     with told(folder):
-        return freeze(
+        submission = freeze(
             folder,
             grid_text=request.grid_text,
             profile_text=request.site.text,
@@ -114,6 +106,8 @@ def _freeze(request: Request, about: About, folder: Path) -> Submission:
             about=about,
             patch=request.patch,
         )
+        release(submission.folder)
+    return submission
 
 
 class _Drive:
@@ -139,7 +133,7 @@ class _Drive:
                         self._ended(event)
                 self.watch(self.progress)
         compact_leftovers(self.store, self.submission.sweep)
-        return Submitted(self.submission, self.plan, self.progress, tuple(self.unstarted))
+        return Submitted(self.submission, self.plan, self.progress, tuple(self.unstarted), tuple(stopped_groups(self.submission.folder)))
 
     def _queue(self, planned: PlannedArray) -> ArrayHandle:
         array = freeze_array(planned, self.backend.name)

@@ -29,7 +29,8 @@ from jobs.spec import JobSpec
 from runner.derive import array_name, publish_derived
 from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
-from runner.journal import Ended, Journal, Started, entries
+from runner.journal import Ended, Journal, Started, entries, read_all
+from runner.stopping import consider, fault, is_stopped
 
 _COMPACT_EVERY = 100
 """Records a file: nearly as good for a reader as one file, and a worker seldom has more loose ones than this."""
@@ -57,6 +58,8 @@ def run_task(array_path: str, index: int) -> None:
         if attempts and attempts[max(attempts)] not in GO_ON:
             continue
         attempt = max([planned, *(number + 1 for number in attempts)])
+        if is_stopped(submission.folder, spec.group):
+            continue
         if stop_requested():
             raise Requeue
         if worker.run(path, submission, array, line, attempt) == Outcome.preempted:
@@ -67,6 +70,8 @@ def warm_up(array_path: str) -> None:
     """Import what the array's workloads need and map their data, before the first trial's clock starts."""
     submission, array = read_array(Path(array_path))
     _import_from(submission.about.import_path)
+    # The first record that pyarrow makes imports pandas: half a second that is no trial's.
+    Record("warm", "warm", 0, {}, {"outcome": Outcome.completed}).to_table()
     seen: set[tuple[str, Any]] = set()
     for pack in array.packs:
         for line, _ in pack:
@@ -147,7 +152,20 @@ class Worker:
         record = self._record(trial, attempt, finished, values)
         self._publish(record, trial)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
-        self.journal.write(Ended(trial, attempt, values["outcome"], accuracy, values.get("error_message"), values.get("total_s")))
+        ended = Ended(
+            trial,
+            attempt,
+            values["outcome"],
+            accuracy,
+            values.get("error_message"),
+            values.get("total_s"),
+            spec.group,
+            submission.number,
+            fault(values.get("error_type"), values.get("traceback")) if values["outcome"] == Outcome.failed else None,
+        )
+        self.journal.write(ended)
+        if ended.fault is not None:
+            consider(submission.folder, ended, read_all(self.store.sweep_folder(self.sweep)))
         return Outcome(values["outcome"])
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:

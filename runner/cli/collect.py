@@ -52,6 +52,7 @@ def collect(
     from artifacts.store import Store
 
     opened = Store(store)
+    _settle(opened, sweeps)
     gathered = gather(opened, sweeps or [], attempts=attempts, expected=None if earlier else _expected(opened, sweeps))
     if file is not None:
         from artifacts.collect import write_table
@@ -102,6 +103,22 @@ def gather(
         if missing:
             notes.append(f"{plural(missing, 'trial')} without a record yet")
     return Gathered(table, tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable), tuple(notes))
+
+
+def _settle(store: Store, sweeps: Sequence[str] | None) -> None:
+    """Derive the records that workers could not write; a store that cannot be written to is collected as it is."""
+    from artifacts.errors import StoreFull, StoreNotWritable
+    from runner.settle import settle_if_idle
+    from runner.status import submitted_sweeps
+
+    for sweep in sweeps or submitted_sweeps(store):
+        try:
+            view = settle_if_idle(store, sweep)
+        except (StoreFull, StoreNotWritable) as error:
+            output.warn(f"{error}; collected as it is")
+            return
+        if view is not None and view.trouble:
+            output.warn(f"the scheduler does not answer, so what it holds of {sweep} is not known: {view.trouble}")
 
 
 def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset[str]]:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from runner.cli import collect, data, doctor, init, logs, output, plan, retry, show, status, submit
+from runner.cli import cancel, collect, data, doctor, init, logs, output, plan, retry, show, status, submit
 
 HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
 
@@ -39,6 +39,7 @@ app.command("collect")(collect.collect)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
 app.command("retry")(retry.retry)
+app.command("cancel")(cancel.cancel)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 

@@ -46,6 +46,12 @@ SweepsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="SWEEP", help="Sweeps; all of the store if none is named.", autocompletion=complete_sweep),
 ]
+NamesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SWEEP|TRIAL]...", help="Sweeps, or trials by their id; the only sweep if none is named.", autocompletion=complete_sweep
+    ),
+]
 TrialArgument = Annotated[
     str,
     typer.Argument(metavar="TRIAL", help="Id of a trial, or its beginning.", autocompletion=complete_trial),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, StoreOption, complete_sweep
+from runner.cli.options import DEFAULT_STORE, NamesArgument, StoreOption
 
 if TYPE_CHECKING:
     from artifacts.index import Index
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def retry(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SWEEP|TRIAL]...", help="Sweeps or trials; the only sweep if none is named.", autocompletion=complete_sweep
-        ),
-    ] = None,
+    names: NamesArgument = None,
     store: StoreOption = DEFAULT_STORE,
     force: Annotated[bool, typer.Option("--force", help="Also what raised an exception or used up the GPU's memory.")] = False,
     disturbed: Annotated[bool, typer.Option("--disturbed", help="Instead, completed trials whose measurement was disturbed.")] = False,

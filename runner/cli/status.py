@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument
+from runner.cli.submit import stopped_text
 
 if TYPE_CHECKING:
+    from artifacts.store import Store
     from runner.status import SweepStatus
 
+_LOOK_S = 1.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 180.0
+"""Between two questions to the scheduler, which answers many users."""
 
-def status(sweeps: SweepsArgument = None, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
-    """Show how many trials are completed, failed, running and waiting; read-only.
+
+def status(
+    sweeps: SweepsArgument = None,
+    store: StoreOption = DEFAULT_STORE,
+    json: JsonOption = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Block until nothing runs; exit code 0 only if everything completed.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it has changed, until nothing runs.")] = False,
+) -> None:
+    """Show how many trials are completed, failed, running and waiting; changes nothing.
 
     \b
     Example:
       runner status
       runner status quickstart --json
+      runner status --wait && runner collect -o table.parquet
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
     from runner.status import submitted_sweeps, sweep_status
 
-    opened = Store(store)
-    names = sweeps or submitted_sweeps(opened)
+    names = sweeps or submitted_sweeps(Store(store))
     if not names:
         raise SweepNotNamed(str(store), ())
-    found = [sweep_status(opened, name) for name in names]
-    if json:
-        output.json([_plain(each) for each in found])
-    else:
-        for each in found:
-            _show(each)
-    if any(each.unreadable for each in found):
+    pause_s = _FIRST_PAUSE_S
+    opened = Store(store)
+    shown: list[SweepStatus] = []
+    while True:
+        found = [sweep_status(opened, name) for name in names]
+        settled = all(each.settled for each in found)
+        if settled or not (wait or watch) or (watch and found != shown):
+            _print(found, json=json, last=settled or not (wait or watch))
+        if settled or not (wait or watch):
+            break
+        # News makes the next look come soon; while nothing happens the scheduler is asked ever more seldom.
+        pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
+        shown = found
+        _sleep_unless_recorded(opened, names, pause_s)
+    if any(each.unreadable for each in found) or (wait and not all(each.completed for each in found)):
         raise typer.Exit(1)
 
 
-def _show(status: SweepStatus) -> None:
+def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
+    """Sleep, but look at the workers' journals every second: they cost the scheduler nothing, and their end ends the pause."""
+    from runner.journal import Ended, Follower
+
+    followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
+    deadline = time.monotonic() + pause_s
+    while time.monotonic() < deadline:
+        time.sleep(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+        ended = [entry for follower in followers for entry in follower.new_entries() if isinstance(entry, Ended)]
+        if ended and time.monotonic() > deadline - pause_s + _FIRST_PAUSE_S / 3:
+            return
+
+
+def _print(found: Sequence[SweepStatus], *, json: bool, last: bool) -> None:
+    if json:
+        if last:
+            output.json([_plain(each) for each in found])
+        return
+    for each in found:
+        _show(each, last=last)
+
+
+def _show(status: SweepStatus, *, last: bool) -> None:
     from runner.report.tables import Heading, Table
 
     driven = ", a submit is running it" if status.driven else ""
@@ -54,11 +98,17 @@ def _show(status: SweepStatus) -> None:
     output.table(Table(headings, rows))
     if status.earlier:
         output.say(f"{status.earlier} recorded trials belong to earlier grids of this name")
+    for stopped in status.stopped:
+        output.warn(stopped_text(stopped))
+    if status.trouble:
+        output.warn(f"the scheduler does not answer, so what it holds is not known: {status.trouble}")
     for path in status.unreadable:
         output.warn(f"unreadable record {path}")
+    if not last:
+        return
     if status.completed:
         output.next_step(f"runner collect {status.sweep}", "gathers the records in one table")
-    elif not status.driven:
+    elif status.settled:
         output.next_step("runner submit GRID", f"runs what has no completed record ('runner retry {status.sweep}' only what failed)")
 
 
@@ -72,4 +122,6 @@ def _plain(status: SweepStatus) -> dict[str, Any]:
         "by_target": {target: dict(counts) for target, counts in status.by_target.items()},
         "earlier": status.earlier,
         "unreadable": list(status.unreadable),
+        "stopped": list(status.stopped),
+        "trouble": status.trouble,
     }

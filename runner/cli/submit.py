@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from artifacts.store import Store
     from runner.planning import Options
     from runner.request import Request
+    from runner.stopping import Stopped
     from runner.submit import Submitted
 
 _LINE_EVERY_S = 10.0
@@ -89,10 +90,20 @@ def _say(request: Request, done: Submitted) -> None:
     output.say(f"{request.sweep}: {', '.join(words)} in {duration(time.monotonic() - progress.began)}{before}{later}")
     for reason in done.unstarted:
         output.error(f"a task ended before its trial began: {reason}")
+    for stopped in done.stopped:
+        output.error(stopped_text(stopped))
     if progress.failed or done.unstarted:
         output.next_step(f"runner show --failed {request.sweep}", "says why")
         raise typer.Exit(1)
     output.next_step(f"runner collect {request.sweep}", "gathers the records in one table")
+
+
+def stopped_text(stopped: Stopped) -> str:
+    """What is said about a group whose queue was stopped."""
+    return (
+        f"group '{stopped.group}' was stopped: its first {len(stopped.trials)} trials failed in the same way ({stopped.error}) "
+        "and none was completed; mend it and submit again"
+    )
 
 
 @contextmanager

@@ -145,7 +145,7 @@ class _MachineCheckup:
                 f"{node} does not see what was written to {self.store} here",
                 "keep the store on a file system that both share",
             )
-        return Level.REFUSED, f"its probe ended on {node} as {probe.state}: {_last_line(probe.detail)}", self.cure_of_failure()
+        return Level.REFUSED, f"its probe ended on {node} as {probe.state}: {_last_words(probe.detail)}", self.cure_of_failure()
 
     def cure_of_failure(self) -> str:
         """What to look at when a probe failed by itself."""
@@ -214,6 +214,8 @@ def _once(findings: Iterable[Finding], targets: tuple[str, ...]) -> list[Finding
     return sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.target))
 
 
-def _last_line(text: str) -> str:
+def _last_words(text: str) -> str:
+    """The line of a task's output that says why it failed: the last one that is more than an exit code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "nothing is known about the reason"
+    telling = [line for line in lines if not (line.startswith("srun: ") and "Exited with exit code" in line)]
+    return (telling or lines or ["nothing is known about the reason"])[-1]

@@ -19,7 +19,8 @@ from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 
 HEAVY = ("torch", "ray", "submitit", "sklearn", "pandas", "pyarrow", "numpy", "rich")
-COMMANDS = [["--help"], *([*path, "--help"] for path in (["submit"], ["plan"], ["status"], ["retry"], ["collect"], ["show"], ["logs"], ["init"], ["data"], ["data", "prepare"]))]
+NAMES = ("init", "plan", "submit", "status", "collect", "show", "logs", "retry", "cancel", "data", "data prepare")
+COMMANDS = [["--help"], *([*name.split(), "--help"] for name in NAMES)]
 
 
 def _commands(group: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:

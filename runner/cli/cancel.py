@@ -1,0 +1,40 @@
+"""`runner cancel [SWEEP | TRIAL]...`: end what this store submitted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runner.cli import output
+from runner.cli.options import DEFAULT_STORE, NamesArgument, StoreOption
+from runner.report.tables import plural
+
+
+def cancel(
+    names: NamesArgument = None,
+    store: StoreOption = DEFAULT_STORE,
+    target: Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Only tasks of this target.")] = None,
+) -> None:
+    """Cancel queued and running trials; touches only jobs that this store submitted.
+
+    A trial shares its array task with the others of its pack: they end with it, and the next submit runs them.
+
+    \b
+    Example:
+      runner cancel quickstart
+      runner cancel --target a30
+      runner cancel 3f2a
+    """
+    from artifacts.store import Store
+    from runner.cancel import cancel as cancel_tasks
+    from runner.selection import select
+
+    opened = Store(store)
+    for sweep, trials in select(opened, names or ()).items():
+        done = cancel_tasks(opened, sweep, trials=trials, target=target)
+        if not done.tasks:
+            output.say(f"{sweep}: nothing queued or running")
+            continue
+        output.say(f"{sweep}: cancelled {plural(done.tasks, 'task')} with {plural(len(done.trials), 'trial')}")
+        output.next_step(f"runner status {sweep}", "shows how it stands; submit runs again what was cancelled")

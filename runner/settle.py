@@ -1,0 +1,39 @@
+"""Gives every attempt that ended without a word its record, and tidies the store; shared by all commands that may write."""
+
+from __future__ import annotations
+
+from artifacts.collect import compact_leftovers
+from artifacts.publish import told
+from artifacts.store import Store
+from runner.derive import settle_abandoned
+from runner.errors import SweepBusy
+from runner.history import recorded_attempts
+from runner.lock import sweep_lock
+from runner.queue import LOCAL_BACKENDS, QueueView, look, settle
+
+
+def settle_all(store: Store, sweep: str) -> QueueView:
+    """Give every attempt that ended without a word its record, and look at what is queued; call it with the sweep locked."""
+    index = store.index(sweep)
+    if settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS):
+        index = store.index(sweep)
+    view = look(store, sweep, index)
+    settle(store, view)
+    compact_leftovers(store, sweep)
+    return view
+
+
+def settle_if_idle(store: Store, sweep: str) -> QueueView | None:
+    """The same where no submit is at it; None where one is, which does this itself.
+
+    Raises:
+        StoreFull, StoreNotWritable: Nothing can be written here; what is recorded can still be read.
+    """
+    folder = store.sweep_folder(sweep)
+    if not folder.is_dir():
+        return None
+    try:
+        with told(folder), sweep_lock(folder):
+            return settle_all(store, sweep)
+    except SweepBusy:
+        return None
