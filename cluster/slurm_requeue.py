@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from enum import StrEnum
 
 from cluster.errors import BackendUnavailable
@@ -32,14 +33,18 @@ class Fate(StrEnum):
 
 
 def listen() -> None:
-    """Take SLURM's warnings as a request to stop at the next step, instead of dying of them.
+    """Take SLURM's warnings as a request to stop at the next step, instead of dying of them. Call it once, before any thread.
 
     USR2 comes ahead of the walltime, TERM with the grace time of a preemption and with scancel. submitit's own handler is not
     used: it takes any signal within a limit of ten minutes or less for a time-out, and leaves in the middle of a step.
     """
-    signal.signal(signal.SIGUSR2, _on_warning)
-    signal.signal(signal.SIGTERM, _on_warning)
-    signal.signal(signal.SIGCONT, signal.SIG_IGN)  # comes along with TERM
+    # SLURM sends USR2 to every process of the task, and a data loader's workers would die of it. A blocked signal stays
+    # blocked in whatever is forked or executed from here on; one thread of ours waits for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    threading.Thread(target=_await_warning, name="slurm-warning", daemon=True).start()
+    # TERM is also how a parent ends its children: they keep its usual meaning.
+    signal.signal(signal.SIGTERM, lambda number, frame: request_stop())
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def fate() -> Fate:
@@ -61,7 +66,9 @@ def restarts() -> int:
     return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
 
-def _on_warning(number: int, frame: object) -> None:
+def _await_warning() -> None:
     global _warned_of_the_limit
-    _warned_of_the_limit = _warned_of_the_limit or number == signal.SIGUSR2
-    request_stop()
+    while True:
+        signal.sigwait({signal.SIGUSR2})
+        _warned_of_the_limit = True
+        request_stop()

@@ -87,10 +87,14 @@ class Site:
         if self.accounting:
             self.limit_submitted_jobs(-1)
 
-    def start_node(self, short: str) -> None:
-        """Start a slurmd, or start it again; back when it listens."""
+    def start_node(self, short: str, without: Path | None = None) -> None:
+        """Start a slurmd, or start it again; back when it listens.
+
+        Args:
+            without: A folder that this node sees empty, as one whose file system is not mounted there.
+        """
         node = next(node for node in self.nodes if node.short == short)
-        self._start_slurmd(node).ready(lambda: listens(node.port))
+        self._start_slurmd(node, without).ready(lambda: listens(node.port))
 
     def kill_node(self, short: str) -> None:
         """Lose a node as a power cut does: nothing on it lives to tell of the end of another."""
@@ -177,10 +181,14 @@ class Site:
         self._daemons[name] = Daemon(name, command, self.folder / f"{name}.log", self.environment, user)
         return self._daemons[name]
 
-    def _start_slurmd(self, node: Node) -> Daemon:
+    def _start_slurmd(self, node: Node, without: Path | None = None) -> Daemon:
         name = f"slurmd-{node.short}"
+        command = ["slurmd", "-D", "-N", node.name]
+        if without is not None:  # an empty file system hides the folder from this process and what it starts
+            hide = 'mount -t tmpfs -o size=1m none "$1" && shift && PATH=$PATH:/usr/sbin exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", hide, "sh", str(without), *command]
         environment = self.environment | {_NODE_VARIABLE: node.name}  # which its slurmstepds inherit
-        self._daemons[name] = Daemon(name, ["slurmd", "-D", "-N", node.name], self.folder / f"{name}.log", environment)
+        self._daemons[name] = Daemon(name, command, self.folder / f"{name}.log", environment)
         return self._daemons[name]
 
     def _start_munge(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from cluster.errors import Requeue
 from cluster.signals import stop_requested
 from cluster.slurm_requeue import fate, restarts
+
+_PROCESS = {"fork": multiprocessing.get_context("fork").Process, "spawn": multiprocessing.get_context("spawn").Process}
 
 
 def write_environment(folder: str, index: int) -> None:
@@ -57,6 +60,23 @@ def end_the_second_time(folder: str, index: int) -> None:
     _note(Path(folder) / f"{index}.diary", "resumed" if restarts() else "began")
     if not restarts():
         time.sleep(600)
+
+
+def have_children(folder: str, index: int) -> None:
+    """Have helpers, forked and executed, as a data loader has; told to stop, say whether they live, and end them."""
+    diary = Path(folder) / f"{index}.diary"
+    helpers = [_PROCESS[how](target=time.sleep, args=(60,)) for how in ("fork", "spawn")]
+    for helper in helpers:
+        helper.start()
+    _note(diary, "began")
+    while not stop_requested():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    for helper in helpers:
+        _note(diary, f"alive: {helper.is_alive()}")
+        helper.terminate()
+        helper.join()
+        _note(diary, f"ended by signal {-(helper.exitcode or 0)}")
 
 
 def _note(diary: Path, line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -53,3 +54,14 @@ def test_a_cancelled_task_is_not_queued_again(slurm_site: Site, tmp_path: Path) 
     assert lines_when(tmp_path / "0.diary", 2) == ["began", Fate.ENDS]
     (report,) = reports_when(backend, handle, all_final)
     assert (report.state, report.restarts) == (State.CANCELLED, 0)
+
+
+def test_a_warning_spares_the_helpers_of_a_task(slurm_site: Site, tmp_path: Path) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.have_children, str(tmp_path)), 1, TINY, name="parent")
+    lines_when(tmp_path / "0.diary", 1)
+    time.sleep(1)  # the spawned one imports
+    slurm_site.run("scancel", "--signal=USR2", handle.chunks[0].job)
+    assert lines_when(tmp_path / "0.diary", 5)[1:] == ["alive: True", "ended by signal 15"] * 2
+    (report,) = reports_when(backend, handle, all_final)
+    assert report.state is State.COMPLETED

@@ -54,26 +54,24 @@ def test_scancel_of_waiting_tasks_by_hand(slurm_site: Site) -> None:
 def test_a_lost_node(slurm_site: Site, tmp_path: Path) -> None:
     backend = backend_at(slurm_site)
     node = slurm_site.node("cpu-2")
-    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, TINY.merged({"nodelist": node}), name="lost")
-    lines_when(tmp_path / "0.diary", 1)
+    folders = [tmp_path / "stubborn", tmp_path / "resigned"]
+    handles = []
+    for folder, additional in zip(folders, ({}, {"requeue": False, "no-requeue": True}), strict=True):
+        folder.mkdir()
+        resources = TINY.merged({"nodelist": node, "additional": additional})
+        handles.append(backend.submit(partial(tasks.end_the_second_time, str(folder)), 1, resources, name=folder.name))
+        lines_when(folder / "0.diary", 1)
+    stubborn, resigned = handles
     slurm_site.kill_node("cpu-2")
-    (report,) = reports_when(backend, handle, lambda reports: reports[0].restarts == 1 and bool(reports[0].earlier))
-    assert report.state is State.PENDING
+    (report,) = reports_when(backend, stubborn, lambda reports: bool(reports[0].earlier))
+    assert (report.state, report.restarts) == (State.PENDING, 1)
     assert [(ending.state, ending.node) for ending in report.earlier] == [(State.NODE_FAILED, node)]
-    slurm_site.start_node("cpu-2")
-    (report,) = reports_when(backend, handle, all_final)
-    assert (report.state, len(report.earlier)) == (State.COMPLETED, 1)
-    assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
-
-
-def test_a_lost_node_of_a_job_that_is_not_requeued(slurm_site: Site, tmp_path: Path) -> None:
-    backend = backend_at(slurm_site)
-    resources = TINY.merged({"nodelist": slurm_site.node("cpu-1"), "additional": {"requeue": False, "no-requeue": True}})
-    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, resources, name="lost")
-    lines_when(tmp_path / "0.diary", 1)
-    slurm_site.kill_node("cpu-1")
-    (report,) = reports_when(backend, handle, all_final)
+    (report,) = reports_when(backend, resigned, all_final)
     assert (report.state, report.word) == (State.NODE_FAILED, "NODE_FAIL")
+    slurm_site.start_node("cpu-2")
+    (report,) = reports_when(backend, stubborn, all_final)
+    assert (report.state, len(report.earlier)) == (State.COMPLETED, 1)
+    assert lines_when(folders[0] / "0.diary", 2) == ["began", "resumed"]
 
 
 def test_scontrol_requeue_by_hand(slurm_site: Site, tmp_path: Path) -> None:

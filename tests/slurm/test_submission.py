@@ -125,7 +125,7 @@ def test_a_handle_is_good_in_another_process(slurm_site: Site) -> None:
     assert {report.state for report in other.reports([handle])[handle.id]} <= {State.PENDING, State.RUNNING}
     other.attach(handle)
     other.cancel(handle)
-    events = []
+    events: list[State] = []
     while len(events) < 2:
         events += [event.state for event in other.wait(10) if event.state.final]
     assert events == [State.CANCELLED] * 2
