@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,7 @@ def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator
             torch.use_deterministic_algorithms(True)
             _set(undo, torch.backends.cudnn, "deterministic", True)
         if device.type == "cuda":
+            _let_go_of_memory()
             _apply_gpu(params, undo)
         yield
 
@@ -58,6 +60,14 @@ def _apply_gpu(params: TrainParams, undo: ExitStack) -> None:
     if params.blas == "cublaslt":
         undo.callback(torch.backends.cuda.preferred_blas_library, "cublas")
         torch.backends.cuda.preferred_blas_library("cublaslt")
+
+
+def _let_go_of_memory() -> None:
+    """Give back what the trial before has left in torch's cache, so that the peaks are this trial's own."""
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def _set(undo: ExitStack, where: Any, name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ from jobs.training.models import ImageShape
 from jobs.training.pixels import Pixels, statistics
 from jobs.training.precision import Precision
 from jobs.training.steps import Forward, Pass, Sums, Work
+
+BLOCK_BYTES: Final = 32 * 2**20
+"""On a GPU so many bytes of batches are made at once: the kernels launched for one then serve dozens. On a CPU a batch is best made
+when it is needed: it is still in the cache then."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,9 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
     pixels = Pixels(mean, std, channels_last=params.channels_last and params.loader == "resident", device=made_on)
 
     def loader(part: Part) -> Loader:
-        return ResidentLoader(part, pixels, device) if params.loader == "resident" else WorkersLoader(part, pixels, params, device)
+        if params.loader == "workers":
+            return WorkersLoader(part, pixels, params, device)
+        return ResidentLoader(part, pixels, device, BLOCK_BYTES if device.type == "cuda" else 0)
 
     val, test = (None if len(part) == 0 else (loader(part), len(part)) for part in (parts.val, parts.test))
     _, height, width, channels = dataset.images.shape

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,17 @@ from jobs.training.graphs import GraphedPass
 from jobs.training.session import Session
 from jobs.training.steps import Pass, Sums
 
+PASSES_OF_A_PROGRAM: Final = 3
+"""A compiled program with CUDA graphs runs plainly, then records, and only then replays."""
+
 
 def warm_up(session: Session) -> Session:
     """The session, ready to be timed; its forward and backward pass captured if that was asked for."""
     full, *rest = _batch_sizes(session)
     eager_on_cpu = session.device.type == "cpu" and session.params.compile == "off"
     with _undone(session):
-        session.work(*_blank(session, full))
+        for _ in range(1 if session.params.compile == "off" else PASSES_OF_A_PROGRAM):
+            session.work(*_blank(session, full))
         if eager_on_cpu:  # nothing is compiled or chosen by shape: the libraries are loaded, and that is all
             return session
         for n in rest:

@@ -7,10 +7,15 @@ would, and its loss columns are NaN and its accuracies those of chance.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from jobs.context import Context
-from jobs.training import backends, checkpoint
+from jobs.data import open_dataset
+from jobs.training import backends, checkpoint, optimizers
+from jobs.training.compat import torchvision
 from jobs.training.fields import TrainParams
 from jobs.training.loop import Loop, Watcher
 from jobs.training.profiling import StepProfiler
@@ -53,6 +58,14 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
     if context.resumed:
         checkpoint.discard(context.checkpoint_folder)
     return _columns(params, progress, times, flops)
+
+
+def warm(params: TrainParams, data_dir: Path | None) -> None:
+    """Bring into a warm process what each trial would wait for: the data, mapped, and what torch loads with its first optimizer."""
+    open_dataset(params.dataset, data_dir)
+    optimizers.build(params, [torch.nn.Parameter(torch.zeros(1))])
+    if params.model.startswith("resnet"):
+        torchvision()
 
 
 def _resume(session: Session, context: Context, times: StepTimes) -> Progress:

@@ -11,19 +11,19 @@ from jobs.training.feeding.order import Order
 from jobs.training.feeding.parts import Part
 from jobs.training.pixels import Pixels
 
-BLOCK_BYTES = 32 * 2**20
-"""On a GPU so many bytes of batches are made at once: the kernels launched for one batch then serve dozens."""
-
 
 class ResidentLoader:
     """Feeds a part from the device's memory.
 
     On a CPU the images stay where they are mapped, one copy in the page cache for all workers of a machine; on a GPU the part's
     own images are copied there once.
+
+    Args:
+        block_bytes: Batches are made together as long as they fit in this; one by one, if it is less than one.
     """
 
-    def __init__(self, part: Part, pixels: Pixels, device: torch.device) -> None:
-        self._pixels, self._device = pixels, device
+    def __init__(self, part: Part, pixels: Pixels, device: torch.device, block_bytes: int = 0) -> None:
+        self._pixels, self._device, self._block_bytes = pixels, device, block_bytes
         if device.type == "cpu":
             self._images, self._labels, self._rows = part.images, part.labels, part.rows
         else:
@@ -38,7 +38,7 @@ class ResidentLoader:
         rows = self._rows.index_select(0, order.positions.to(self._device))
         labels = self._labels.index_select(0, rows)
         draws = None if order.draws is None else order.draws.to(self._device)
-        block = size * self._batches_at_once(size)
+        block = size * max(1, self._block_bytes // (size * self._image_bytes))
         for first in range(order.start * size, len(rows), block):
             span = slice(first, first + block)
             images = self._pixels(self._images.index_select(0, rows[span]), None if draws is None else draws[span])
@@ -46,6 +46,3 @@ class ResidentLoader:
 
     def close(self) -> None:
         """Nothing was started."""
-
-    def _batches_at_once(self, size: int) -> int:
-        return 1 if self._device.type == "cpu" else max(1, BLOCK_BYTES // (size * self._image_bytes))

@@ -59,6 +59,14 @@ def test_both_loaders_feed_the_same_bit_for_bit(augment: str, options: dict[str,
     loader.close()
 
 
+@pytest.mark.parametrize("n_batches", [2, 3, 100])
+def test_batches_made_together_are_the_same(n_batches: int) -> None:
+    one_by_one = ResidentLoader(*part_and_pixels(), CPU)
+    together = ResidentLoader(*part_and_pixels(), CPU, n_batches * 15 * 3 * 9 * 8 * 4)
+    for start in (0, 4):
+        assert equal(one_by_one.batches(order(start=start)), together.batches(order(start=start)))
+
+
 @pytest.mark.parametrize("options", [{}, {"num_workers": 1, "persistent_workers": True}], ids=str)
 def test_a_pass_can_begin_in_the_middle(options: dict[str, Any]) -> None:
     loader = workers(**options)

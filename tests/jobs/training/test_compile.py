@@ -1,0 +1,39 @@
+"""torch.compile serves the full training batches, and leaves the result what it was."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from jobs.training.fields import TrainParams
+from jobs.training.session import compiled
+from tests.jobs.training import own_models
+from tests.jobs.training.conftest import Train
+
+LINEAR = f"{own_models.NAME}:linear"
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+def test_a_compiled_trial_computes_the_same(train: Train) -> None:
+    plain, fast = train(model=LINEAR), train(model=LINEAR, compile="default")
+    assert fast.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=1e-4)
+    assert fast.context.phases()["warmup"] > plain.context.phases()["warmup"]
+
+
+def test_without_compile_the_model_is_called_itself() -> None:
+    model = torch.nn.Linear(3, 2)
+    assert compiled(TrainParams(), model, 4) is model
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+def test_only_full_batches_go_through_the_program() -> None:
+    torch.compiler.reset()
+    forward = compiled(TrainParams(compile="default"), torch.nn.Linear(3, 2), 4)
+    programs = torch._dynamo.utils.counters["stats"]
+    before = programs["unique_graphs"]
+    for n, made in ((3, 0), (4, 1), (2, 1), (4, 1)):
+        forward(torch.zeros(n, 3))
+        assert programs["unique_graphs"] - before == made
+    torch.compiler.reset()
