@@ -1,4 +1,4 @@
-"""`runner init` writes a grid that is valid as it stands."""
+"""`runner init` writes a grid that is valid as it stands, and no profile where there is no SLURM."""
 
 from __future__ import annotations
 
@@ -31,3 +31,12 @@ def test_a_folder_that_is_not_there_is_an_error(run: Run, tmp_path: Path) -> Non
     done = run("init", str(tmp_path / "no" / "grid.yaml"))
     assert done.code == 1
     assert "No such file or directory" in done.err
+
+
+def test_without_slurm_the_cure_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    done = run("init", "--slurm", cwd=tmp_path, PATH=str(empty))
+    assert done.code == 1
+    assert "login node" in done.err
+    assert not (tmp_path / "cluster.yaml").exists()
