@@ -7,7 +7,6 @@ import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from submitit.core.utils import DelayedSubmission, JobPaths
 from submitit.slurm.slurm import SlurmExecutor
@@ -115,12 +114,6 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
     @property
     def _submitit_command_str(self) -> str:
         return f"{self.python} -u -m cluster.slurm_task {self._arguments}"
-
-
-def log_paths(folder: Path, job: str, index: int) -> tuple[Path, Path]:
-    """Where an array task's output and its errors are (the same file with stderr_to_stdout)."""
-    paths: Any = JobPaths(folder, job_id=f"{job}_{index}")
-    return Path(paths.stdout), Path(paths.stderr)
 
 
 def _refusal(name: str, n_tasks: int, message: str) -> Exception:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from cluster.backend import ArrayHandle
-from cluster.slurm_executor import log_paths
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ class SlurmHandle(ArrayHandle):
     def logs(self, index: int) -> tuple[Path, Path]:
         """Where a task's output and its errors are; KeyError for a task that was never queued."""
         chunk = self.chunk_of(index)
-        return log_paths(Path(self.folder), chunk.job, index - chunk.first)
+        task = f"{chunk.job}_{index - chunk.first}_0"  # as submitit names them, which only submitting needs to import
+        return Path(self.folder) / f"{task}_log.out", Path(self.folder) / f"{task}_log.err"
 
     def chunk_of(self, index: int) -> Chunk:
         """The array job that a task is in; KeyError for a task that was never queued."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from enum import StrEnum
 
 from cluster.errors import BackendUnavailable
-from cluster.signals import request_stop
+from cluster.signals import WARNING, request_stop, warned
 from cluster.slurm_commands import Commands
 from cluster.slurm_errors import SlurmCommandFailed
 from cluster.slurm_script import MAX_REQUEUES_VARIABLE
 
 _RUNNING = frozenset({"RUNNING", "SIGNALING"})
-
-_warned_of_the_limit = False
 
 
 class Fate(StrEnum):
@@ -38,18 +35,20 @@ def listen() -> None:
     USR2 comes ahead of the walltime, TERM with the grace time of a preemption and with scancel. submitit's own handler is not
     used: it takes any signal within a limit of ten minutes or less for a time-out, and leaves in the middle of a step.
     """
-    # SLURM sends USR2 to every process of the task, and a data loader's workers would die of it. A blocked signal stays
-    # blocked in whatever is forked or executed from here on; one thread of ours waits for it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
-    threading.Thread(target=_await_warning, name="slurm-warning", daemon=True).start()
-    # TERM is also how a parent ends its children: they keep its usual meaning.
-    signal.signal(signal.SIGTERM, lambda number, frame: request_stop())
+    # SLURM sends USR2 to every process of the task, and a data loader's workers would die of it. A blocked signal stays blocked
+    # in whatever is forked or executed from here on, and each process sees by itself that it has come.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {WARNING})
+    signal.signal(signal.SIGTERM, _stop_at_the_next_step)
+
+
+def spare_forks() -> None:
+    """Let TERM end what is forked from this process from now on: so a parent ends its helpers, and they have nothing to save."""
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def fate() -> Fate:
     """What becomes of this array task if it stops now; one squeue call."""
-    if _warned_of_the_limit and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):
+    if warned() and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):
         return Fate.OUT_OF_REQUEUES
     job = os.environ["SLURM_JOB_ID"]  # of this one task; SLURM_ARRAY_JOB_ID is the whole array's
     try:
@@ -66,9 +65,5 @@ def restarts() -> int:
     return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
 
-def _await_warning() -> None:
-    global _warned_of_the_limit
-    while True:
-        signal.sigwait({signal.SIGUSR2})
-        _warned_of_the_limit = True
-        request_stop()
+def _stop_at_the_next_step(number: int, frame: object) -> None:
+    request_stop()

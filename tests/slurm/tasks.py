@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster.errors import Requeue
 from cluster.signals import stop_requested
-from cluster.slurm_requeue import fate, restarts
+from cluster.slurm_requeue import fate, restarts, spare_forks
 
 _PROCESS = {"fork": multiprocessing.get_context("fork").Process, "spawn": multiprocessing.get_context("spawn").Process}
 
@@ -65,6 +65,7 @@ def end_the_second_time(folder: str, index: int) -> None:
 def have_children(folder: str, index: int) -> None:
     """Have helpers, forked and executed, as a data loader has; told to stop, say whether they live, and end them."""
     diary = Path(folder) / f"{index}.diary"
+    spare_forks()
     helpers = [_PROCESS[how](target=time.sleep, args=(60,)) for how in ("fork", "spawn")]
     for helper in helpers:
         helper.start()
@@ -77,6 +78,22 @@ def have_children(folder: str, index: int) -> None:
         helper.terminate()
         helper.join()
         _note(diary, f"ended by signal {-(helper.exitcode or 0)}")
+
+
+def work_in_a_child(folder: str, index: int) -> None:
+    """Like `work_until_told`, in a process forked from the one that SLURM started."""
+    child = _PROCESS["fork"](target=_work_and_note, args=(folder, index))
+    child.start()
+    child.join()
+    if not restarts():
+        raise Requeue
+
+
+def _work_and_note(folder: str, index: int) -> None:
+    try:
+        work_until_told(folder, index)
+    except Requeue:
+        _note(Path(folder) / f"{index}.diary", "the child wants to go on")
 
 
 def _note(diary: Path, line: str) -> None:

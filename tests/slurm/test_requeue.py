@@ -6,6 +6,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources
 from cluster.slurm_requeue import Fate
@@ -65,3 +67,14 @@ def test_a_warning_spares_the_helpers_of_a_task(slurm_site: Site, tmp_path: Path
     assert lines_when(tmp_path / "0.diary", 5)[1:] == ["alive: True", "ended by signal 15"] * 2
     (report,) = reports_when(backend, handle, all_final)
     assert report.state is State.COMPLETED
+
+
+@pytest.mark.parametrize("warning", ["TERM", "USR2"])
+def test_a_forked_worker_hears_the_warning_too(slurm_site: Site, tmp_path: Path, warning: str) -> None:
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.work_in_a_child, str(tmp_path)), 1, TINY, name="keeper")
+    lines_when(tmp_path / "0.diary", 1)
+    slurm_site.run("scancel", f"--signal={warning}", handle.chunks[0].job)
+    assert lines_when(tmp_path / "0.diary", 4) == ["began", Fate.ASKS_AGAIN, "the child wants to go on", "resumed"]
+    (report,) = reports_when(backend, handle, all_final)
+    assert (report.state, report.restarts) == (State.COMPLETED, 1)
