@@ -25,6 +25,8 @@ from runner.doctor.probing import Post, Probe, open_post, send_probes
 if TYPE_CHECKING:
     from cluster.slurm import SlurmBackend
 
+_NOT_ITS_FAULT = frozenset({State.CANCELLED, State.PREEMPTED, State.NODE_FAILED, State.UNKNOWN})
+
 _POLL_S = (1.0, 5.0)
 """How often SLURM is asked after the probes: for a minute, and somebody is waiting."""
 
@@ -145,7 +147,12 @@ class _MachineCheckup:
                 f"{node} does not see what was written to {self.store} here",
                 "keep the store on a file system that both share",
             )
-        return Level.REFUSED, f"its probe ended on {node} as {probe.state}: {_last_words(probe.detail)}", self.cure_of_failure()
+        what = f"its probe ended on {node} as {probe.state}: {_last_words(probe.detail)}"
+        if probe.state is State.OUT_OF_MEMORY:
+            return Level.REFUSED, what, "raise mem_gb: importing torch alone takes more than there is"
+        if probe.state in _NOT_ITS_FAULT:
+            return Level.PENDING, what, "try again"
+        return Level.REFUSED, what, self.cure_of_failure()
 
     def cure_of_failure(self) -> str:
         """What to look at when a probe failed by itself."""

@@ -151,8 +151,11 @@ def _follow(backend: Backend, post: Post, probes: list[Probe]) -> None:
     by_handle = {probe.handle.id: probe for probe in probes if probe.handle is not None}
     while outstanding := [probe for probe in by_handle.values() if _is_outstanding(probe)]:
         post.write()
-        for event in backend.wait(_LOOK_S):
-            _note(by_handle[event.handle_id], event)
+        if all(probe.ended_at is not None for probe in outstanding):
+            time.sleep(_LOOK_S)  # only files are waited for, and a backend with nothing to do returns at once
+        else:
+            for event in backend.wait(_LOOK_S):
+                _note(by_handle[event.handle_id], event)
         for probe in outstanding:
             _look_for_answer(post, probe)
 

@@ -20,6 +20,10 @@ from .site import Site
 
 HEALTHY = "cpu: {partition: cpu, cpus: 1, mem_gb: 1, time_min: 10}"
 PATIENCE_S = 150
+LAYERED = """#!/bin/sh
+exec unshare --mount sh -c 'mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work \\
+  && mount -t overlay -o lowerdir={store},upperdir=/mnt/upper,workdir=/mnt/work none {store} && exec {python} "$@"' sh "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,31 @@ def test_a_package_that_the_nodes_do_not_have(desk: Desk) -> None:
     assert report.code == 1
     found = [what for level, what, _ in report.of("cpu") if level == "refused"]
     assert [what.partition(": ")[2] for what in found] == ["torch is not installed", "torchvision is not installed"]
+
+
+def test_a_memory_that_does_not_hold_torch(desk: Desk) -> None:
+    desk.profile("cpu: {partition: cpu, cpus: 1, mem_gb: 0.06}")
+    report = desk.doctor()
+    assert report.code == 1
+    [(_, what, cure)] = report.of("cpu")
+    assert "out_of_memory" in what
+    assert "mem_gb" in cure
+
+
+def test_an_answer_that_the_login_node_does_not_see(desk: Desk) -> None:
+    """The node sees the store, and writes to a layer of its own."""
+    desk.store.mkdir()
+    layered = desk.folder / "python"
+    layered.write_text(LAYERED.format(store=desk.store, python=sys.executable))
+    layered.chmod(0o755)
+    if subprocess.run([layered, "-c", ""], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this kernel mounts no overlay here")
+    desk.profile(HEALTHY, slurm=f"{{python: {layered}}}")
+    report = desk.doctor()
+    assert report.code == 1
+    [(_, what, cure)] = report.of("cpu")
+    assert "is not seen here" in what
+    assert "share" in cure
 
 
 def test_no_room_in_the_queue_is_no_refusal(desk: Desk) -> None:
