@@ -5,25 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import ray
 
-from cluster import machine
+from cluster import machine, ray_guard
 from cluster.errors import BackendUnavailable
 from cluster.shares import Room
 
-_FOLDER = "runner-ray-"
 _OBJECT_STORE_BYTES = 128 * 2**20  # nothing big travels through it; what results there are lie in the store of records
 _MODEL = "accelerator_type:"  # how Ray names a node's GPU model among its resources
 _GONE_WITHIN_S = 5
@@ -38,7 +36,7 @@ class RaySession:
         self.folder: Path | None = None
         """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours."""
         self._connected = False  # by us
-        self._processes: list[psutil.Process] = []
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Connect, or start a Ray; nothing happens if that is done.
@@ -62,18 +60,16 @@ class RaySession:
         if not self._connected:
             return
         self._connected = False
-        ours = {process for parent in self._processes for process in _with_children(parent)}
         try:
             ray.shutdown()
         finally:
-            _, left = psutil.wait_procs(ours, timeout=_GONE_WITHIN_S if self._processes else 0)
-            for process in left:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(left, timeout=_GONE_WITHIN_S)
             if self.folder is not None:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            self._processes, self.folder = [], None
+                ray_guard.end(self.folder, _GONE_WITHIN_S)
+                self.folder = None
+            if self._guard is not None:
+                self._guard.kill()
+                self._guard.wait()
+                self._guard = None
 
     def rooms(self) -> list[Room]:
         """The nodes that are alive."""
@@ -108,30 +104,28 @@ class RaySession:
             ray.init(address=address, **quiet)
 
     def _start_own(self, quiet: Mapping[str, Any]) -> None:
-        _remove_leftovers()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_short_folder()))
-        before = set(psutil.Process().children())
+        self.folder = Path(tempfile.mkdtemp(prefix="runner-ray-", dir=_short_folder()))
+        self._guard = subprocess.Popen([sys.executable, "-I", "-S", ray_guard.__file__, self.folder], start_new_session=True)
         variables: dict[str, str | None] = {
             "RAY_AUTH_MODE": None,  # unset, Ray asks for a token: on a shared machine others reach the ports that it opens
             "RAY_AUTH_TOKEN": _TOKEN,  # else it writes one into the home folder
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a GPU sees none
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ADDRESS": None,
+            ray_guard.MARK: str(self.folder),
+            "SPT_NOENV": "1",  # else Ray writes the titles of its processes over their environment, and the mark
         }
-        try:
-            with _environment(variables):
-                ray.init(
-                    address="local",
-                    num_cpus=machine.cpus(),
-                    include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    _memory=machine.memory_bytes(),
-                    _temp_dir=str(self.folder),
-                    _system_config={"process_group_cleanup_enabled": True},  # what a dead worker started goes with it
-                    **quiet,
-                )
-        finally:
-            self._processes = [process for process in psutil.Process().children() if process not in before]
+        with _environment(variables):
+            ray.init(
+                address="local",
+                num_cpus=machine.cpus(),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _memory=machine.memory_bytes(),
+                _temp_dir=str(self.folder),
+                _system_config={"process_group_cleanup_enabled": True},  # what a dead worker started goes with it
+                **quiet,
+            )
 
 
 def _room(resources: Mapping[str, float]) -> Room:
@@ -160,22 +154,6 @@ def _cure() -> str:
 def _short_folder() -> str:
     """/tmp rather than TMPDIR: the path of a Unix socket has at most 107 characters, and Ray adds some 65."""
     return "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else tempfile.gettempdir()
-
-
-def _remove_leftovers() -> None:
-    """Folders of drivers that were killed."""
-    for folder in Path(_short_folder()).glob(f"{_FOLDER}*"):
-        pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
-        with suppress(OSError):
-            if pid.isdigit() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.getuid():
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _with_children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return [process]
 
 
 @contextmanager

@@ -56,7 +56,8 @@ def lacking(rooms: Sequence[Room], need: Need) -> str | None:
         return f"it asks for {need.gpus:g} GPU, and no node has {f'more than {most}' if most else 'one'}"
     models = sorted(set().union(*(room.models for room in rooms)))
     if need.gpu is not None and not any(_right_model(room, need) for room in rooms):
-        return f"it asks for the GPU model {need.gpu}, and the nodes have {', '.join(models) or 'GPUs of unknown model'}"
+        mixed = ", which CUDA_VISIBLE_DEVICES has to tell apart" if need.gpu.lower() in models else ""
+        return f"it asks for the GPU model {need.gpu}, and the nodes have {', '.join(models) or 'GPUs of unknown model'}{mixed}"
     return "no single node has all that it asks for at once"
 
 

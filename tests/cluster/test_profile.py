@@ -1,0 +1,133 @@
+"""cluster.yaml's data: every mistake at once, with its place."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from cluster.backend import resolve
+from cluster.errors import InvalidResources, ProfileError, UnknownBackend, UnknownTarget
+from cluster.machine import model_of
+from cluster.profile import Profile, builtin, parse
+from cluster.resources import Resources
+
+SITE: dict[str, Any] = {
+    "backend": "slurm",
+    "targets": {
+        "a30": {"partition": "gpu-a30", "gpu": "a30", "gpus": 1, "gres": "gpu:a30:1", "cpus": 8, "mem_gb": 32, "time_min": 120},
+        "cpu": {"partition": "cpu", "cpus": 16, "mem_gb": 64, "additional": {"licenses": "matlab:1", "requeue": True}},
+    },
+    "slurm": {"account": "lab", "array_parallelism": 32, "setup": ["module load cuda"], "signal_delay_s": 120, "max_submit": 1000},
+}
+
+
+def problems(data: Any) -> dict[str, str]:
+    """What parse finds wrong, by place."""
+    with pytest.raises(ProfileError) as caught:
+        parse(data, "site.yaml")
+    return {".".join(map(str, where)): what for where, what in caught.value.problems}
+
+
+def test_a_profile_as_in_the_handbook_is_read_whole() -> None:
+    profile = parse(SITE)
+    assert profile.target("a30") == Resources(partition="gpu-a30", gpu="a30", gpus=1, gres="gpu:a30:1", cpus=8, mem_gb=32, time_min=120)
+    assert profile.target("cpu").additional == {"licenses": "matlab:1", "requeue": True}
+    assert (profile.slurm.account, profile.slurm.setup, profile.slurm.max_requeues) == ("lab", ("module load cuda",), 3)
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    found = problems(
+        {
+            "backend": "slrum",
+            "target": {},
+            "targets": {"a30": {"gpu": "a30", "cpu": 3, "mem_gb": "16G"}, "t 4": {"time_min": 0}, "b": {"gpus": 1.5}},
+            "slurm": {"acount": "lab", "setup": "module load cuda"},
+        }
+    )
+    assert found.keys() == {
+        "backend",
+        "target",
+        "targets.a30.gpu",
+        "targets.a30.cpu",
+        "targets.a30.mem_gb",
+        "targets.t 4",
+        "targets.t 4.time_min",
+        "targets.b.gpus",
+        "slurm.acount",
+        "slurm.setup",
+    }
+    assert "did you mean 'slurm'?" in found["backend"]
+    assert "did you mean 'cpus'?" in found["targets.a30.cpu"]
+    assert "did you mean 'account'?" in found["slurm.acount"]
+    assert "'16G'" in found["targets.a30.mem_gb"]
+    assert "add gpus: 1" in found["targets.a30.gpu"]
+
+
+@pytest.mark.parametrize("data", [None, [], "backend: slurm", {}, {"targets": {}}, {"targets": ["cpu"]}])
+def test_what_is_no_profile_is_said_to_be_none(data: Any) -> None:
+    assert problems(data)
+
+
+@pytest.mark.parametrize("value", [True, -1, 0, 1.5, "4", None])
+def test_cpus_are_a_positive_whole_number(value: Any) -> None:
+    assert "targets.cpu.cpus" in problems({"targets": {"cpu": {"cpus": value}}})
+
+
+def test_an_empty_target_and_an_empty_section_are_all_defaults() -> None:
+    profile = parse({"targets": {"cpu": None}, "slurm": None})
+    assert profile.target("cpu") == Resources()
+
+
+def test_a_group_changes_some_resources_of_its_target() -> None:
+    target = parse(SITE).target("cpu")
+    merged = target.merged({"time_min": 60, "mem_gb": 24, "additional": {"nice": 10}})
+    assert (merged.time_min, merged.mem_gb, merged.cpus) == (60, 24, 16)
+    assert merged.additional == {"licenses": "matlab:1", "requeue": True, "nice": 10}
+
+
+def test_a_group_that_asks_for_nonsense_is_told_all_of_it() -> None:
+    with pytest.raises(InvalidResources) as caught:
+        Resources().merged({"cpuss": 2, "mem_gb": -1, "gpu": "a30"})
+    assert [where for where, _ in caught.value.problems] == [("cpuss",), ("mem_gb",), ("gpu",)]
+
+
+def test_an_unknown_target_names_those_there_are() -> None:
+    with pytest.raises(UnknownTarget, match=r"site\.yaml has no target 't4' \(it has a30, cpu\)"):
+        parse(SITE, "site.yaml").target("t4")
+
+
+def test_one_machine_has_a_cpu_target_that_asks_for_no_memory() -> None:
+    assert builtin().target("cpu") == Resources(cpus=1)
+
+
+@pytest.mark.parametrize(
+    ("product", "model"),
+    [
+        ("NVIDIA A30", "a30"),
+        ("Tesla T4", "t4"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA GeForce RTX 3080 Ti", "rtx3080ti"),
+        ("NVIDIA TITAN V", "nvidia-titan-v"),
+    ],
+)
+def test_a_gpus_model_is_the_word_people_use(product: str, model: str) -> None:
+    assert model_of(product) == model
+
+
+def test_auto_is_the_profiles_own_backend_and_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve("auto", parse(SITE)) == "slurm"
+    assert resolve("inline", parse(SITE)) == "inline"
+    monkeypatch.setenv("PATH", "")
+    assert resolve("auto", builtin()) == "ray"
+    with pytest.raises(UnknownBackend, match="auto, slurm, ray, inline"):
+        resolve("kubernetes", builtin())
+
+
+def test_errors_and_profiles_travel() -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse({})
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert isinstance(pickle.loads(pickle.dumps(parse(SITE))), Profile)
