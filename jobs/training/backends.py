@@ -64,7 +64,7 @@ def _apply_gpu(params: TrainParams, undo: ExitStack) -> None:
 
 def _let_go_of_memory() -> None:
     """Give back what the trial before has left in torch's cache, so that the peaks are this trial's own."""
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,14 @@ def test_a_warm_process_has_imported_what_a_trial_needs(model: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", str(model == "resnet18")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "spins"), [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")], ids=str
+)
+def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(settings: dict[str, str], spins: str) -> None:
+    """Read before torch is loaded, so it has to be there by then."""
+    code = "import jobs.training.params, sys, os; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    inherited = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=inherited | settings)
+    assert done.stdout.strip() == spins
