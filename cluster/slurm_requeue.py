@@ -7,12 +7,16 @@ import signal
 from enum import StrEnum
 
 from cluster.errors import BackendUnavailable
-from cluster.signals import WARNING, request_stop, warned
+from cluster.signals import WARNING, Sequel, request_stop, warned
 from cluster.slurm_commands import Commands
 from cluster.slurm_errors import SlurmCommandFailed
+from cluster.slurm_reports import SACCT_FORMAT, sacct_rows
 from cluster.slurm_script import MAX_REQUEUES_VARIABLE
+from cluster.state import State
 
 _RUNNING = frozenset({"RUNNING", "SIGNALING"})
+_PATIENCE_S = 20.0
+"""The task is waiting to compute, and what sacct would say is only a better word."""
 
 
 class Fate(StrEnum):
@@ -21,7 +25,8 @@ class Fate(StrEnum):
     ASKS_AGAIN = "asks_again"  # it may ask to be queued again, and will be
     QUEUED_AGAIN = "queued_again"  # SLURM has queued it again already: preempted without a grace time
     OUT_OF_REQUEUES = "out_of_requeues"  # its walltime ran out as often as the profile allows
-    ENDS = "ends"  # cancelled, or past its limit
+    PAST_ITS_LIMIT = "past_its_limit"  # SLURM is ending it
+    ENDS = "ends"  # cancelled
 
     @property
     def runs_again(self) -> bool:
@@ -52,12 +57,35 @@ def fate() -> Fate:
         return Fate.OUT_OF_REQUEUES
     job = os.environ["SLURM_JOB_ID"]  # of this one task; SLURM_ARRAY_JOB_ID is the whole array's
     try:
-        state, _, count = Commands().run("squeue", "--noheader", f"--jobs={job}", "--Format=State:|,RestartCnt:|").strip().partition("|")
+        answer = Commands().run("squeue", "--noheader", f"--jobs={job}", "--Format=State:|,RestartCnt:|,Reason:|")
     except (SlurmCommandFailed, BackendUnavailable):
         return Fate.ASKS_AGAIN  # slurmctld is away: asking is all that is left
+    state, count, reason = [*answer.strip().split("|"), "", ""][:3]
     if state in _RUNNING:
         return Fate.ASKS_AGAIN
-    return Fate.QUEUED_AGAIN if int(count.strip("|\n ") or 0) > restarts() else Fate.ENDS
+    if int(count or 0) > restarts():
+        return Fate.QUEUED_AGAIN
+    return Fate.PAST_ITS_LIMIT if reason == "TimeLimit" else Fate.ENDS
+
+
+def sequel() -> Sequel:
+    """What becomes of this array task if it stops now, in the words of all schedulers."""
+    found = fate()
+    if found.runs_again:
+        return Sequel.GOES_ON
+    return Sequel.CANCELLED if found is Fate.ENDS else Sequel.OUT_OF_TIME
+
+
+def earlier_end() -> State:
+    """How the run of this array task before the present one ended; one sacct call, UNKNOWN where the site keeps no accounts."""
+    task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    options = ("--noheader", "--parsable2", "--duplicates", f"--jobs={task}", "--starttime=now-30days", f"--format={SACCT_FORMAT}")
+    try:
+        rows = sacct_rows(Commands().run("sacct", *options, timeout_s=_PATIENCE_S))
+    except (SlurmCommandFailed, BackendUnavailable):
+        return State.UNKNOWN
+    ended = [row.report for row in rows if row.report.state.final and row.report.ended_at is not None]
+    return max(ended, key=lambda report: report.ended_at or 0.0).state if ended else State.UNKNOWN
 
 
 def restarts() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from artifacts.errors import RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
+from cluster.signals import Sequel
 from cluster.state import State
 from jobs.errors import JobsError
 from jobs.registry import workload
@@ -29,6 +30,16 @@ OUTCOME_OF: Mapping[State, Outcome] = {
     State.COMPLETED: Outcome.unknown,
     State.UNKNOWN: Outcome.unknown,
 }
+
+OUTCOME_AFTER: Mapping[Sequel, Outcome] = {
+    Sequel.GOES_ON: Outcome.preempted,
+    Sequel.OUT_OF_TIME: Outcome.timed_out,
+    Sequel.CANCELLED: Outcome.cancelled,
+}
+"""What an attempt is called that was asked to stop, and did."""
+
+GO_ON = frozenset({Outcome.preempted, Outcome.interrupted, Outcome.node_failed})
+"""After these a task that runs again takes the trial up again; whatever else ended an attempt of its own stands."""
 
 _DRIVER_GONE = "its worker went away with the submit that drove it: the same submit runs the trial again"
 

@@ -20,18 +20,20 @@ from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.scheduler import handle_from, open_scheduler
 from cluster.state import State
-from runner.derive import OUTCOME_OF, array_name, publish_derived
+from runner.derive import GO_ON, OUTCOME_OF, array_name, publish_derived
 from runner.freeze import FrozenArray, Submission, read_array, submissions
 from runner.journal import Started, open_attempts
 from runner.site import frozen_site
 
 if TYPE_CHECKING:
-    from cluster.scheduler import Scheduler, SchedulerHandle
+    from cluster.scheduler import Scheduler, SchedulerHandle, TaskReport
 
 LOCAL_BACKENDS = frozenset({"ray", "inline"})
 """Their workers end with the submit that drives them; every other backend has a queue of its own."""
 
 _TICKET = ".ticket"
+
+_BROKEN = frozenset({State.FAILED, State.CRASHED, State.KILLED, State.OUT_OF_MEMORY, State.NODE_FAILED, State.TIMED_OUT})
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class QueueView:
     """Why the scheduler could not be asked; what it holds is then not known, and nothing may be concluded from its silence."""
     arrays: list[tuple[QueuedArray, list[State]]] = field(default_factory=list)
     """Arrays with trials that have no final record, and the states of their tasks."""
+    stillborn: dict[str, str] = field(default_factory=dict)
+    """For each task that ended before it began a trial what the scheduler says, by the first trial of its pack."""
 
 
 def job_name(store: Store, path: Path) -> str:
@@ -96,14 +100,19 @@ def look(store: Store, sweep: str, index: Index) -> QueueView:
         for pack, report in zip(queued.array.packs, reports, strict=True):
             if report.state is State.UNKNOWN and report.silent:
                 view.trouble = report.detail
-            for trial, _ in _open_trials(queued, pack, index):
-                started = begun.get((array_name(store, queued.path), trial))
+            name = array_name(store, queued.path)
+            waiting = list(_open_trials(queued, pack, index))
+            if report.state in _BROKEN and len(waiting) == len(pack) and not any((name, trial) in begun for trial in waiting):
+                view.stillborn[waiting[0]] = report.detail or f"it ended as {report.state}"
+            for trial in waiting:
+                started = begun.get((name, trial))
                 if not report.state.final and (report.state is not State.UNKNOWN or report.silent):
                     # A task that runs has begun one of its trials; the others wait in its pack.
                     waits = report.state is State.RUNNING and started is None
                     view.states[trial] = State.PENDING if waits else report.state
                 elif started is not None:
-                    view.dead.append(Dead(started, OUTCOME_OF[report.state], report.detail or f"the scheduler says: {report.state}"))
+                    view.dead.append(_dead(started, report))
+    view.stillborn = {trial: reason for trial, reason in view.stillborn.items() if trial not in view.states}
     return view
 
 
@@ -118,6 +127,15 @@ def _queued(store: Store, sweep: str) -> Iterator[QueuedArray]:
             _, array = read_array(path)
             if array.backend not in LOCAL_BACKENDS:
                 yield QueuedArray(path, submission, array, _ticket(path))
+
+
+def _dead(started: Started, report: TaskReport) -> Dead:
+    """What became of an attempt whose task has ended without writing its record."""
+    said = report.detail or f"the scheduler says: {report.state}"
+    if report.state is State.FAILED:
+        # An exception of the trial's own ends in a record; a task fails only where its worker could not go on.
+        return Dead(started, Outcome.interrupted, f"its worker could not go on ({said}): 'runner logs' has what it printed")
+    return Dead(started, OUTCOME_OF[report.state], said)
 
 
 def _ticket(path: Path) -> SchedulerHandle | None:
@@ -140,15 +158,15 @@ def _unsettled(queued: QueuedArray, index: Index) -> bool:
     return any(True for pack in queued.array.packs for _ in _open_trials(queued, pack, index))
 
 
-def _open_trials(queued: QueuedArray, pack: list[tuple[int, int]], index: Index) -> Iterator[tuple[str, int]]:
+def _open_trials(queued: QueuedArray, pack: list[tuple[int, int]], index: Index) -> Iterator[str]:
     """Trials of a pack that its task may still work on: no attempt of it has ended for good."""
     for line, planned in pack:
         trial = queued.submission.spec(line).trial_id
         if trial in index.completed:
             continue
         ended = [attempt for attempt in index.attempts(trial) if attempt.attempt >= planned]
-        if not ended or ended[-1].outcome in (Outcome.preempted, Outcome.interrupted):
-            yield trial, planned
+        if not ended or ended[-1].outcome in GO_ON:
+            yield trial
 
 
 def _begun(store: Store, sweep: str, index: Index) -> dict[tuple[str, str], Started]:

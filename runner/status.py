@@ -39,6 +39,8 @@ class SweepStatus:
     unreadable: tuple[str, ...]
     stopped: tuple[Stopped, ...]
     """Groups whose queue was stopped because their first trials all failed in the same way."""
+    stillborn: dict[str, str]
+    """For each task that ended before it began a trial, why, by the first trial of its pack."""
     trouble: str
     """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
 
@@ -98,6 +100,7 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
         earlier=len(index.trials.keys() - expected),
         unreadable=tuple(f"{damaged.path}: {damaged.reason}" for damaged in index.unreadable),
         stopped=tuple(stopped_groups(submission.folder)),
+        stillborn=view.stillborn,
         trouble=view.trouble,
     )
 

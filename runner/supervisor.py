@@ -21,8 +21,8 @@ from artifacts.store import Store
 from cluster.errors import Requeue
 from cluster.place import here
 from cluster.processes import OomKills, kill_tree
-from cluster.signals import stop_requested
-from runner.derive import array_name, publish_derived
+from cluster.signals import sequel, stop_requested
+from runner.derive import OUTCOME_AFTER, array_name, publish_derived
 from runner.errors import PackFailed
 from runner.freeze import read_array
 from runner.journal import Ended, Journal, Started, entries
@@ -48,7 +48,7 @@ def run_supervised(array_path: str, index: int) -> None:
         child.start()
         verdict = keeper.watch(child)
         code = child.exitcode
-        if code == 0:
+        if code == 0 and not keeper.left_open():
             return
         if code == _WANTS_REQUEUE:
             raise Requeue
@@ -82,7 +82,7 @@ class _Keeper:
             if stop_requested():
                 asked_at = asked_at or time.monotonic()
                 if time.monotonic() - asked_at > self._grace_s:
-                    verdict = Outcome.preempted, "it could not be interrupted in time when the task was asked to stop, and starts anew"
+                    verdict = OUTCOME_AFTER[sequel()], "it could not be interrupted in time when the task was asked to stop"
             elif self._outlived_its_limit():
                 verdict = Outcome.timed_out, f"it ran longer than its own limit of {self._array.trial_time_min:g} min (resources: time_min)"
             if verdict is not None and child.pid is not None:
@@ -99,7 +99,7 @@ class _Keeper:
 
     def settle(self, outcome: Outcome, message: str) -> int:
         """Write the record of every attempt that the child left open; how many there were."""
-        opened = self._open()
+        opened = self.left_open()
         for started in opened:
             publish_derived(self._store, started, outcome, message)
             self._journal.write(Ended(started.trial, started.attempt, outcome, error=message))
@@ -107,9 +107,10 @@ class _Keeper:
 
     def _outlived_its_limit(self) -> bool:
         limit = self._array.trial_time_min
-        return limit is not None and any(time.time() - started.at > 60 * limit for started in self._open())
+        return limit is not None and any(time.time() - started.at > 60 * limit for started in self.left_open())
 
-    def _open(self) -> list[Started]:
+    def left_open(self) -> list[Started]:
+        """Attempts that a child of this task began and did not finish."""
         begun: dict[tuple[str, int], Started] = {}
         for entry in entries(self._journal.path):
             if isinstance(entry, Ended):

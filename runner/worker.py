@@ -23,10 +23,11 @@ from artifacts.record import Outcome, Record
 from artifacts.store import Store
 from cluster.errors import Requeue
 from cluster.place import Place, here
-from cluster.signals import stop_requested
+from cluster.signals import earlier_end, sequel, stop_requested
+from cluster.state import State
 from jobs.execute import Expectation, Finished, execute, warm
 from jobs.spec import JobSpec
-from runner.derive import array_name, publish_derived
+from runner.derive import GO_ON, OUTCOME_AFTER, OUTCOME_OF, array_name, publish_derived
 from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Ended, Journal, Started, entries, read_all
@@ -35,10 +36,12 @@ from runner.stopping import consider, fault, is_stopped
 _COMPACT_EVERY = 100
 """Records a file: nearly as good for a reader as one file, and a worker seldom has more loose ones than this."""
 
-GO_ON = frozenset({Outcome.preempted, Outcome.interrupted, Outcome.node_failed})
-"""After these a task that runs again takes the trial up again; whatever else ended an attempt of its own stands."""
+_STOPPED = frozenset(OUTCOME_AFTER.values())
 
 _REQUEUED = "the task was started again by the scheduler and its earlier life left no record of this attempt"
+
+_EARLIER_ENDS = frozenset({State.NODE_FAILED, State.PREEMPTED})
+"""What a scheduler may say of an earlier life that is more than: it was started again."""
 
 
 def run_task(array_path: str, index: int) -> None:
@@ -62,7 +65,7 @@ def run_task(array_path: str, index: int) -> None:
             continue
         if stop_requested():
             raise Requeue
-        if worker.run(path, submission, array, line, attempt) == Outcome.preempted:
+        if worker.run(path, submission, array, line, attempt) in _STOPPED:
             raise Requeue
 
 
@@ -119,10 +122,13 @@ class Worker:
             for trial, attempts in self.store.index(self.sweep).trials.items()
             if trial in trials
         }
-        for (trial, attempt), entry in begun.items():
-            if attempt not in taken.setdefault(trial, {}):
-                publish_derived(self.store, entry, Outcome.interrupted, _REQUEUED)
-                taken[trial][attempt] = Outcome.interrupted
+        left_open = {key: entry for key, entry in begun.items() if key[1] not in taken.setdefault(key[0], {})}
+        if left_open:
+            end = earlier_end()
+            outcome = OUTCOME_OF[end] if end in _EARLIER_ENDS else Outcome.interrupted
+            for (trial, attempt), entry in left_open.items():
+                publish_derived(self.store, entry, outcome, _REQUEUED)
+                taken[trial][attempt] = outcome
         return taken
 
     def run(self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int) -> Outcome:
@@ -143,7 +149,7 @@ class Worker:
         values = {
             **finished.values,
             **self._circumstances(submission, array, spec, log),
-            "outcome": finished.outcome,
+            "outcome": OUTCOME_AFTER[sequel()] if finished.outcome == Outcome.preempted else finished.outcome,
             "started_at": datetime.fromtimestamp(started_at, UTC),
             "queue_s": started_at - array.submitted_at,
             "start_s": start_s,

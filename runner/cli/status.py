@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument
 from runner.cli.submit import stopped_text
+from runner.report.tables import plural
 
 if TYPE_CHECKING:
     from artifacts.store import Store
@@ -66,11 +67,12 @@ def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -
     from runner.journal import Ended, Follower
 
     followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
-    deadline = time.monotonic() + pause_s
-    while time.monotonic() < deadline:
-        time.sleep(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
-        ended = [entry for follower in followers for entry in follower.new_entries() if isinstance(entry, Ended)]
-        if ended and time.monotonic() > deadline - pause_s + _FIRST_PAUSE_S / 3:
+    began = time.monotonic()
+    news = False
+    while time.monotonic() < began + pause_s:
+        time.sleep(_LOOK_S)
+        news = news or any(isinstance(entry, Ended) for follower in followers for entry in follower.new_entries())
+        if news and time.monotonic() > began + _FIRST_PAUSE_S / 3:
             return
 
 
@@ -100,6 +102,8 @@ def _show(status: SweepStatus, *, last: bool) -> None:
         output.say(f"{status.earlier} recorded trials belong to earlier grids of this name")
     for stopped in status.stopped:
         output.warn(stopped_text(stopped))
+    for reason, trials in _by_reason(status.stillborn).items():
+        output.warn(f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs {trials[0]}' has what it printed")
     if status.trouble:
         output.warn(f"the scheduler does not answer, so what it holds is not known: {status.trouble}")
     for path in status.unreadable:
@@ -123,5 +127,13 @@ def _plain(status: SweepStatus) -> dict[str, Any]:
         "earlier": status.earlier,
         "unreadable": list(status.unreadable),
         "stopped": list(status.stopped),
+        "stillborn": status.stillborn,
         "trouble": status.trouble,
     }
+
+
+def _by_reason(stillborn: Mapping[str, str]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for trial, reason in stillborn.items():
+        reasons.setdefault(reason, []).append(trial)
+    return reasons
