@@ -98,6 +98,13 @@ class Plan:
         """Trials to run."""
         return sum(array.trials for array in self.arrays)
 
+    @property
+    def gpu_hours(self) -> float | None:
+        """GPU-hours asked for if every task used its whole limit; None if a task with a GPU has no limit."""
+        asked = [array.gpu_hours for array in self.arrays if array.resources.gpus]
+        known = [hours for hours in asked if hours is not None]
+        return sum(known) if len(known) == len(asked) else None
+
 
 def make_plan(
     specs: Sequence[JobSpec],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from artifacts.index import Index
 from artifacts.store import Store
@@ -15,6 +18,7 @@ from runner.history import history_of
 from runner.plan import UNLIMITED, Plan, Window, make_plan
 from runner.queue import LOCAL_BACKENDS, look
 from runner.request import Request
+from runner.supervisor import run_supervised
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,21 @@ def plan_request(request: Request, store: Store, options: Options) -> Plan:
     except ClusterError:  # planned away from the cluster, where nobody can tell its limits
         window = UNLIMITED
     return plan_with(request, store, options, index, queued, window)
+
+
+def scripts(request: Request, store: Store, plan: Plan) -> list[str]:
+    """The batch script of each class of arrays that a scheduler would be given; none where no scheduler is.
+
+    Only the number of the array, which is part of the job's name, and the name of the file that carries the call are made at submit.
+    """
+    if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
+        return []
+    first = {(array.target, msgspec.json.encode(array.resources)): array for array in reversed(plan.arrays)}
+    with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
+        return [
+            scheduler.script(partial(run_supervised, "ARRAY"), len(array.packs), array.resources, name=request.sweep)
+            for array in reversed(first.values())
+        ]
 
 
 def plan_with(request: Request, store: Store, options: Options, index: Index, queued: frozenset[str], window: Window | None) -> Plan:

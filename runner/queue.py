@@ -7,7 +7,7 @@ ticket; its job name, which no other array has, tells whether the scheduler got 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,6 +119,15 @@ def look(store: Store, sweep: str, index: Index) -> QueueView:
 def settle(store: Store, view: QueueView) -> int:
     """Write the records of attempts whose task has ended without one; how many were written."""
     return sum(publish_derived(store, dead.started, dead.outcome, dead.reason) for dead in view.dead)
+
+
+def task_logs(store: Store, sweep: str, trials: Collection[str]) -> tuple[Path, ...]:
+    """What the scheduler itself wrote of the latest task that holds one of these trials: its output and its errors."""
+    for queued in reversed(list(_queued(store, sweep))):
+        for index, pack in enumerate(queued.array.packs):
+            if queued.handle is not None and any(queued.submission.spec(line).trial_id in trials for line, _ in pack):
+                return queued.handle.logs(index)
+    return ()
 
 
 def _queued(store: Store, sweep: str) -> Iterator[QueuedArray]:

@@ -38,17 +38,24 @@ def logs(
     """Print what a trial wrote while it ran.
 
     A task runs several trials and writes one file; only this trial's part
-    of it is printed.
+    of it is printed. Of a trial that its task never began, all that the
+    task wrote is printed: it says why.
 
     \b
     Example:
       runner logs 3fa2c1
       runner logs 3fa2c1 --attempt 0
     """
+    from artifacts.errors import UnknownTrial
     from artifacts.store import Store
 
     opened = Store(store)
-    found, attempts = _attempts(opened, trial)
+    try:
+        found, attempts = _attempts(opened, trial)
+    except UnknownTrial:
+        if attempt is not None or not _print_task(opened, trial):
+            raise
+        return
     number = max(attempts) if attempt is None else attempt
     if number not in attempts:
         raise NoLog(found, number, f"it has attempts {', '.join(map(str, sorted(attempts)))}")
@@ -61,6 +68,21 @@ def logs(
         written = True
     if not written:
         raise NoLog(found, number, f"{opened.root / log} is gone or says nothing about it")
+
+
+def _print_task(store: Store, name: str) -> bool:
+    """Print what the last task wrote that was to run this trial and did not begin it; False if there is none."""
+    from runner.queue import task_logs
+    from runner.selection import select
+
+    printed = False
+    for sweep, trials in select(store, [name]).items():
+        for path in task_logs(store, sweep, trials or frozenset()):
+            text = path.read_text(errors="replace").rstrip() if path.exists() else ""
+            if text:
+                output.say(f"=== {path} ===\n{text}")
+                printed = True
+    return printed
 
 
 def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:

@@ -11,6 +11,7 @@ from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
+    from artifacts.store import Store
     from runner.plan import Plan
     from runner.request import Request
 
@@ -57,7 +58,8 @@ def plan(
     request = read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     from artifacts.store import Store
 
-    show(request, plan_request(request, Store(store), Options(pack=pack, limit=limit)), as_json=json)
+    opened = Store(store)
+    show(request, opened, plan_request(request, opened, Options(pack=pack, limit=limit)), as_json=json)
 
 
 def read(
@@ -77,12 +79,14 @@ def read(
     )
 
 
-def show(request: Request, plan: Plan, *, as_json: bool) -> None:
-    """Print a plan: totals, then a row for each array."""
+def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
+    """Print a plan: totals, a row for each array, and the batch script of each class of them that a scheduler would be given."""
+    from runner.planning import scripts
     from runner.report.tables import Heading, Table
 
+    batch_scripts = scripts(request, store, plan)
     if as_json:
-        output.json(_plain(request, plan))
+        output.json(_plain(request, plan, batch_scripts))
         return
     output.heading(f"{request.sweep}: {_n(len(request.specs), 'trial')}")
     for note in _notes(request, plan):
@@ -105,6 +109,10 @@ def show(request: Request, plan: Plan, *, as_json: bool) -> None:
     )
     right = ("trials", "tasks", "trials/task", "CPUs", "GPUs", "limit", "GPU-hours at most")
     output.table(Table((Heading("target", right=False), *(Heading(text, right=True) for text in right)), rows))
+    if plan.gpu_hours:
+        output.say(f"  {plan.gpu_hours:.1f} GPU-hours at most")
+    for script in batch_scripts:
+        output.say(f"\nbatch script (the name of the job and of the .pkl file get their numbers at submit):\n{script.rstrip()}")
 
 
 def _notes(request: Request, plan: Plan) -> list[str]:
@@ -120,7 +128,7 @@ def _notes(request: Request, plan: Plan) -> list[str]:
     return notes + request.about.notes
 
 
-def _plain(request: Request, plan: Plan) -> dict[str, Any]:
+def _plain(request: Request, plan: Plan, batch_scripts: list[str]) -> dict[str, Any]:
     return {
         "sweep": request.sweep,
         "backend": request.about.backend,
@@ -134,6 +142,8 @@ def _plain(request: Request, plan: Plan) -> dict[str, Any]:
         "completed": plan.completed,
         "queued": plan.queued,
         "held_back": plan.held_back,
+        "gpu_hours": plan.gpu_hours,
+        "scripts": batch_scripts,
         "arrays": [
             {
                 "target": array.target,

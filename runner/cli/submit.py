@@ -58,7 +58,7 @@ def submit(
     request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     options = Options(pack=pack, limit=limit)
     if dry_run:
-        planning_output.show(request, plan_request(request, Store(store), options), as_json=False)
+        planning_output.show(request, Store(store), plan_request(request, Store(store), options), as_json=False)
         return
     run(request, Store(store), options)
 
