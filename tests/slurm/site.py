@@ -16,6 +16,7 @@ from types import TracebackType
 
 from .configuration import MEMORY_CGROUP, PARTITIONS, Node, cgroup_conf, gres_conf, memory_is_confined, slurm_conf, slurmdbd_conf
 from .daemons import Daemon, DaemonDied, free_ports, listens, processes_with
+from .database import create_database, database_command, socket_of
 
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "setpriv")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
@@ -146,7 +147,7 @@ class Site:
 
     def _environment(self) -> dict[str, str]:
         outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
-        return outer | {"SLURM_CONF": str(self.folder / "slurm.conf"), "MYSQL_UNIX_PORT": str(self.folder / "database.socket")}
+        return outer | {"SLURM_CONF": str(self.folder / "slurm.conf"), "MYSQL_UNIX_PORT": str(socket_of(self.folder))}
 
     def _start(self) -> None:
         shorts = list(dict.fromkeys(short for partition in PARTITIONS for short in partition.nodes))
@@ -206,26 +207,8 @@ class Site:
         self._start_daemon("munged", ["munged", "--foreground", "--force", *options]).ready((self.folder / "munge.socket").exists)
 
     def _start_database(self) -> None:
-        data = self.folder / "database"
-        data.mkdir()
-        shutil.chown(data, "mysql", "mysql")
-        # The socket stands in the folder above, which MariaDB's own user must be able to write.
-        shutil.chown(self.folder, "mysql", "mysql")
-        setup = [
-            "mariadb-install-db",
-            "--no-defaults",
-            f"--datadir={data}",
-            "--user=mysql",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-        ]
-        done = subprocess.run(setup, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"mariadb-install-db: {done.stderr}")
-        socket = self.folder / "database.socket"
-        options = ["--no-defaults", f"--datadir={data}", f"--socket={socket}", "--skip-networking", "--innodb-buffer-pool-size=64M"]
-        options += ["--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900", f"--pid-file={self.folder / 'mariadbd.pid'}"]
-        self._start_daemon("mariadbd", ["mariadbd", *options], user="mysql").ready(socket.exists)
+        socket = create_database(self.folder)
+        self._start_daemon("mariadbd", database_command(self.folder), user="mysql").ready(socket.exists)
         slurmdbd = self.folder / "slurmdbd.conf"
         slurmdbd.write_text(slurmdbd_conf(self.folder, self._accounting_port))
         slurmdbd.chmod(0o600)  # slurmdbd refuses a file that others can read

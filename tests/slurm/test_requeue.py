@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from cluster.profile import SlurmSettings
 from cluster.resources import Resources
 from cluster.slurm_requeue import Fate
 from cluster.state import State
@@ -38,14 +37,6 @@ def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(slurm_si
     assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
     (report,) = reports_when(backend, handle, lambda reports: all_final(reports) and bool(reports[0].earlier))
     assert (report.state, [one.state for one in report.earlier]) == (State.COMPLETED, [State.PREEMPTED])
-
-
-def test_a_warning_ahead_of_the_walltime_is_heeded_as_often_as_the_profile_allows(slurm_site: Site, tmp_path: Path) -> None:
-    backend = backend_at(slurm_site, SlurmSettings(max_requeues=1, signal_delay_s=120))
-    handle = backend.submit(partial(tasks.never_finish, str(tmp_path)), 1, TINY.merged({"time_min": 1}), name="endless")
-    assert lines_when(tmp_path / "0.diary", 4, within_s=150) == ["run 0", Fate.ASKS_AGAIN, "run 1", Fate.OUT_OF_REQUEUES]
-    (report,) = reports_when(backend, handle, all_final)
-    assert (report.state, report.restarts) == (State.FAILED, 1)
 
 
 def test_a_cancelled_task_is_not_queued_again(slurm_site: Site, tmp_path: Path) -> None:
