@@ -26,7 +26,7 @@ from cluster.ray_session import RaySession
 from cluster.ray_watch import Watch
 from cluster.ray_worker import Started
 from cluster.resources import Resources
-from cluster.shares import Need, Room, lacking, pool_sizes
+from cluster.shares import Need, lacking, pool_sizes
 from cluster.state import State
 from cluster.tasks import TaskArray
 
@@ -49,7 +49,6 @@ class RayBackend:
         self._answers: queue.SimpleQueue[tuple[Worker, Future[Any]]] = queue.SimpleQueue()  # filled by Ray's thread
         self._outbox: list[TaskEvent] = []
         self._watch = Watch()
-        self._rooms: list[Room] = []
         self._unbalanced = False  # shares are to be worked out anew
         self._closed = False
         self._node_id = ""  # of this machine
@@ -71,8 +70,7 @@ class RayBackend:
         self._session.start()
         self._node_id = ray.get_runtime_context().get_node_id()
         need = Need.of(resources)
-        self._rooms = self._session.rooms()
-        reason = lacking(self._rooms, need)
+        reason = lacking(self._session.rooms(), need)
         if reason:
             raise Infeasible(name, reason, "ask for less in its resources, or map it to a target that fits with --on")
         tasks = TaskArray(ArrayHandle(f"ray-{len(self._arrays)}", name, n_tasks))
@@ -96,7 +94,7 @@ class RayBackend:
         """Hand out tasks and take answers until something changed."""
         until = time.monotonic() + timeout_s
         while True:
-            if self._unbalanced:
+            if self._unbalanced or not any(pool.workers for pool in self._pools):  # none: the cluster may have grown
                 self._balance()
             for worker, state, detail in list(self._watch.offences(self._pools, self._node_id)):
                 self._stop(worker, state, detail)
@@ -158,7 +156,7 @@ class RayBackend:
         """Work out each array's share; start workers up to it, drop those that have not begun beyond it."""
         self._unbalanced = False
         self._pools = [pool for pool in self._pools if not self._finished(pool)]
-        sizes = pool_sizes(self._rooms, [(pool.need, pool.wanted) for pool in self._pools])
+        sizes = pool_sizes(self._session.rooms(), [(pool.need, pool.wanted) for pool in self._pools])
         for pool, size in zip(self._pools, sizes, strict=True):
             pool.share = size
             starting = [worker for worker in pool.workers if worker.started is None]
@@ -227,8 +225,6 @@ class RayBackend:
         """A worker went away by itself: tell its task, and see why it did."""
         pool = worker.pool
         node_alive = worker.started is None or self._session.alive(worker.started.node_id)
-        if not node_alive:
-            self._rooms = self._session.rooms()
         oom = worker.is_on(self._node_id) and self._watch.kernel_killed_lately()
         state, detail = cause_of_death(worker.crash_file, told, node_alive=node_alive, oom_killed=oom)
         if worker.index is not None:

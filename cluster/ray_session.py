@@ -18,7 +18,7 @@ from typing import Any
 
 import ray
 
-from cluster import machine, ray_guard
+from cluster import ray_guard
 from cluster.errors import BackendUnavailable
 from cluster.shares import Room
 
@@ -36,6 +36,7 @@ class RaySession:
         self.folder: Path | None = None
         """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours."""
         self._connected = False  # by us
+        self._own_room: Room | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -65,7 +66,7 @@ class RaySession:
         finally:
             if self.folder is not None:
                 ray_guard.end(self.folder, _GONE_WITHIN_S)
-                self.folder = None
+                self.folder, self._own_room = None, None
             if self._guard is not None:
                 self._guard.kill()
                 self._guard.wait()
@@ -73,8 +74,8 @@ class RaySession:
 
     def rooms(self) -> list[Room]:
         """The nodes that are alive."""
-        if self.folder is not None:
-            return [Room.here()]  # what it was started with; and we know more models of GPU than Ray does
+        if self._own_room is not None:
+            return [self._own_room]
         return [_room(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
     def search_path(self) -> list[str]:
@@ -106,6 +107,7 @@ class RaySession:
     def _start_own(self, quiet: Mapping[str, Any]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="runner-ray-", dir=_short_folder()))
         self._guard = subprocess.Popen([sys.executable, "-I", "-S", ray_guard.__file__, self.folder], start_new_session=True)
+        self._own_room = room = Room.here()  # and we know more models of GPU than Ray does
         variables: dict[str, str | None] = {
             "RAY_AUTH_MODE": None,  # unset, Ray asks for a token: on a shared machine others reach the ports that it opens
             "RAY_AUTH_TOKEN": _TOKEN,  # else it writes one into the home folder
@@ -118,10 +120,10 @@ class RaySession:
         with _environment(variables):
             ray.init(
                 address="local",
-                num_cpus=machine.cpus(),
+                num_cpus=room.cpus,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
-                _memory=machine.memory_bytes(),
+                _memory=room.memory,
                 _temp_dir=str(self.folder),
                 _system_config={"process_group_cleanup_enabled": True},  # what a dead worker started goes with it
                 **quiet,
