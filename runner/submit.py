@@ -18,7 +18,7 @@ from cluster.backend import ArrayHandle, Backend, TaskEvent, open_backend, resol
 from cluster.scheduler import open_scheduler
 from cluster.state import State
 from runner.derive import OUTCOME_OF, publish_derived
-from runner.errors import SchedulerSilent, SubmitStopped
+from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, SubmitStopped
 from runner.feed import Feeder
 from runner.freeze import About, FrozenArray, Submission, freeze, freeze_array
 from runner.journal import Ended, Follower, Started
@@ -152,6 +152,9 @@ class _Drive:
         """See that every trial the task began has its record."""
         if event.state is State.COMPLETED:
             return
+        if event.state is State.FAILED and PublishFailed.__name__ in event.detail:
+            left = self.plan.trials - self.progress.done
+            raise RecordingStopped(self.submission.sweep, left, event.detail.strip().splitlines()[-1])
         for line, attempt in self.arrays[event.handle_id].packs[event.index]:
             trial = self.submission.spec(line).trial_id
             if (trial, attempt) not in self.started:
