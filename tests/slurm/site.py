@@ -110,9 +110,13 @@ class Site:
         """Stop slurmctld; the queue stays on disk."""
         self._daemons["slurmctld"].stop()
 
-    def start_controller(self) -> None:
-        """Start slurmctld, with the queue that it left."""
-        self._start_daemon("slurmctld", ["slurmctld", "-D"]).ready(self._controller_answers)
+    def start_controller(self, forgetful: bool = False) -> None:
+        """Start slurmctld, with the queue that it left; or without, as if MinJobAge were over for all jobs."""
+        options = ["-c"] if forgetful else []
+        if forgetful:  # it would begin to count its jobs at 1 again
+            with (self.folder / "slurm.conf").open("a") as conf:
+                conf.write("FirstJobId=10000\n")
+        self._start_daemon("slurmctld", ["slurmctld", "-D", *options]).ready(self._controller_answers)
 
     def stop_accounting(self) -> None:
         """Stop slurmdbd, as sites do for maintenance; slurmctld goes on."""

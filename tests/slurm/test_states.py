@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def test_the_controller_restarts_while_tasks_wait(slurm_site: Site) -> None:
     assert {report.state for report in backend.reports([handle])[handle.id]} == {State.PENDING}
     slurm_site.run("scontrol", "release", handle.chunks[0].job)
     assert [report.state for report in reports_when(backend, handle, all_final)] == [State.COMPLETED] * 2
+
+
+def test_what_squeue_has_forgotten_the_accounts_know(slurm_site: Site) -> None:
+    backend = backend_at(slurm_site)
+    since = time.time() - 1
+    handle = backend.submit(partial(shared.fail_on, 1), 3, TINY, name="long ago")
+    reports_when(backend, handle, all_final)
+    accounts = ("sacct", "--noheader", "--allocations", "--format=End", f"--jobs={handle.chunks[0].job}")
+    slurm_site.until(lambda: len(ends := slurm_site.run(*accounts).split()) == 3 and "Unknown" not in ends, 20, "slurmdbd has it all")
+    slurm_site.stop_controller()
+    slurm_site.start_controller(forgetful=True)
+    before = backend.calls.copy()
+    assert backend.states(handle) == [State.COMPLETED, State.FAILED, State.COMPLETED]
+    assert backend.find({"long ago": 3}, since)["long ago"].chunks == handle.chunks
+    assert backend.calls - before == {"squeue": 2, "sacct": 2}
 
 
 def test_the_accounting_is_down(slurm_site: Site) -> None:
