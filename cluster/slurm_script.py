@@ -14,6 +14,10 @@ from cluster.resources import Resources, SbatchOptions
 
 MAX_REQUEUES_VARIABLE = "RUNNER_MAX_REQUEUES"
 
+_EARLY_S = 60
+"""SLURM may send the warning so much earlier than it was asked to."""
+_LEAST_S = 10
+
 _GPU_WAYS = ("gres", "gpus_per_node", "gpus_per_task")
 _MEMORY_WAYS = ("mem_per_cpu", "mem_per_gpu")
 _UNKNOWN_TO_SUBMITIT = ("reservation",)
@@ -58,10 +62,10 @@ def parameters(resources: Resources, settings: SlurmSettings, name: str, n_tasks
 
 
 def signal_delay_s(resources: Resources, settings: SlurmSettings) -> int:
-    """How long before the limit the task is told to stop; at most half of a short limit, or it would be told at once."""
+    """How long before the limit the task is told to stop; of a short limit so little that it is not told at once."""
     if resources.time_min is None:
         return settings.signal_delay_s
-    return min(settings.signal_delay_s, int(resources.time_min * 60 / 2))
+    return min(settings.signal_delay_s, max(_LEAST_S, int((60 * resources.time_min - _EARLY_S) / 2)))
 
 
 def _options(resources: Resources, settings: SlurmSettings) -> dict[str, Any]:

@@ -77,6 +77,8 @@ class _Keeper:
         verdict: tuple[Outcome, str] | None = None
         while child.exitcode is None:
             child.join(_LOOK_S)
+            if child.exitcode is None:
+                self._oom.tick()
             if verdict is not None:
                 continue
             if stop_requested():

@@ -77,7 +77,7 @@ def test_cpus_per_gpu_replace_cpus_per_task() -> None:
     assert asked["srun_args"] == []
 
 
-@pytest.mark.parametrize(("time_min", "delay_s"), [(None, 120), (240, 120), (3, 90), (1, 30)])
+@pytest.mark.parametrize(("time_min", "delay_s"), [(None, 120), (240, 120), (3, 60), (1, 10)])
 def test_a_short_limit_is_not_warned_of_at_once(time_min: float | None, delay_s: int) -> None:
     assert words(Resources(time_min=time_min))["signal_delay_s"] == delay_s
 

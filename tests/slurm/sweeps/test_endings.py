@@ -1,0 +1,189 @@
+"""One day at a site: trials that end in every way there is, walltime and preemption among them, and what is recorded of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.slurm.site import Site
+
+from .desk import SlurmDesk, at_site
+
+TARGETS = """
+  cpu: {partition: cpu, SMALL}
+  more: {partition: cpu, cpus: 1, mem_gb: 2, time_min: 20}
+  t4: {partition: gpu-t4, gres: "gpu:t4:1", gpu: none, SMALL}
+  a30: {partition: gpu-a30, gres: "gpu:a30:1", gpu: none, SMALL}
+  real_a30: {partition: gpu-a30, gres: "gpu:a30:1", gpu: a30, gpus: 1, SMALL}
+  brief: {partition: cpu, cpus: 1, mem_gb: 1, time_min: 1}
+  spare: {partition: preemptible, SMALL}
+"""
+
+ENDINGS = """
+groups:
+  - {workload: trials:stepwise, target: brief, matrix: {role: [brief, second, endless, never]}, fixed: {tally: TALLY}}
+  - {workload: trials:environment, target: [a30, t4, cpu, real_a30], repeats: 2}
+  - {workload: toys:moody, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}, fixed: {tally: TALLY}}
+  - {workload: trials:leaves, target: cpu, fixed: {tally: TALLY}}
+  - {workload: trials:greedy, target: more, matrix: {mebibytes: [1, 600, 2]}, fixed: {tally: TALLY}, resources: {mem_gb: 0.6}}
+  - {workload: toys:hopeless, target: more, matrix: {width: {range: [100, 110]}}, fixed: {tally: TALLY}}
+"""
+
+MOVED = """
+groups:
+  - workload: train
+    target: [spare, cpu]
+    fixed: {dataset: digits, batch_size: 2, epochs: 3, split: [0.7, 0.1, 0.2], tensorboard: true}
+  - {workload: svm, target: spare, fixed: {dataset: "synthetic:1x16x16x10x16000", split: [0.7, 0.1, 0.2]}}
+  - {workload: trials:stepwise, target: cpu, matrix: {role: [second]}, fixed: {tally: TALLY}}
+  - {workload: trials:gated, target: cpu, matrix: {width: [1, 2]}, fixed: {gate: GATE, tally: TALLY}}
+  - {workload: trials:gated, target: more, matrix: {width: [11, 12, 13]}, fixed: {gate: GATE, tally: TALLY}}
+"""
+
+
+@pytest.fixture(scope="module")
+def day(running_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmDesk]:
+    """The desk in the evening: everything has ended, and nothing was settled yet."""
+    with at_site(running_site, tmp_path_factory.mktemp("day")) as desk:
+        desk.profile(TARGETS, "{max_requeues: 1}")
+        desk.run("submit", desk.grid(ENDINGS, "endings"), "--pack", "10")
+        desk.run("submit", desk.grid(MOVED, "moved"), "--pack", "1")
+        _move(desk)
+        desk.until_idle()
+        yield desk
+
+
+def _move(desk: SlurmDesk) -> None:
+    """Requeue, cancel and preempt what runs."""
+    site = desk.site
+    requeued, one, two, *whole = (
+        desk.trials("moved", **wanted)[0]
+        for wanted in (
+            {"role": "second"},
+            {"width": 1},
+            {"width": 2},
+            {"width": 11},
+            {"width": 12},
+        )
+    )
+    desk.until(lambda: {requeued, one, two, *whole} <= desk.tasks("moved").keys(), "the trials to be moved run")
+    tasks = desk.tasks("moved")
+    site.run("scontrol", "requeue", tasks[requeued])
+    site.run("scancel", tasks[one])
+    site.run("scancel", tasks[whole[0]].partition("_")[0])
+    ending = {tasks[trial] for trial in (one, *whole)}
+    desk.until(lambda: not ending & set(site.run("squeue", "--noheader", "--format=%i").split()), "what was cancelled has ended")
+    desk.gate.touch()
+    train = desk.trials("moved", workload="train", target="spare")[0]
+    (svm,) = desk.trials("moved", workload="svm")
+    desk.until(lambda: [*desk.store.files_folder(train).rglob("events*")] and svm in desk.tasks("moved"), "the spare node computes")
+    site.run("sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null", "--wrap", "sleep 1")
+
+
+def outcomes(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["outcome"] for row in rows]
+
+
+def test_trials_land_where_their_target_says(day: SlurmDesk) -> None:
+    for target, partition, visible in (("a30", "gpu-a30", {"0", "1"}), ("t4", "gpu-t4", {"0", "1"}), ("cpu", "cpu", {"none"})):
+        rows = day.rows("endings", target=target, workload="trials:environment")
+        assert outcomes(rows) == ["completed"] * 2
+        for row in rows:
+            assert (row["partition"], row["partition_seen"], row["backend"]) == (partition, partition, "slurm")
+            assert row["visible"] in visible
+            assert row["node"].startswith(partition.removeprefix("gpu-"))
+            missing = [name for name in ("job_id", "task", "log", "queue_s", "total_s", "host_rss_gb", "cpus_granted") if row[name] is None]
+            assert not missing
+
+
+def test_a_node_without_the_gpu_is_the_wrong_device(day: SlurmDesk) -> None:
+    rows = day.rows("endings", target="real_a30")
+    assert outcomes(rows) == ["wrong_device"] * 2
+    assert all(row.get("visible") is None for row in rows)
+
+
+def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None:
+    rows = {row["width"]: row for row in day.rows("endings", workload="toys:moody")}
+    assert {width: row["outcome"] for width, row in rows.items()} == {
+        0: "completed", 1: "failed", 2: "completed", 3: "killed", 4: "completed",
+        5: "crashed", 6: "completed", 7: "out_of_memory", 8: "completed",
+    }  # fmt: skip
+    assert {width for width, row in rows.items() if row["derived"]} == {3, 5}
+    assert [day.ran()[str(width)] for width in range(9)] == [1] * 9
+    (left,) = day.rows("endings", workload="trials:leaves")
+    assert (left["outcome"], left["derived"]) == ("killed", True)
+
+
+def test_a_trial_that_takes_too_much_memory_comes_back_with_more(day: SlurmDesk) -> None:
+    rows = {row["mebibytes"]: row["outcome"] for row in day.rows("endings", workload="trials:greedy")}
+    assert rows[600] == "out_of_memory"
+    assert rows[1] == "completed"
+
+
+def test_a_pack_outlives_its_walltime_as_often_as_it_may(day: SlurmDesk) -> None:
+    rows = {role: day.rows("endings", role=role) for role in ("brief", "second", "endless")}
+    assert outcomes(rows["brief"]) == ["completed"]
+    assert outcomes(rows["second"]) == ["preempted", "completed"]
+    assert rows["second"][1]["lives"] == 2
+    assert outcomes(rows["endless"]) == ["timed_out"]
+    assert not rows["endless"][0]["derived"]
+
+
+def test_a_preempted_training_ends_as_an_undisturbed_one(day: SlurmDesk) -> None:
+    cut, resumed = day.rows("moved", workload="train", target="spare")
+    (calm,) = day.rows("moved", workload="train", target="cpu")
+    assert [row["outcome"] for row in (cut, resumed, calm)] == ["preempted", "completed", "completed"]
+    assert resumed["resumed_from_epoch"] is not None
+    assert 0 < (cut["steps"] or 1) < calm["steps"] == resumed["steps"]
+    for name in ("train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss", "best_epoch"):
+        assert resumed[name] == calm[name], name
+    figures = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    assert [[row[name] for name in figures] for row in resumed["history"]] == [[row[name] for name in figures] for row in calm["history"]]
+
+
+def test_what_cannot_be_saved_starts_anew_after_a_preemption(day: SlurmDesk) -> None:
+    cut, again = day.rows("moved", workload="svm")
+    assert (cut["outcome"], cut["derived"], again["outcome"]) == ("preempted", True, "completed")
+    assert again["test_accuracy"] is not None
+
+
+def test_a_task_requeued_by_hand_goes_on(day: SlurmDesk) -> None:
+    rows = day.rows("moved", role="second")
+    assert outcomes(rows)[-1] == "completed"
+    assert len(rows) == 2
+
+
+def test_what_was_cancelled_from_outside_is_recorded_so(day: SlurmDesk) -> None:
+    by_width = {row["width"]: row for row in day.rows("moved", workload="trials:gated")}
+    assert {width: row["outcome"] for width, row in by_width.items()} == {
+        1: "cancelled", 2: "completed", 11: "cancelled", 12: "cancelled", 13: "cancelled",
+    }  # fmt: skip
+
+
+def test_a_group_that_fails_from_the_start_in_one_way_is_stopped(day: SlurmDesk) -> None:
+    assert sorted(width for width in day.ran() if width.isdigit() and int(width) >= 100) == ["100", "101", "102"]
+    said = day.run("status", "endings")
+    assert "was stopped" in said
+    assert "is a width like any other" in said
+
+
+def test_waiting_ends_well_only_if_all_completed(day: SlurmDesk) -> None:
+    day.run("status", "endings", "--wait", code=1)
+
+
+def test_logs_find_the_section_of_one_trial(day: SlurmDesk) -> None:
+    (trial,) = day.trials("endings", width=5, workload="toys:moody")
+    said = day.run("logs", trial)
+    assert trial in said.splitlines()[0]
+    assert "Segmentation fault" in said
+    assert said.count("=== trial") == 1
+
+
+def test_nothing_was_lost(day: SlurmDesk) -> None:
+    day.run("submit", day.folder / "moved.yaml", "--pack", "1")
+    day.until_idle()
+    assert day.standing("moved") == {"completed": 9}
+    day.run("status", "moved", "--wait")

@@ -1,0 +1,157 @@
+"""Sweeps on their way into the queue: submits that are killed or typed twice, limits, a controller that is away, a full store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.configuration import MAX_ARRAY_SIZE
+from tests.slurm.site import Site
+
+from .desk import SlurmDesk, at_site
+
+TARGETS = """
+  cpu: {partition: cpu, SMALL}
+  a30: {partition: gpu-a30, SMALL}
+  t4: {partition: gpu-t4, SMALL}
+"""
+
+COUNTED = "workload: toys:counted\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: {tally: TALLY}\n"
+
+DIES_IN_ITS_SECOND_SBATCH = """#!/bin/sh
+answer=$({sbatch} "$@") || exit 1
+[ -e {folder}/once ] && [ ! -e {folder}/twice ] && touch {folder}/twice && kill -9 $PPID
+touch {folder}/once
+echo "$answer"
+"""
+
+
+@pytest.fixture
+def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
+    """A desk at the site with accounting."""
+    with at_site(running_site, tmp_path) as desk:
+        desk.profile(TARGETS)
+        yield desk
+
+
+def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = desk.grid(COUNTED)
+    shims = desk.folder / "bin"
+    shims.mkdir()
+    (shims / "sbatch").write_text(DIES_IN_ITS_SECOND_SBATCH.format(sbatch=shutil.which("sbatch"), folder=shims))
+    (shims / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shims}:{os.environ['PATH']}")
+    assert desk.run("submit", grid, "--pack", "4", code=-9) == ""
+    assert len(list(desk.store_folder.rglob("*.ticket"))) == 1
+    assert "4 trials queued in 1 arrays" in desk.run("submit", grid, "--pack", "4")
+    desk.until_idle()
+    assert sorted(desk.ran().values()) == [1] * 12
+    assert desk.standing() == {"completed": 12}
+    assert "nothing to run" in desk.run("submit", grid)
+
+
+def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
+    grid = desk.grid(COUNTED)
+    both = [desk.start("submit", grid, "--pack", "4") for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    desk.until_idle()
+    assert sorted(desk.ran().values()) == [1] * 12
+    assert desk.standing() == {"completed": 12}
+
+
+def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) -> None:
+    desk.profile("  cpu: {partition: cpu, cpus: 1, mem_gb: 0.5, time_min: 20}", "{max_submit: 60}")
+    n_trials = MAX_ARRAY_SIZE + 19
+    grid = desk.grid(f"workload: toys:counted\nmatrix: {{width: {{range: [0, {n_trials}]}}}}\nfixed: {{tally: TALLY}}\n")
+    plan = desk.json("plan", grid, "--pack", "1")
+    assert [array["tasks"] for array in plan["arrays"]] == [MAX_ARRAY_SIZE, 19]
+    (script,) = plan["scripts"]
+    assert f"--array=0-{MAX_ARRAY_SIZE - 1}" in script
+    said = desk.run("submit", grid, "--pack", "1")
+    assert "60 tasks queued, 60 wait for room under the submit limit" in said
+    desk.until_idle()
+    assert sorted(desk.ran().values()) == [1] * n_trials
+    assert desk.standing() == {"completed": n_trials}
+
+
+def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
+    grid = desk.grid("workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n")
+    desk.run("submit", grid, "--pack", "2")
+    desk.site.stop_controller()
+    assert "the scheduler does not answer" in desk.run("status")
+    assert "nothing was queued" in desk.run("submit", grid, code=1)
+    desk.site.start_controller()
+    desk.gate.touch()
+    desk.until_idle()
+    assert sorted(desk.ran().values()) == [1, 1]
+    assert desk.standing() == {"completed": 2}
+
+
+def test_accounts_that_are_away_for_a_while(desk: SlurmDesk) -> None:
+    desk.site.stop_accounting()
+    grid = desk.grid(COUNTED)
+    desk.run("submit", grid, "--pack", "4")
+    desk.until_idle()
+    assert desk.standing() == {"completed": 12}
+    assert sorted(desk.ran().values()) == [1] * 12
+
+
+def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
+    other = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "sleep 600")
+    gated = "workload: trials:gated\ntarget: [cpu, t4]\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n"
+    desk.run("submit", desk.grid(gated), "--pack", "1")
+    desk.until(lambda: len(desk.ran()) == 4, "all trials run")
+    assert "cancelled 2 tasks with 2 trials" in desk.run("cancel", "toy", "--target", "t4")
+    first, second = desk.trials(target="cpu")
+    assert "cancelled 1 task with 1 trial" in desk.run("cancel", first)
+    desk.until(lambda: len(desk.site.run("squeue", "--noheader").splitlines()) == 2, "only two jobs are left")
+    assert desk.site.run("squeue", "--noheader", f"--jobs={other}", "--Format=State").strip() == "RUNNING"
+    assert desk.standing() == {"running": 1, "cancelled": 3}
+    desk.gate.touch()
+    desk.site.run("scancel", other)
+    desk.until_idle()
+    desk.run("status", "--wait", code=1)
+    assert {row["trial"]: row["outcome"] for row in desk.rows(target="cpu")} == {first: "cancelled", second: "completed"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system that fills up soon."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", mount], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow mounts")
+    yield mount
+    subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_a_store_that_fills_up_while_tasks_run(desk: SlurmDesk, small_disk: Path) -> None:
+    desk.store_folder = small_disk / "store"
+    grid = desk.grid("workload: toys:counted\ntarget: cpu\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n")
+    desk.run("submit", grid, "--pack", "40")
+    desk.until_idle()
+    recorded = desk.outcomes()
+    assert 0 < recorded["completed"] < 40
+    desk.run("status", "--wait", code=1)
+    subprocess.run(["mount", "-o", "remount,size=32m", small_disk], check=True)
+    desk.run("submit", grid, "--pack", "40")
+    desk.until_idle()
+    assert desk.standing() == {"completed": 40}
+    assert desk.outcomes().keys() <= {"completed", "interrupted"}
+    assert sum(desk.ran().values()) <= 41
+
+
+def test_a_task_that_cannot_begin_says_why(desk: SlurmDesk) -> None:
+    desk.profile(TARGETS, '{setup: ["echo no such module >&2", "exit 3"]}')
+    desk.run("submit", desk.grid(COUNTED.replace("[cpu, a30, t4]", "cpu")), "--pack", "2")
+    desk.until_idle()
+    assert "2 tasks ended before a trial began (exit code 3)" in desk.run("status")
+    assert desk.standing() == {"waiting": 4}
+    assert "no such module" in desk.run("logs", desk.trials()[0])
+    assert not desk.ran()
