@@ -38,12 +38,14 @@ def retry(
     from runner.request import frozen_request
     from runner.retry import choose
     from runner.selection import select
+    from runner.settle import settle_if_idle
     from runner.status import latest_submission
 
     opened = Store(store)
     nothing = True
     for sweep, only in select(opened, names or ()).items():
         request = frozen_request(latest_submission(opened, sweep))
+        settle_if_idle(opened, sweep)  # what died without a word has no record to be retried by
         index = opened.index(sweep)
         lost = _lost_nodes(opened, sweep, index)
         chosen = choose(request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed)

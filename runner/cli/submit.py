@@ -16,6 +16,7 @@ from runner.cli import plan as planning_output
 from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, StoreOption
 from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
 from runner.progress import Feeding, Progress
+from runner.report.tables import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,13 +77,16 @@ def _say(request: Request, done: Submitted) -> None:
     plan, progress = done.plan, done.progress
     for note in request.about.notes:
         output.note(f"note: {note}")
-    if progress is None:
-        output.say(f"{request.sweep}: {plan.trials} trials queued in {len(plan.arrays)} arrays")
-        output.next_step(f"runner status {request.sweep}", "shows how they stand")
-        return
-    if not plan.arrays:
+    if not plan.arrays and not plan.queued:
         output.say(f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials have a completed record")
         output.next_step(f"runner collect {request.sweep}", "gathers them in one table")
+        return
+    if progress is None or not plan.arrays:
+        tasks = sum(len(array.packs) for array in plan.arrays)
+        new = f"{plural(plan.trials, 'trial')} queued in {plural(tasks, 'task')} of {plural(len(plan.arrays), 'array')}"
+        known = f"{plural(plan.queued, 'trial')} with the scheduler already"
+        output.say(f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}")
+        output.next_step(f"runner status {request.sweep}", "shows how they stand")
         return
     words = [f"{progress.completed} completed", *(f"{count} {outcome}" for outcome, count in sorted(progress.failed.items()))]
     before = f" ({plan.completed} were completed before)" if plan.completed else ""

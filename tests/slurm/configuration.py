@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_ARRAY_SIZE = 101  # so that a plan of some hundred tasks must be cut
+MAX_ARRAY_SIZE = 41  # so that a plan of some dozen tasks must be cut
 CPUS_PER_NODE = 8  # declared, not owned: the machine may have two
 MEMORY_PER_NODE_MB = 8192
 MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")

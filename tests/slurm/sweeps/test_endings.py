@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ groups:
   - {workload: trials:environment, target: [a30, t4, cpu, real_a30], repeats: 2}
   - {workload: toys:moody, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}, fixed: {tally: TALLY}}
   - {workload: trials:leaves, target: cpu, fixed: {tally: TALLY}}
-  - {workload: trials:greedy, target: more, matrix: {mebibytes: [1, 600, 2]}, fixed: {tally: TALLY}, resources: {mem_gb: 0.6}}
+  - {workload: trials:greedy, target: more, matrix: {mebibytes: [1, 550, 2]}, fixed: {tally: TALLY}, resources: {mem_gb: 0.6}}
   - {workload: toys:hopeless, target: more, matrix: {width: {range: [100, 110]}}, fixed: {tally: TALLY}}
 """
 
@@ -117,10 +116,9 @@ def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None
     assert (left["outcome"], left["derived"]) == ("killed", True)
 
 
-def test_a_trial_that_takes_too_much_memory_comes_back_with_more(day: SlurmDesk) -> None:
+def test_a_trial_that_takes_too_much_memory(day: SlurmDesk) -> None:
     rows = {row["mebibytes"]: row["outcome"] for row in day.rows("endings", workload="trials:greedy")}
-    assert rows[600] == "out_of_memory"
-    assert rows[1] == "completed"
+    assert rows == {1: "completed", 550: "out_of_memory", 2: "completed"}
 
 
 def test_a_pack_outlives_its_walltime_as_often_as_it_may(day: SlurmDesk) -> None:
@@ -180,6 +178,14 @@ def test_logs_find_the_section_of_one_trial(day: SlurmDesk) -> None:
     assert trial in said.splitlines()[0]
     assert "Segmentation fault" in said
     assert said.count("=== trial") == 1
+
+
+def test_what_was_out_of_memory_comes_back_with_more(day: SlurmDesk) -> None:
+    (trial,) = day.trials("endings", mebibytes=550)
+    assert "1 trial queued" in day.run("retry", trial)
+    assert day.site.run("squeue", "--noheader", "--Format=MinMemory").strip() == "922M"
+    day.until_idle()
+    assert [attempt.outcome for attempt in day.store.index("endings").attempts(trial)] == ["out_of_memory", "completed"]
 
 
 def test_nothing_was_lost(day: SlurmDesk) -> None:

@@ -48,7 +48,7 @@ def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(desk
     monkeypatch.setenv("PATH", f"{shims}:{os.environ['PATH']}")
     assert desk.run("submit", grid, "--pack", "4", code=-9) == ""
     assert len(list(desk.store_folder.rglob("*.ticket"))) == 1
-    assert "4 trials queued in 1 arrays" in desk.run("submit", grid, "--pack", "4")
+    assert "4 trials queued in 1 task of 1 array, 8 trials with the scheduler already" in desk.run("submit", grid, "--pack", "4")
     desk.until_idle()
     assert sorted(desk.ran().values()) == [1] * 12
     assert desk.standing() == {"completed": 12}
@@ -66,15 +66,15 @@ def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
 
 
 def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) -> None:
-    desk.profile("  cpu: {partition: cpu, cpus: 1, mem_gb: 0.5, time_min: 20}", "{max_submit: 60}")
-    n_trials = MAX_ARRAY_SIZE + 19
+    desk.profile("  cpu: {partition: cpu, cpus: 1, mem_gb: 0.5, time_min: 20}", "{max_submit: 30}")
+    n_trials = MAX_ARRAY_SIZE + 9
     grid = desk.grid(f"workload: toys:counted\nmatrix: {{width: {{range: [0, {n_trials}]}}}}\nfixed: {{tally: TALLY}}\n")
     plan = desk.json("plan", grid, "--pack", "1")
-    assert [array["tasks"] for array in plan["arrays"]] == [MAX_ARRAY_SIZE, 19]
+    assert [array["tasks"] for array in plan["arrays"]] == [MAX_ARRAY_SIZE, 9]
     (script,) = plan["scripts"]
     assert f"--array=0-{MAX_ARRAY_SIZE - 1}" in script
     said = desk.run("submit", grid, "--pack", "1")
-    assert "60 tasks queued, 60 wait for room under the submit limit" in said
+    assert f"30 tasks queued, {n_trials - 30} wait for room under the submit limit" in said
     desk.until_idle()
     assert sorted(desk.ran().values()) == [1] * n_trials
     assert desk.standing() == {"completed": n_trials}
@@ -125,7 +125,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system that fills up soon."""
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", mount], check=False, capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", mount], check=False, capture_output=True).returncode:
         pytest.skip("this machine does not allow mounts")
     yield mount
     subprocess.run(["umount", "-l", mount], check=True)
