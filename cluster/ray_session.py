@@ -114,6 +114,7 @@ class RaySession:
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a GPU sees none
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ADDRESS": None,
+            "RAY_worker_niceness": "0",  # with Ray's own 15, any other process starves a measurement
             ray_guard.MARK: str(self.folder),
             "SPT_NOENV": "1",  # else Ray writes the titles of its processes over their environment, and the mark
         }
