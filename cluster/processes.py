@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 _PROC = Path("/proc")
+_CGROUPS = Path("/sys/fs/cgroup")
 _KIB = 1024
 
 
@@ -34,9 +35,11 @@ def held_bytes(pid: int, limit: int) -> int:
 
 
 class OomKills:
-    """Whether the kernel's out-of-memory killer was at work in the last seconds on this machine."""
+    """Whether the kernel's out-of-memory killer was at work in the last seconds: in this process's memory cgroup, which a job has
+    for itself, or where there is none on this machine."""
 
     def __init__(self) -> None:
+        self._counter = _oom_counter()
         now = self._count()
         self._seen: deque[tuple[float, int]] = deque([(0.0, now), (0.0, now)], maxlen=2)
 
@@ -49,12 +52,29 @@ class OomKills:
         return self._count() > self._seen[0][1]
 
     def _count(self) -> int:
-        """The kernel's own count since boot; 0 where it does not tell."""
-        with suppress(OSError):
-            for line in (_PROC / "vmstat").read_text().splitlines():
-                if line.startswith("oom_kill "):
-                    return int(line.split()[1])
-        return 0
+        """The kernel's own count; 0 where it does not tell."""
+        return _oom_kills(self._counter) or 0
+
+
+def _oom_counter() -> Path:
+    """The file in which the kernel counts what it killed for its memory, as near to this process as there is one."""
+    with suppress(OSError):
+        for line in (_PROC / "self" / "cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            below = path.lstrip("/")
+            for counter in (_CGROUPS / "memory" / below / "memory.oom_control", _CGROUPS / below / "memory.events"):
+                if below and controllers in ("", "memory") and _oom_kills(counter) is not None:
+                    return counter
+    return _PROC / "vmstat"
+
+
+def _oom_kills(counter: Path) -> int | None:
+    """The line ``oom_kill`` of a file; None if it has none."""
+    with suppress(OSError):
+        for line in counter.read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
 
 
 def _tree(pid: int) -> list[psutil.Process]:
