@@ -48,7 +48,8 @@ class Net(nn.Module):
         x = torch.flatten(x, 1)
         x = functional.relu(self.fc1(x))
         x = functional.relu(self.fc2(x))
-        return self.fc3(x)
+        logits: Tensor = self.fc3(x)
+        return logits
 
 
 class Images(Dataset[tuple[Tensor, int]]):
@@ -89,7 +90,7 @@ def train(prepared: Prepared, split: Split, model: str, *, seed: int, epochs: in
             optimizer.zero_grad()
             logits = net(images)
             loss = functional.cross_entropy(logits, labels)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             running_loss += loss.item()
             right += (logits.argmax(1) == labels).sum().item()
