@@ -38,6 +38,11 @@ OUTCOME_AFTER: Mapping[Sequel, Outcome] = {
 }
 """What an attempt is called that was asked to stop, and did."""
 
+WHY_STOPPED: Mapping[Outcome, str] = {
+    Outcome.timed_out: "the walltime ran out as often as the profile's max_requeues allows: 'runner retry' goes on from what was saved",
+    Outcome.cancelled: "it was cancelled while it ran: the next submit goes on from what was saved",
+}
+
 GO_ON = frozenset({Outcome.preempted, Outcome.interrupted, Outcome.node_failed})
 """After these a task that runs again takes the trial up again; whatever else ended an attempt of its own stands."""
 

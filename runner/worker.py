@@ -27,7 +27,7 @@ from cluster.signals import earlier_end, sequel, stop_requested
 from cluster.state import State
 from jobs.execute import Expectation, Finished, execute, warm
 from jobs.spec import JobSpec
-from runner.derive import GO_ON, OUTCOME_AFTER, OUTCOME_OF, array_name, publish_derived
+from runner.derive import GO_ON, OUTCOME_AFTER, OUTCOME_OF, WHY_STOPPED, array_name, publish_derived
 from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Ended, Journal, Started, entries, read_all
@@ -155,6 +155,8 @@ class Worker:
             "start_s": start_s,
             "ended_at": datetime.now(UTC),
         }
+        if finished.outcome == Outcome.preempted and (why := WHY_STOPPED.get(values["outcome"])):
+            values["error_message"] = why
         record = self._record(trial, attempt, finished, values)
         self._publish(record, trial)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))

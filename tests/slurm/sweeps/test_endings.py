@@ -127,7 +127,8 @@ def test_a_pack_outlives_its_walltime_as_often_as_it_may(day: SlurmDesk) -> None
     assert outcomes(rows["second"]) == ["preempted", "completed"]
     assert rows["second"][1]["lives"] == 2
     assert outcomes(rows["endless"]) == ["timed_out"]
-    assert not rows["endless"][0]["derived"]
+    assert "max_requeues" in rows["endless"][0]["error_message"]
+    assert day.ran()["never"] == 0
 
 
 def test_a_preempted_training_ends_as_an_undisturbed_one(day: SlurmDesk) -> None:

@@ -23,6 +23,13 @@ TARGETS = """
 
 COUNTED = "workload: toys:counted\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: {tally: TALLY}\n"
 
+CANCELLED = """
+groups:
+  - {workload: trials:gated, target: [cpu, t4], matrix: {width: [1]}, fixed: {gate: GATE, tally: TALLY}}
+  - {workload: trials:gated, target: cpu, matrix: {width: [2]}, fixed: {gate: GATE, tally: TALLY}}
+  - {workload: trials:stepwise, target: t4, matrix: {role: [endless]}, fixed: {tally: TALLY}}
+"""
+
 DIES_IN_ITS_SECOND_SBATCH = """#!/bin/sh
 answer=$({sbatch} "$@") || exit 1
 [ -e {folder}/once ] && [ ! -e {folder}/twice ] && touch {folder}/twice && kill -9 $PPID
@@ -104,8 +111,7 @@ def test_accounts_that_are_away_for_a_while(desk: SlurmDesk) -> None:
 
 def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
     other = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "sleep 600")
-    gated = "workload: trials:gated\ntarget: [cpu, t4]\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n"
-    desk.run("submit", desk.grid(gated), "--pack", "1")
+    desk.run("submit", desk.grid(CANCELLED), "--pack", "1")
     desk.until(lambda: len(desk.ran()) == 4, "all trials run")
     assert "cancelled 2 tasks with 2 trials" in desk.run("cancel", "toy", "--target", "t4")
     first, second = desk.trials(target="cpu")
@@ -118,6 +124,7 @@ def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
     desk.until_idle()
     desk.run("status", "--wait", code=1)
     assert {row["trial"]: row["outcome"] for row in desk.rows(target="cpu")} == {first: "cancelled", second: "completed"}
+    assert [row["outcome"] for row in desk.rows(target="t4")] == ["cancelled"] * 2
 
 
 @pytest.fixture
