@@ -67,7 +67,7 @@ def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
     both = [desk.start("submit", grid, "--pack", "4") for _ in range(2)]
     said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    desk.until_idle()
+    desk.run("status", "--wait")
     assert sorted(desk.ran().values()) == [1] * 12
     assert desk.standing() == {"completed": 12}
 
