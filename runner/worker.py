@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -32,6 +31,7 @@ from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Ended, Journal, Started, entries, read_all
 from runner.stopping import consider, fault, is_stopped
+from runner.tasklog import section
 
 _COMPACT_EVERY = 100
 """Records a file: nearly as good for a reader as one file, and a worker seldom has more loose ones than this."""
@@ -92,8 +92,7 @@ class Worker:
         self.store = Store(root)
         self.sweep = sweep
         self.place: Place = here()
-        self._backend = backend
-        self._log = self.store.logs_folder(sweep) / f"{self.place.worker}.log"
+        self._log = None if backend == "inline" else self.store.logs_folder(sweep) / f"{self.place.worker}.log"
         self._loose: list[Path] = []
         self._first = True
 
@@ -136,7 +135,9 @@ class Worker:
         spec = submission.spec(line)
         trial = spec.trial_id
         started_at = time.time()
-        with self._log_section(trial, attempt) as log:
+        # Inline, what a trial prints belongs on the terminal of the person who debugs it.
+        log = None if self._log is None else str(self._log.relative_to(self.store.root))
+        with nullcontext() if self._log is None else section(self._log, trial, attempt):
             self.journal.write(
                 Started(
                     trial, attempt, started_at, self.place.node, os.getpid(), log,
@@ -229,39 +230,14 @@ class Worker:
         except ArtifactsError as error:
             raise PublishFailed(trial, str(error)) from error
         if len(self._loose) >= _COMPACT_EVERY:
-            self.store.compact(self.sweep, self._loose)
+            with suppress(ArtifactsError):  # it only tidies up, and the next submit or collect does it too
+                self.store.compact(self.sweep, self._loose)
             self._loose.clear()
-
-    @contextmanager
-    def _log_section(self, trial: str, attempt: int) -> Iterator[str | None]:
-        """Send what the trial prints, also from C, to this worker's log under a heading; inline it stays on the terminal."""
-        if self._backend == "inline":
-            yield None
-            return
-        heading = f"=== trial {trial} attempt {attempt} {datetime.now(UTC).isoformat(timespec='seconds')} ===\n"
-        _redirect(self._log)
-        sys.stdout.write(heading)
-        sys.stdout.flush()
-        yield str(self._log.relative_to(self.store.root))
-        sys.stdout.flush()
-        sys.stderr.flush()
 
 
 @lru_cache(maxsize=4)
 def _worker(root: Path, sweep: str, backend: str) -> Worker:
     return Worker(root, sweep, backend)
-
-
-@lru_cache(maxsize=1)
-def _redirect(log: Path) -> None:
-    """Point this process's stdout and stderr at a log, once."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
 
 
 def _import_from(folders: list[str]) -> None:

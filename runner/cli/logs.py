@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,11 +9,10 @@ import typer
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, StoreOption, TrialArgument
 from runner.errors import RunnerError
+from runner.tasklog import section_lines
 
 if TYPE_CHECKING:
     from artifacts.store import Store
-
-_SECTION = re.compile(r"=== trial (\S+) attempt (\d+)\b.* ===\s*$")
 
 
 class NoLog(RunnerError):
@@ -44,7 +40,7 @@ def logs(
     \b
     Example:
       runner logs 3fa2c1
-      runner logs 3fa2c1 --attempt 0
+      runner logs 3fa2c1 --attempt 1
     """
     from artifacts.errors import UnknownTrial
     from artifacts.store import Store
@@ -61,9 +57,11 @@ def logs(
         raise NoLog(found, number, f"it has attempts {', '.join(map(str, sorted(attempts)))}")
     log = attempts[number]
     if log is None:
-        raise NoLog(found, number, "nothing says where it was written; `runner show` has what its record tells")
+        raise NoLog(
+            found, number, "nothing says where it was written (run inline, a trial prints to the terminal); `runner show` tells the rest"
+        )
     written = False
-    for line in _section(opened.root / log, found, number):
+    for line in section_lines(opened.root / log, found, number):
         output.say(line)
         written = True
     if not written:
@@ -104,18 +102,3 @@ def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:
     if len(trials) > 1:
         raise AmbiguousTrial(prefix, tuple(sorted(trials)))
     return found, {entry.attempt: entry.log for entry in started} | recorded
-
-
-def _section(path: Path, trial: str, attempt: int) -> Iterator[str]:
-    """The lines of a task's log that belong to one attempt; none if the file is gone."""
-    inside = False
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                head = _SECTION.match(line)
-                if head is not None:
-                    inside = (head[1], int(head[2])) == (trial, attempt)
-                if inside:
-                    yield line.rstrip("\n")
-    except FileNotFoundError:
-        return
