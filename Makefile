@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-BENCHMARKS := $(wildcard benchmarks/*.py)
+BENCHMARKS := plan overhead svm training slurm
 
 .PHONY: demo test lint bench
 .DEFAULT_GOAL := demo
@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	.ci/install-debian-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -29,4 +29,4 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	for benchmark in $(BENCHMARKS); do $(BIN)/python $$benchmark || exit 1; done
+	for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark || exit 1; done
