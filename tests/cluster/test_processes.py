@@ -30,7 +30,8 @@ def test_memory_counts_what_is_held_and_not_what_is_mapped(tmp_path: Path) -> No
     file.write_bytes(bytes(200 * MIB))
     script = f"""
 import mmap
-mapped = mmap.mmap(open({str(file)!r}, "rb").fileno(), 0, access=mmap.ACCESS_READ)
+file = open({str(file)!r}, "rb")
+mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 touched = sum(mapped[::4096])
 held = b"x" * {100 * MIB}"""
     with python(script) as process:
