@@ -14,6 +14,7 @@ from artifacts import parquet
 from artifacts.errors import UnreadableRecord
 from artifacts.index import COMPACTED, SUFFIX, load_table, named
 from artifacts.publish import PARTIAL, publish, sync_folder, told
+from artifacts.record import Record
 from artifacts.tables import Pile, compatible, unite
 
 # A file that a killed worker was writing; publishing takes milliseconds, so nobody is at it any more.
@@ -34,16 +35,15 @@ def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
             pile.add(load_table(path))
         except (FileNotFoundError, UnreadableRecord):
             continue  # another process compacted it; or it is damaged, and stays where the index names it
-    published = []
-    for group in compatible(pile.tables()):
-        table = unite(group)
-        if table.num_rows < 2:
-            continue
-        target = folder / f"{COMPACTED}{uuid.uuid4().hex}{SUFFIX}"
-        publish(target, memoryview(parquet.table_bytes(table)))
-        published.append(target)
-        _remove_singles(folder, table)
-    return published
+    return _merge(folder, pile)
+
+
+def compact_records(folder: Path, records: Iterable[Record]) -> list[Path]:
+    """The same for records that this process has published itself, which need not be read again."""
+    pile = Pile()
+    for record in records:
+        pile.add(record.to_table())
+    return _merge(folder, pile)
 
 
 def remove_stale_partials(folder: Path) -> None:
@@ -55,6 +55,19 @@ def remove_stale_partials(folder: Path) -> None:
                     path.unlink()
             except FileNotFoundError:
                 continue
+
+
+def _merge(folder: Path, pile: Pile) -> list[Path]:
+    published = []
+    for group in compatible(pile.tables()):
+        table = unite(group)
+        if table.num_rows < 2:
+            continue
+        target = folder / f"{COMPACTED}{uuid.uuid4().hex}{SUFFIX}"
+        publish(target, memoryview(parquet.table_bytes(table)))
+        published.append(target)
+        _remove_singles(folder, table)
+    return published
 
 
 def _remove_singles(folder: Path, table: pa.Table) -> None:

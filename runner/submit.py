@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from runner.settle import settle_all
 from runner.stopping import Stopped, release, stopped_groups
 from runner.worker import run_task, warm_up
 
-_LOOK_S = 0.25
+_LOOK_S, _SHOW_S = 0.25, 0.1
 _QUEUEING_S = 60.0
 """Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
 
@@ -124,14 +125,17 @@ class _Drive:
     def run(self) -> Submitted:
         with self._recording_what_is_cut_short():
             outstanding = sum(self._queue(array).n_tasks for array in self.plan.arrays)
+            looked = 0.0
             while outstanding:
-                events = self.backend.wait(_LOOK_S)
-                self._read_journal()
-                for event in events:
+                for event in self.backend.wait(_LOOK_S):
                     if event.state.final or event.state is State.UNKNOWN:
                         outstanding -= 1
                         self._ended(event)
-                self.watch(self.progress)
+                # Of short trials hundreds end in a second; nobody reads a display that often.
+                if not outstanding or time.monotonic() > looked + _SHOW_S:
+                    self._read_journal()
+                    self.watch(self.progress)
+                    looked = time.monotonic()
         compact_leftovers(self.store, self.submission.sweep)
         return Submitted(self.submission, self.plan, self.progress, tuple(self.unstarted), tuple(stopped_groups(self.submission.folder)))
 
@@ -155,10 +159,9 @@ class _Drive:
         if event.state is State.FAILED and PublishFailed.__name__ in event.detail:
             left = self.plan.trials - self.progress.done
             raise RecordingStopped(self.submission.sweep, left, event.detail.strip().splitlines()[-1])
+        self._read_journal()
         for line, attempt in self.arrays[event.handle_id].packs[event.index]:
             trial = self.submission.spec(line).trial_id
-            if (trial, attempt) not in self.started:
-                self._read_journal()
             started = self.started.get((trial, attempt))
             if started is None:
                 self.unstarted.setdefault(event.detail or f"the task ended as {event.state}")
