@@ -214,3 +214,13 @@ def test_times_of_day_need_no_zone_files_on_the_node(store: Store) -> None:
     bare = {**os.environ, "PYTHONTZPATH": ""}
     printed = subprocess.run([sys.executable, "-c", code], env=bare, check=True, capture_output=True, text=True).stdout
     assert float(printed) == 1_700_000_000.25
+
+
+def test_records_that_are_still_held_are_compacted_as_they_were_published(store: Store) -> None:
+    records = [make_record(trial=f"t{number}", train_s=float(number)) for number in range(5)]
+    for record in records:
+        store.publish(record)
+    before = [store.read(record.sweep, record.trial) for record in records]
+    (path,) = store.compact_published(records[0].sweep, records)
+    assert [found.name for found in store.records_folder(records[0].sweep).glob("*.parquet")] == [path.name]
+    assert [Store(store.root).read(record.sweep, record.trial) for record in records] == before
