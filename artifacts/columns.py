@@ -35,7 +35,7 @@ OUTCOMES: Final[dict[str, str]] = {
     "crashed": "the worker died of itself (segmentation fault, abort)",
     "killed": "the worker was killed and nothing says by whom",
     "cancelled": "was cancelled by a person",
-    "interrupted": "the person at the keyboard pressed Ctrl-C",
+    "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, or a task that was started again",
     "node_failed": "the node failed",
     "UNKNOWN": "nobody knows; never counted as completed or failed",
 }
