@@ -44,21 +44,27 @@ class Queue:
         """A report for every task, by job and array index; UNKNOWN with the reason where SLURM has nothing to say.
 
         squeue first: it is fresh and knows what waits. sacct only for tasks that squeue has forgotten, that were killed (it knows
-        the memory they took) or that were queued again (it knows how they ended before).
+        the memory they took) or that were queued again (it knows how they ended before); never in squeue's place, for it would
+        call a task ended that has been queued again.
         """
         jobs = {one.job: one for one in asked}
         if not jobs:
             return {}
         found: dict[tuple[str, int], TaskReport] = {}
-        queue_trouble = self._ask_squeue(jobs, found)
+        if trouble := self._ask_squeue(jobs, found):
+            return {
+                (job, index): TaskReport(index, State.UNKNOWN, detail=trouble, job_id=f"{job}_{index}", silent=True)
+                for job, one in jobs.items()
+                for index in one.indices
+            }
         wanted = [job for job, one in jobs.items() if any(_needs_accounts(found.get((job, index))) for index in one.indices)]
         trouble = self._ask_sacct({job: jobs[job] for job in wanted}, found) if wanted else ""
         for job, one in jobs.items():
             known = any((job, index) in found for index in one.indices)
             for index in one.indices:
                 if (job, index) not in found:
-                    report = _unlisted(index, known and not trouble and not queue_trouble, trouble or queue_trouble)
-                    silent = report.state is State.UNKNOWN and bool(queue_trouble or (trouble and self.has_accounting))
+                    report = _unlisted(index, known and not trouble, trouble)
+                    silent = report.state is State.UNKNOWN and bool(trouble) and self.has_accounting
                     found[job, index] = replace(report, job_id=f"{job}_{index}", silent=silent)
         return found
 

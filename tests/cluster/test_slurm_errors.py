@@ -13,7 +13,7 @@ from cluster.slurm_errors import SlurmCommandFailed, SubmitLimitReached, SubmitR
 @pytest.mark.parametrize(
     ("error", "cure"),
     [
-        (SlurmCommandFailed("squeue", "no answer"), "by hand"),
+        (SlurmCommandFailed("squeue", "no answer"), "--backend ray"),
         (SubmitRefused("a", "no such account"), "correct the profile"),
         (SubmitLimitReached("a", 7, "AssocMaxSubmitJobLimit"), "max_submit"),
         (SubmitUnacknowledged("a", "timed out"), "submit again"),

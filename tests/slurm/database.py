@@ -20,6 +20,7 @@ def create_database(folder: Path) -> Path:
     shutil.chown(folder, "mysql", "mysql")  # for the socket
     setup = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=mysql", "--skip-test-db"]
     setup.append("--auth-root-authentication-method=normal")
+    setup.append(f"--tmpdir={data}")  # in /tmp, two that are set up at once take each other's tables away
     done = subprocess.run(setup, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"mariadb-install-db: {done.stderr}")
@@ -32,6 +33,7 @@ def database_command(folder: Path) -> list[str]:
         "mariadbd",
         "--no-defaults",
         f"--datadir={folder / 'database'}",
+        f"--tmpdir={folder / 'database'}",
         f"--socket={socket_of(folder)}",
         f"--pid-file={folder / 'mariadbd.pid'}",
         "--skip-networking",

@@ -89,12 +89,32 @@ def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) 
 
 def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
     grid = desk.grid("workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n")
-    desk.run("submit", grid, "--pack", "2")
+    desk.profile(TARGETS, "{array_parallelism: 1}")
+    desk.run("submit", grid, "--pack", "1")
+    desk.until(lambda: desk.ran(), "the first trial has begun, and the accounts know of it; only the controller knows of the other")
     desk.site.stop_controller()
     assert "the scheduler does not answer" in desk.run("status")
     assert "nothing was queued" in desk.run("submit", grid, code=1)
     desk.site.start_controller()
     desk.gate.touch()
+    desk.until_idle()
+    assert sorted(desk.ran().values()) == [1, 1]
+    assert desk.standing() == {"completed": 2}
+
+
+def test_a_task_whose_step_could_not_be_created_is_run_by_the_next_submit(desk: SlurmDesk) -> None:
+    desk.profile(TARGETS, f"{{setup: ['touch {desk.folder}/set-up', 'sleep 3']}}")
+    grid = desk.grid("workload: toys:counted\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {tally: TALLY}\n")
+    desk.run("submit", grid, "--pack", "2")
+    desk.until((desk.folder / "set-up").exists, "the batch script runs")
+    desk.site.stop_controller()
+    gave_up = "Unable to contact slurm controller"
+    desk.until(lambda: any(gave_up in log.read_text() for log in desk.store_folder.rglob("*.err")), "srun has given up")
+    desk.site.start_controller()
+    desk.until_idle()
+    assert "1 task ended before a trial began (exit code 1)" in desk.run("status")
+    assert gave_up in desk.run("logs", desk.trials()[0])
+    desk.run("submit", grid, "--pack", "2")
     desk.until_idle()
     assert sorted(desk.ran().values()) == [1, 1]
     assert desk.standing() == {"completed": 2}
