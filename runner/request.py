@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cluster.errors import UnknownTarget
 from cluster.profile import Profile
-from jobs.data import missing
+from jobs.data import missing, missing_weights
 from jobs.spec import JobSpec
 from runner.environment import capture
 from runner.errors import ProblemsFound
@@ -72,7 +72,7 @@ def read_request(
         profile_name=profile.name,
     )
     _check_resources(expanded.specs, profile)
-    check_datasets(expanded.specs, data_dir)
+    check_data(expanded.specs, data_dir)
     environment, patch = capture(Path.cwd())
     about = About(
         backend=backend,
@@ -98,14 +98,17 @@ def frozen_request(submission: Submission) -> Request:
     )
 
 
-def check_datasets(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
-    """ProblemsFound names every dataset that the built-in workloads would not find, and the command that prepares it."""
-    asked = Counter(spec.params["dataset"] for spec in specs if "dataset" in spec.params and not workload_is_custom(spec.workload))
-    problems = []
-    for name, trials in asked.items():
-        reason = missing(name, data_dir)
-        if reason:
-            problems.append(f"{trials} trials need the dataset '{name}': {reason}")
+def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
+    """ProblemsFound names all data that the built-in workloads would not find, and the command that prepares it."""
+    ours = [spec.params for spec in specs if not workload_is_custom(spec.workload)]
+    datasets = Counter(params["dataset"] for params in ours if "dataset" in params)
+    pretrained = Counter(params["model"] for params in ours if params.get("pretrained"))
+    problems = [
+        f"{trials} trials need the dataset '{name}': {why}" for name, trials in datasets.items() if (why := missing(name, data_dir))
+    ]
+    for model, trials in pretrained.items():
+        if why := missing_weights(model, data_dir):
+            problems.append(f"{trials} trials start from weights: {why}")
     if problems:
         raise ProblemsFound(tuple(problems))
 

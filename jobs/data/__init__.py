@@ -1,4 +1,4 @@
-"""Datasets, seeded splits and the prepared cache.
+"""Datasets, seeded splits, the prepared cache, and pretrained weights.
 
 Importing this costs nothing: numpy and the decoders are loaded by the first dataset that is opened.
 """
@@ -8,5 +8,19 @@ from __future__ import annotations
 from jobs.data.catalogue import DEFAULT, missing, name_problem, names
 from jobs.data.errors import DataError
 from jobs.data.opening import Prepared, open_dataset, prepare
+from jobs.data.weights import are_weights, missing_weights, prepare_weights, weights_names
 
-__all__ = ["DEFAULT", "DataError", "Prepared", "missing", "name_problem", "names", "open_dataset", "prepare"]
+__all__ = [
+    "DEFAULT",
+    "DataError",
+    "Prepared",
+    "are_weights",
+    "missing",
+    "missing_weights",
+    "name_problem",
+    "names",
+    "open_dataset",
+    "prepare",
+    "prepare_weights",
+    "weights_names",
+]

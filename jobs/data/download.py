@@ -1,7 +1,7 @@
-"""Fetching a published dataset, through torchvision's downloader and against torchvision's checksums.
+"""Fetching what is published, through the downloaders of torchvision and torch and against their checksums.
 
 Only `runner data prepare` comes here. Files arrive in a folder aside and are moved to their place when their checksum is right,
-so a download that breaks off leaves nothing that looks like a dataset.
+so a download that breaks off leaves nothing that looks whole.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from jobs.data import weights
 from jobs.data.cache import locked, writing
 from jobs.data.catalogue import PUBLISHED, missing, prepare_command
 from jobs.data.errors import BadSource, DownloadFailed
@@ -41,6 +42,29 @@ def download(name: str, data_dir: Path, say: Callable[[str], None]) -> None:
                 return
             with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".partial", dir=data_dir) as aside:
                 (_fetch_idx if PUBLISHED[name].reader == "idx" else _fetch_cifar)(name, data_dir, Path(aside), say)
+
+
+def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> None:
+    """Put the published weights of a model below `data_dir`, in the place of whatever lies there under their name.
+
+    Raises:
+        DownloadFailed: The publisher did not answer, or what came has another checksum.
+        CacheNotWritable: `data_dir` has no room, or is read-only.
+    """
+    from torch.hub import download_url_to_file
+
+    name, path = weights.PREFIX + model, weights.weights_path(model, data_dir)
+    cure = f"with a network elsewhere, run {prepare_command(name, None)} there and copy DIR/weights into {data_dir}"
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{model}.", suffix=".partial", dir=path.parent) as aside:
+            new = Path(aside) / path.name
+
+            def fetch(url: str) -> None:
+                download_url_to_file(url, str(new), hash_prefix=weights.checksum(model), progress=False)
+
+            _from_first_that_answers(name, [weights.ADDRESSES[model]], fetch, cure, say)
+            new.replace(path)
 
 
 def _fetch_idx(name: str, data_dir: Path, aside: Path, say: Callable[[str], None]) -> None:
@@ -71,18 +95,23 @@ def _fetch(name: str, urls: Sequence[str], md5: str, data_dir: Path, aside: Path
     """Bring one file into `aside`, from the first mirror that sends what the checksum says."""
     from torchvision.datasets.utils import download_url
 
+    cure = f"with a network elsewhere, run {prepare_command(name, None)} there and copy DIR/{PUBLISHED[name].native} into {data_dir}"
+    _from_first_that_answers(name, urls, lambda url: download_url(url, aside, md5=md5), cure, say)
+
+
+def _from_first_that_answers(name: str, urls: Sequence[str], fetch: Callable[[str], None], cure: str, say: Callable[[str], None]) -> None:
+    """Fetch one of the addresses; DownloadFailed tells what each answered."""
     reasons = []
     for url in urls:
         say(f"{name}: fetching {url}")
         try:
             with _giving_up_on_silence():
-                download_url(url, aside, md5=md5)
+                fetch(url)
             return
         except (OSError, RuntimeError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
                 raise
             reasons.append(f"{url}: {error}")
-    cure = f"with a network elsewhere, run {prepare_command(name, None)} there and copy DIR/{PUBLISHED[name].native} into {data_dir}"
     raise DownloadFailed(name, "; ".join(reasons), cure)
 
 

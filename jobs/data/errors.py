@@ -31,6 +31,17 @@ class DataMissing(DataError):
         return f"dataset '{self.name}' cannot be read: {self.problem}; {self.cure}"
 
 
+class WeightsMissing(DataError):
+    """A model's pretrained weights are not where a worker would look for them, or are not the published ones."""
+
+    def __init__(self, model: str, problem: str, cure: str) -> None:
+        super().__init__(model, problem, cure)
+        self.model, self.problem, self.cure = model, problem, cure
+
+    def __str__(self) -> str:
+        return f"the pretrained weights of {self.model} cannot be loaded: {self.problem}; {self.cure}"
+
+
 class BadSource(DataError):
     """A file of the dataset is there and cannot be used as it is."""
 
@@ -59,7 +70,7 @@ class DownloadFailed(DataError):
         self.name, self.reason, self.cure = name, reason, cure
 
     def __str__(self) -> str:
-        return f"dataset '{self.name}' could not be downloaded ({self.reason}); {self.cure}"
+        return f"'{self.name}' could not be downloaded ({self.reason}); {self.cure}"
 
 
 class CacheNotWritable(DataError):

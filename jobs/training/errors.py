@@ -20,18 +20,6 @@ class BadModel(TrainingError):
         return f"model '{self.name}': {self.reason}"
 
 
-class WeightsMissing(TrainingError):
-    """The pretrained weights are not on this machine, or are not the published ones; nothing was loaded."""
-
-    def __init__(self, path: str, reason: str, url: str) -> None:
-        super().__init__(path, reason, url)
-        self.path, self.reason, self.url = path, reason, url
-
-    def __str__(self) -> str:
-        cure = f"on a machine with a network run: curl --create-dirs -o {self.path} {self.url}"
-        return f"pretrained weights {self.path}: {self.reason}; {cure}"
-
-
 class NoDevice(TrainingError):
     """The trial asks for a GPU and this process has none that torch can use."""
 

@@ -12,12 +12,13 @@ from difflib import get_close_matches
 
 from jobs.data.catalogue import name_problem
 from jobs.data.splits import problem_of
+from jobs.data.weights import ADDRESSES
 from jobs.training.fields import TrainParams
 from jobs.training.idle import collapse, has_validation
 
 __all__ = ["MODELS", "PRETRAINED_MODELS", "TrainParams", "collapse", "problems"]
 
-PRETRAINED_MODELS = ("resnet18", "resnet34", "resnet50")
+PRETRAINED_MODELS = tuple(ADDRESSES)
 MODELS = ("simple_cnn", "resnet10", *PRETRAINED_MODELS)
 
 
@@ -69,7 +70,10 @@ def _of_optimisation(params: TrainParams) -> Iterator[str]:
 def _of_device(params: TrainParams, gpu: bool) -> Iterator[str]:
     if params.device == "cuda" and not gpu:
         yield "device: cuda was asked for on a target without a GPU; choose a target that has one, or device: auto"
-    if params.cuda_graphs and gpu and params.device != "cpu":
+    on_gpu = gpu and params.device != "cpu"
+    if params.amp == "fp16" and not on_gpu:
+        yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off there (with both targets in one grid, exclude it)"
+    if params.cuda_graphs and on_gpu:
         if params.loader != "resident":
             yield "cuda_graphs: needs loader: resident, whose batches are made on the device"
         if params.compile != "off":

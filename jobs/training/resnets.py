@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from jobs.data.weights import require_weights
 from jobs.training.compat import torchvision
-from jobs.training.errors import WeightsMissing
 from jobs.training.models import ImageShape
 
 LAYERS = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
-_WEIGHTS = {"resnet18": "ResNet18_Weights", "resnet34": "ResNet34_Weights", "resnet50": "ResNet50_Weights"}
 _NO_WEIGHTS_OF_STEM_OR_HEAD = ("conv1.weight", "fc.weight", "fc.bias")
 
 
@@ -26,6 +24,9 @@ def build(name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pre
     Args:
         name: One of `LAYERS`.
         stem: ``cifar`` (3x3 convolution, no pooling) or ``imagenet`` (7x7 with stride 2, then pooling).
+
+    Raises:
+        WeightsMissing: ``pretrained``, and the weights are not below ``data_dir`` or are not the published ones.
     """
     resnet = torchvision().models.resnet
     block = resnet.Bottleneck if name == "resnet50" else resnet.BasicBlock
@@ -36,24 +37,13 @@ def build(name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pre
     elif shape.channels != 3:
         model.conv1 = _first_convolution(shape.channels, kernel=7, stride=2)
     if pretrained:
-        load_published(model, getattr(resnet, _WEIGHTS[name]).IMAGENET1K_V1.url, data_dir, shape.channels, stem)
+        _load_published(model, name, data_dir, shape.channels, stem)
     return model
 
 
-def weights_path(url: str, data_dir: Path | None) -> Path:
-    """Where the weights published at ``url`` lie: ``data_dir/weights`` and their published name, which ends in their checksum."""
-    return (data_dir or Path("data")) / "weights" / url.rpartition("/")[2]
-
-
-def load_published(model: nn.Module, url: str, data_dir: Path | None, channels: int, stem: str) -> None:
-    """Load the weights published at ``url``, from where they lie on this machine, into all layers that they fit.
-
-    Raises:
-        WeightsMissing: They are not there, or not what was published.
-    """
-    path = weights_path(url, data_dir)
-    _require_published(path, url)
-    weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+def _load_published(model: nn.Module, name: str, data_dir: Path | None, channels: int, stem: str) -> None:
+    """Load the weights published for a ResNet into all layers that they fit."""
+    weights: dict[str, Any] = torch.load(require_weights(name, data_dir), map_location="cpu", weights_only=True)
     first = weights["conv1.weight"]
     weights = {name: value for name, value in weights.items() if name not in _NO_WEIGHTS_OF_STEM_OR_HEAD}
     if stem == "imagenet":
@@ -66,14 +56,3 @@ def _first_convolution(channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
     convolution = nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
     return convolution
-
-
-def _require_published(path: Path, url: str) -> None:
-    """WeightsMissing unless the file's SHA-256 begins as its published name says (``resnet18-f37072fd.pth``)."""
-    if not path.is_file():
-        raise WeightsMissing(str(path), "there is no such file", url)
-    promised = path.stem.rpartition("-")[2]
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(promised):
-        raise WeightsMissing(str(path), f"its SHA-256 begins with {found[:8]}, not with {promised}", url)

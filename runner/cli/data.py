@@ -17,25 +17,28 @@ def _data() -> None:
     """Datasets, made ready for the workers."""
 
 
-def _complete_dataset(incomplete: str) -> list[str]:
-    from jobs.data import names
+def _complete_name(incomplete: str) -> list[str]:
+    from jobs.data import names, weights_names
 
-    return [name for name in names() if name.startswith(incomplete)]
+    return [name for name in (*names(), *weights_names()) if name.startswith(incomplete)]
 
 
 @app.command("prepare")
 def prepare(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Datasets, as a grid names them.", autocompletion=_complete_dataset)],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="Datasets, as a grid names them, and weights:MODEL.", autocompletion=_complete_name),
+    ],
     data_dir: DataDirOption = None,
 ) -> None:
-    """Download datasets and build the cache that workers map.
+    """Download datasets and build the cache that workers map, and download pretrained weights.
 
     What is in the data folder already needs no network. One that fails
     does not stop the others.
 
     \b
     Example:
-      runner data prepare mnist cifar10 --data-dir ~/data
+      runner data prepare mnist cifar10 weights:resnet18 --data-dir ~/data
     """
     from jobs import data
 
@@ -43,7 +46,8 @@ def prepare(
     for name in dict.fromkeys(names):
         output.say(f"{name}: preparing")
         try:
-            data.prepare(name, data_dir, say=output.say)
+            bring = data.prepare_weights if data.are_weights(name) else data.prepare
+            bring(name, data_dir, say=output.say)
         except data.DataError as error:
             output.error(f"{name}: {error}")
             failed.append(name)

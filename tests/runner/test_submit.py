@@ -192,6 +192,14 @@ def test_a_missing_dataset_is_an_error_that_names_the_command(desk: Desk) -> Non
     assert not desk.store_folder.exists()
 
 
+def test_missing_weights_are_an_error_that_names_the_command(desk: Desk) -> None:
+    grid = desk.grid("workload: train\nfixed: {model: resnet18, pretrained: true}\nmatrix: {lr: [0.1, 0.01]}\n")
+    said = desk.run("submit", grid, "--backend", "inline", "--data-dir", desk.folder, code=1)
+    assert "2 trials start from weights" in said
+    assert f"runner data prepare weights:resnet18 --data-dir {desk.folder}" in said
+    assert not desk.store_folder.exists()
+
+
 def test_retry_runs_only_what_failed_and_results_only_by_force(desk: Desk) -> None:
     grid = desk.grid("workload: toys:moody\nmatrix: {width: [0, 1, 7]}\nfixed: {tally: TALLY}\n")
     desk.run("submit", grid, "--backend", "inline", code=1)

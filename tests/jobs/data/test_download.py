@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import hashlib
-import http.server
 import io
 import struct
 import tarfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,27 +18,7 @@ from jobs.data.download import download
 from jobs.data.errors import BadSource, DownloadFailed
 from jobs.data.readers.cifar import PUBLISHED_MD5
 from jobs.training.compat import torchvision
-
-NOWHERE = "http://127.0.0.1:9/"  # the discard port: nobody listens
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def publisher(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address it is served under."""
-    folder = tmp_path / "published"
-    folder.mkdir()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+from tests.jobs.data.conftest import NOWHERE
 
 
 def publish_fashion_mnist(folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:

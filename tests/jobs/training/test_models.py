@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from jobs.data import weights
+from jobs.data.errors import WeightsMissing
 from jobs.training import models, resnets
 from jobs.training.compat import torchvision
-from jobs.training.errors import WeightsMissing
 from jobs.training.fields import TrainParams
 from jobs.training.models import ImageShape, SimpleCNN
 from jobs.training.pooling import MaxPool2x2
@@ -75,41 +76,38 @@ def test_the_stem_decides_how_much_of_the_image_is_left(stem: str, side: int) ->
     assert seen[0][-2:] == (side, side)
 
 
-def published(data_dir: Path) -> str:
-    """Weights as torchvision would publish them, put where a trial looks for them; their address."""
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Weights of a ResNet-18 as torchvision would publish them, put where a trial looks for them below `tmp_path`."""
     torch.manual_seed(1)
-    made = data_dir / "weights" / "made.pth"
+    state: dict[str, torch.Tensor] = torchvision().models.resnet18().state_dict()
+    made = tmp_path / "weights" / "made.pth"
     made.parent.mkdir(parents=True)
-    torch.save(torchvision().models.resnet18().state_dict(), made)
+    torch.save(state, made)
     name = f"resnet18-{hashlib.sha256(made.read_bytes()).hexdigest()[:8]}.pth"
     made.rename(made.with_name(name))
-    return f"https://weights.example/{name}"
+    monkeypatch.setattr(weights, "ADDRESSES", {"resnet18": f"https://weights.example/{name}"})
+    return state
 
 
 @pytest.mark.parametrize(("stem", "fits"), [("imagenet", True), ("cifar", False)])
-def test_pretrained_weights_are_loaded_wherever_they_fit(tmp_path: Path, stem: str, fits: bool) -> None:
-    url = published(tmp_path)
-    weights = torch.load(resnets.weights_path(url, tmp_path), weights_only=True)
-    model = resnets.build("resnet18", CIFAR, stem, None, pretrained=False)
-    resnets.load_published(model, url, tmp_path, 3, stem)
-    loaded = model.state_dict()
-    same = {name for name in weights if weights[name].shape == loaded[name].shape and torch.equal(weights[name], loaded[name])}
-    assert set(weights) - same == {"fc.weight", "fc.bias"} | (set() if fits else {"conv1.weight"})
+def test_pretrained_weights_are_loaded_wherever_they_fit(published: dict[str, torch.Tensor], tmp_path: Path, stem: str, fits: bool) -> None:
+    loaded = resnets.build("resnet18", CIFAR, stem, tmp_path, pretrained=True).state_dict()
+    same = {name for name in published if published[name].shape == loaded[name].shape and torch.equal(published[name], loaded[name])}
+    assert set(published) - same == {"fc.weight", "fc.bias"} | (set() if fits else {"conv1.weight"})
 
 
+@pytest.mark.usefixtures("published")
 def test_pretrained_weights_answer_a_grey_image_as_its_three_equal_channels(tmp_path: Path) -> None:
-    url = published(tmp_path)
-    grey = resnets.build("resnet18", ImageShape(1, 32, 32, 10), "imagenet", None, pretrained=False)
-    colour = resnets.build("resnet18", CIFAR, "imagenet", None, pretrained=False)
-    for model, channels in ((grey, 1), (colour, 3)):
-        resnets.load_published(model, url, tmp_path, channels, "imagenet")
+    grey = resnets.build("resnet18", ImageShape(1, 32, 32, 10), "imagenet", tmp_path, pretrained=True)
+    colour = resnets.build("resnet18", CIFAR, "imagenet", tmp_path, pretrained=True)
     image = torch.randn(2, 1, 32, 32)
     responses = grey.get_submodule("conv1")(image), colour.get_submodule("conv1")(image.expand(-1, 3, -1, -1))
     assert torch.allclose(*responses, atol=1e-5)
 
 
 def test_missing_weights_are_named_with_the_command_that_fetches_them(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissing, match=r"curl .*weights/resnet18-f37072fd\.pth https://"):
+    with pytest.raises(WeightsMissing, match=r"resnet18-f37072fd\.pth is not there; .*runner data prepare weights:resnet18"):
         models.build(TrainParams(model="resnet18", pretrained=True), CIFAR, tmp_path)
 
 

@@ -127,6 +127,8 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any
         ({"patience": 2}, CPU, "patience"),
         ({"patience": 2, "split": [0.8, 0, 0.2]}, CPU, "patience"),
         ({"device": "cuda"}, CPU, "device"),
+        ({"amp": "fp16"}, CPU, "amp"),
+        ({"amp": "fp16", "device": "cpu"}, GPU, "amp"),
         ({"cuda_graphs": True, "loader": "workers"}, GPU, "cuda_graphs"),
         ({"cuda_graphs": True, "compile": "default"}, GPU, "cuda_graphs"),
         ({"cuda_graphs": True, "grad_accumulation": 2}, GPU, "cuda_graphs"),

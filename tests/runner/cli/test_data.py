@@ -18,3 +18,9 @@ def test_one_that_fails_is_named_and_the_others_are_done(run: Run, tmp_path: Pat
     assert done.code == 1
     assert "1797 images" in done.out
     assert done.err.splitlines()[-1] == "error: not prepared: nonsense, npz:gone.npz"
+
+
+def test_weights_are_told_from_datasets(run: Run, tmp_path: Path) -> None:
+    done = run("data", "prepare", "weights:resnet10", "--data-dir", str(tmp_path))
+    assert done.code == 1
+    assert "there are weights:resnet18" in done.err
