@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-BENCHMARKS := plan overhead svm training slurm
+BENCHMARKS := plan overhead sampler svm training slurm
 
 .PHONY: demo test lint bench
 .DEFAULT_GOAL := demo
