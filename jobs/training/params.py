@@ -72,7 +72,7 @@ def _of_device(params: TrainParams, gpu: bool) -> Iterator[str]:
         yield "device: cuda was asked for on a target without a GPU; choose a target that has one, or device: auto"
     on_gpu = gpu and params.device != "cpu"
     if params.amp == "fp16" and not on_gpu:
-        yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off there (with both targets in one grid, exclude it)"
+        yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off (where a grid has both targets, exclude it)"
     if params.cuda_graphs and on_gpu:
         if params.loader != "resident":
             yield "cuda_graphs: needs loader: resident, whose batches are made on the device"
