@@ -90,7 +90,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("eval_s", "double", "s", "Evaluation; the predictions of an SVM."),
         ("write_s", "double", "s", "Writing checkpoints, profiles and event files."),
         ("runner_s", "double", "s", "The runner's own cost: total less all phases."),
-        ("total_s", "double", "s", "From started_at to ended_at."),
+        ("total_s", "double", "s", "From started_at to ended_at, and what it went on from of earlier attempts."),
     ),
     "accuracy": (
         ("train_accuracy", "double", "fraction", "On the training split."),

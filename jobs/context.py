@@ -7,9 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from artifacts.columns import COLUMNS, HISTORY
 from jobs.errors import BadMetric, nearest
 from jobs.measure.clock import PhaseClock
+from jobs.measure.readings import Readings
 
 METRIC_SECTIONS = ("accuracy", "throughput", "memory")
 # What a workload may say of itself; identity, ledger and device are measured by the runner and never taken from it.
@@ -29,7 +32,8 @@ class Context:
         seed: The trial's seed; every random number should come from it.
         target: The resource class it was meant for.
         data_dir: Folder of the data sets, if one was given.
-        device: ``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one.
+        device: ``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one. A workload that computes
+            elsewhere sets it, for the record.
         cpus: CPUs it may use.
         threads: Threads it should compute with; set already for BLAS, OpenMP and torch.
         mem_gb: Memory it may use in GB (1e9 bytes).
@@ -61,6 +65,8 @@ class Context:
         self.noted: dict[str, Any] = {}
         self._files, self._stop = files, stop
         self._clock = clock or PhaseClock()
+        self._readings: Callable[[], Readings] = Readings
+        self._earlier: Readings | None = None
 
     @property
     def files(self) -> Path:
@@ -89,13 +95,27 @@ class Context:
         return self._clock.phase(name)
 
     def phases(self) -> dict[str, float]:
-        """Seconds of each phase so far: what a checkpoint keeps for ``carry``."""
+        """Seconds of each phase so far."""
         return self._clock.phases()
 
-    def carry(self, phases: Mapping[str, float], history: list[dict[str, Any]]) -> None:
-        """Take over ledger and history from the checkpoint, so that the record tells of the whole trial."""
-        self._clock.carry(phases)
-        self.history[:0] = history
+    def snapshot(self) -> dict[str, Any]:
+        """What a checkpoint keeps for ``carry``, plain values: ledger, history, and what disturbed the measurement."""
+        return {"phases": self.phases(), "history": self.history, "readings": msgspec.to_builtins(self.readings())}
+
+    def carry(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over an earlier attempt's snapshot from the checkpoint, so that the record tells of the whole trial."""
+        self._clock.carry(snapshot["phases"])
+        self.history[:0] = snapshot["history"]
+        self._earlier = msgspec.convert(snapshot["readings"], Readings)
+
+    def watch(self, readings: Callable[[], Readings]) -> None:
+        """Have ``readings`` asked for what is seen of the hardware; without, nobody looks."""
+        self._readings = readings
+
+    def readings(self) -> Readings:
+        """Disturbances and energy so far, those of the attempts that were carried too."""
+        now = self._readings()
+        return now if self._earlier is None else now.after(self._earlier)
 
     def report(self, epoch: int, **metrics: float) -> None:
         """Append one entry to the history; names that it does not have go to its ``extra``.

@@ -21,7 +21,7 @@ from jobs.measure import device, gpus, loaded_torch, threads
 from jobs.measure.clock import PhaseClock
 from jobs.measure.device import Expectation
 from jobs.measure.memory import PeakMemory
-from jobs.measure.sampler import Sampler
+from jobs.measure.sampler import ENERGY, Sampler
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
 
@@ -107,7 +107,7 @@ def execute(
                 os.chdir(home)
     if finished.outcome != Outcome.completed:
         failure.let_go()
-    finished.values.update(device.describe(expect))
+    finished.values.update(device.describe(expect, context.device))
     finished.values.update(_versions())
     if finished.outcome != Outcome.wrong_device:
         finished.values.update({"threads": context.threads, **context.noted})
@@ -141,9 +141,11 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
     finished.parameters.update(found.written_out(params))
     device.check(expect)
     threads.limit(context.threads)
+    loaded_torch.empty_cache()  # what an earlier trial left in the allocator is not this one's
     loaded_torch.reset_peak_memory()
     peak = PeakMemory()
     sampler = Sampler(gpus.visible() if expect.wants_gpu else (), expect.gpus, expect.cpus)
+    context.watch(sampler.readings)
     try:
         with sampler:
             with context.phase("import"):
@@ -156,7 +158,7 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
             else:
                 context.note(**(function(params, context) or {}))
     finally:
-        finished.values.update(_measured(expect, sampler, peak))
+        finished.values.update(_measured(expect, context, sampler, peak))
 
 
 def _arguments(
@@ -168,16 +170,21 @@ def _arguments(
     return {name: getattr(params, name) for name in parameters} | {name: value for name, value in given.items() if name in takes}
 
 
-def _measured(expect: Expectation, sampler: Sampler, peak: PeakMemory) -> dict[str, Any]:
-    watched = sampler.disturbed_by()
+def _measured(expect: Expectation, context: Context, sampler: Sampler, peak: PeakMemory) -> dict[str, Any]:
+    """What was seen of the hardware; of the GPU only if the trial computed there."""
+    readings = context.readings()
     shortage = device.cpu_shortage(expect)
-    reasons = ([shortage] if shortage else []) + (watched or [])
-    return {
-        "disturbed": True if reasons else None if watched is None else False,
+    reasons = ([shortage] if shortage else []) + (readings.disturbed_by or [])
+    columns = {"host_rss_gb": peak.gb(), **loaded_torch.peak_memory(), **sampler.columns()}
+    for energy in ENERGY:
+        columns[energy] = readings.energy_j.get(energy)
+        if columns[energy] is None:
+            columns[energy.replace("_j", "_source")] = None
+    if context.device == "cpu":
+        columns = {name: value for name, value in columns.items() if not name.startswith("gpu_")}
+    return columns | {
+        "disturbed": True if reasons else None if readings.disturbed_by is None else False,
         "disturbed_by": reasons or None,
-        "host_rss_gb": peak.gb(),
-        **loaded_torch.peak_memory(),
-        **sampler.columns(),
     }
 
 

@@ -77,6 +77,8 @@ def collapse(params: SvmParams, gpu: bool) -> tuple[SvmParams, list[str]]:
     """The params with every parameter that its kernel (or split) ignores at its default, and why."""
     defaults = SvmParams()
     idle = {name: f"acts only with kernel {' or '.join(kernels)}" for name, kernels in ACTS_ON.items() if params.kernel not in kernels}
+    if params.split == "official" and params.train_subset is None and params.test_subset is None:
+        idle["split_seed"] = "nothing is drawn: the split is the official one, without subsets"
     idle = {name: why for name, why in idle.items() if getattr(params, name) != getattr(defaults, name)}
     notes = [f"{name}: {why}" for name, why in idle.items()]
     return msgspec.structs.replace(params, **{name: getattr(defaults, name) for name in idle}), notes
@@ -84,6 +86,7 @@ def collapse(params: SvmParams, gpu: bool) -> tuple[SvmParams, list[str]]:
 
 def run(params: SvmParams, context: Context) -> None:
     """Fit on the training split, predict the others; the accuracies and the engine go to the record."""
+    context.device = "cpu"  # whatever the target has
     with context.phase("import"):
         import numpy as np
 

@@ -42,16 +42,20 @@ class Expectation:
         return "cuda" if self.wants_gpu else "cpu"
 
 
-def describe(expect: Expectation) -> dict[str, Any]:
-    """The device columns of the record; GPU columns only for a trial that was to have one."""
+def describe(expect: Expectation, used: Literal["cpu", "cuda"]) -> dict[str, Any]:
+    """The device columns of the record; GPU columns only for a trial that was to have one and compute on it.
+
+    Args:
+        used: Where it computed, as torch says it.
+    """
     columns: dict[str, Any] = {
-        "device": expect.device,
+        "device": used,
         "cpu_model": cpus.model(),
         "cpus_asked": expect.cpus,
         "cpus_granted": max(1, math.floor(cpus.granted())),
         "ram_gb": cpus.ram_gb(),
     }
-    seen = gpus.visible() if expect.wants_gpu else ()
+    seen = gpus.visible() if expect.wants_gpu and used == "cuda" else ()
     if seen:
         columns |= {
             "gpu_name": seen[0].name,

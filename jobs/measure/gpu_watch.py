@@ -31,6 +31,9 @@ class GpuWatch:
     Args:
         gpus: Those of the attempt.
         share: The attempt's share of one GPU; below 1 others are expected on it, and its energy is nobody's own.
+
+    Attributes:
+        answered: Whether each reading told what throttles a GPU and who else is on it; without that, silence is no all-clear.
     """
 
     def __init__(self, gpus: Sequence[Gpu], share: float) -> None:
@@ -44,6 +47,7 @@ class GpuWatch:
         self._energy_before = [self._energy(handle) for handle in self._handles]
         self._integrated_j = 0.0
         self._last_at = time.monotonic()
+        self.answered = True
 
     def sample(self) -> None:
         """Read every GPU once."""
@@ -61,9 +65,11 @@ class GpuWatch:
                 self._integrated_j += milliwatts / 1e3 * elapsed
             heat = _ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
             self._hottest = max((value for value in (heat, self._hottest) if value is not None), default=None)
-            mask = _ask(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
-            seen |= {f"GPU throttled: {reason}" for bit, reason in THROTTLING.items() if mask & bit}
-            if self._foreign(handle) > self._neighbours:
+            mask = _ask(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+            processes = _ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
+            self.answered &= mask is not None and processes is not None
+            seen |= {f"GPU throttled: {reason}" for bit, reason in THROTTLING.items() if (mask or 0) & bit}
+            if _foreign({process.pid for process in processes or ()}) > self._neighbours:
                 seen.add("other processes on the GPU")
         for reason in seen:
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
@@ -102,14 +108,15 @@ class GpuWatch:
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
 
-    def _foreign(self, handle: Any) -> int:
-        pids = {process.pid for process in _ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()}
-        if pids <= {os.getpid()}:
-            return 0
-        strangers = pids - family()
-        if strangers == pids and loaded_torch.cuda() is not None:
-            return len(pids) - 1  # a container: the driver counts in another pid namespace, and one of them is us
-        return len(strangers)
+
+def _foreign(pids: set[int]) -> int:
+    """How many of the processes on a GPU are not ours."""
+    if pids <= {os.getpid()}:
+        return 0
+    strangers = pids - family()
+    if strangers == pids and loaded_torch.cuda() is not None:
+        return len(pids) - 1  # a container: the driver counts in another pid namespace, and one of them is us
+    return len(strangers)
 
 
 def _ask(question: Callable[..., Any], *arguments: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +53,16 @@ def family() -> set[int]:
         pid = waiting.pop()
         found.add(pid)
         # Asking each thread is a few small files; psutil would read the parent of every process of the machine.
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            try:
-                waiting += [int(child) for child in children.read_text().split()]
-            except OSError:  # ended meanwhile
-                continue
+        waiting += _children(pid)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):  # the process ended while we looked
+        for thread in list(Path(f"/proc/{pid}/task").iterdir()):
+            with suppress(OSError):  # or one of its threads did
+                found += [int(child) for child in (thread / "children").read_text().split()]
     return found
 
 

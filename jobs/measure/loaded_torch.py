@@ -35,10 +35,9 @@ def versions() -> dict[str, str | None]:
 
 
 def reset_peak_memory() -> None:
-    """Let the GPU's peaks begin anew with this trial, and give back what an earlier one left in the allocator."""
+    """Let the GPU's peaks begin anew at what is held now."""
     gpu = cuda()
     if gpu is not None:
-        gpu.empty_cache()
         for index in range(gpu.device_count()):
             gpu.reset_peak_memory_stats(index)
 

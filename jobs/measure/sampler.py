@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -12,14 +13,16 @@ from jobs.measure import energy
 from jobs.measure.gpu_watch import GpuWatch
 from jobs.measure.gpus import Gpu
 from jobs.measure.load import CpuTimes, cpu_times, disturbance
+from jobs.measure.readings import Readings
 
+ENERGY = ("gpu_energy_j", "cpu_energy_j")
 INTERVAL_S = 1.0
 SETTLE_S = 0.25
 """An attempt shorter than this is not watched at all."""
 
 
 class Sampler:
-    """A context manager around the attempt, one at a time in a process; ``columns`` and ``disturbed_by`` afterwards.
+    """A context manager around the attempt, one at a time in a process; ``columns`` and ``readings`` afterwards.
 
     Args:
         gpus: Those of the attempt; none for a trial on the CPU.
@@ -34,7 +37,7 @@ class Sampler:
         self._gpu_watch: GpuWatch | None = None
         self._rapl: energy.Rapl | None = None
         self._first: tuple[float, CpuTimes] | None = None
-        self._disturbed_by: list[str] | None = None
+        self._ended: Readings | None = None
 
     def __enter__(self) -> Sampler:
         if self._gpus:
@@ -45,14 +48,9 @@ class Sampler:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _watcher.end()
-        if self._first is None:
-            return
-        self._sample()
-        began, times = self._first
-        seconds = time.monotonic() - began
-        if seconds >= SETTLE_S:  # the kernel counts in hundredths of a second: less says nothing
-            self._disturbed_by = disturbance(times, cpu_times(), seconds, self._cpus)
-            self._disturbed_by += self._gpu_watch.disturbances() if self._gpu_watch else []
+        if self._first is not None:
+            self._sample()
+        self._ended = self._look()
 
     def columns(self) -> dict[str, Any]:
         """Energy and GPU readings; what could not be measured is missing."""
@@ -62,9 +60,12 @@ class Sampler:
         joules = self._rapl.joules() if self._rapl else None
         return columns if joules is None else {**columns, "cpu_energy_j": joules, "cpu_energy_source": energy.SOURCE}
 
-    def disturbed_by(self) -> list[str] | None:
-        """What disturbed the measurement; None if the attempt was too short to be watched."""
-        return self._disturbed_by
+    def readings(self) -> Readings:
+        """Disturbances and energy: of the whole attempt, or while it runs until now."""
+        if self._ended is not None:
+            return self._ended
+        with _watcher.held():
+            return self._look()
 
     def tick(self) -> None:
         """Called by the watcher every now and then: begin, or take a reading if one is due."""
@@ -79,6 +80,24 @@ class Sampler:
         elif now - self._last >= self._interval_s:
             self._last = now
             self._sample()
+
+    def _look(self) -> Readings:
+        energy = {name: value for name, value in self.columns().items() if name in ENERGY}
+        return Readings(self._disturbed_by(), energy)
+
+    def _disturbed_by(self) -> list[str] | None:
+        """What disturbed the attempt since its first reading; None if that is too short ago, or a GPU did not answer."""
+        if self._first is None:
+            return None
+        began, times = self._first
+        seconds = time.monotonic() - began
+        if seconds < SETTLE_S:  # the kernel counts in hundredths of a second: less says nothing
+            return None
+        reasons = disturbance(times, cpu_times(), seconds, self._cpus)
+        if self._gpu_watch is None:
+            return reasons
+        reasons += self._gpu_watch.disturbances()
+        return reasons if reasons or self._gpu_watch.answered else None
 
     def _sample(self) -> None:
         if self._gpu_watch:
@@ -107,6 +126,10 @@ class _Watcher:
         """Tick no more; a tick that is under way is waited for."""
         with self._lock:
             self._current = None
+
+    def held(self) -> AbstractContextManager[bool]:
+        """No tick happens inside."""
+        return self._lock
 
     def _run(self) -> None:
         while True:

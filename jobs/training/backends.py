@@ -38,7 +38,7 @@ def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator
     """Compute as the parameters say, with so many threads; a warm process goes on afterwards as if nothing had been set."""
     with ExitStack() as undo:
         if params.compile != "off":
-            undo.callback(torch.compiler.reset)  # compiled programs keep their model alive
+            _compile_anew(undo)
         undo.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(threads)
         if params.deterministic:
@@ -57,9 +57,18 @@ def _apply_gpu(params: TrainParams, undo: ExitStack) -> None:
     if params.tf32 is not None:
         _set(undo, torch.backends.cudnn, "allow_tf32", params.tf32)
         _set(undo, torch.backends.cuda.matmul, "allow_tf32", params.tf32)
-    if params.blas == "cublaslt":
-        undo.callback(torch.backends.cuda.preferred_blas_library, "cublas")
-        torch.backends.cuda.preferred_blas_library("cublaslt")
+    undo.callback(torch.backends.cuda.preferred_blas_library, torch.backends.cuda.preferred_blas_library())
+    torch.backends.cuda.preferred_blas_library(params.blas)
+
+
+def _compile_anew(undo: ExitStack) -> None:
+    """Let nothing that was compiled earlier be found, here or on disk: a repeat's compile time is a repeat, not a look into a cache."""
+    from torch._inductor.utils import fresh_cache  # torch has no public way to an empty cache
+
+    fresh = fresh_cache()
+    fresh.__enter__()
+    undo.callback(fresh.__exit__, None, None, None)  # not the trial's exception, which would leave the folder behind
+    undo.callback(torch.compiler.reset)  # compiled programs keep their model alive
 
 
 def _let_go_of_memory() -> None:

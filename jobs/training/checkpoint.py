@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,29 @@ FORMAT: Final = 1
 NAME: Final = "checkpoint.pt"
 
 
+def state(session: Session) -> dict[str, Any]:
+    """Everything in a session that a step changes, as tensors and plain values; the tensors are the session's own."""
+    return {
+        "model": session.model.state_dict(),
+        "optimizer": session.optimizer.state_dict(),
+        "schedule": session.schedule and session.schedule.state_dict(),
+        "scaler": session.precision.scaler.state_dict(),
+        "random": _random_states(session.device),
+        "sums": session.sums.read(),
+    }
+
+
+def restore(session: Session, state: Mapping[str, Any]) -> None:
+    """Bring a session to where `state` was taken."""
+    session.model.load_state_dict(state["model"])
+    session.optimizer.load_state_dict(state["optimizer"])
+    if session.schedule is not None:
+        session.schedule.load_state_dict(state["schedule"])
+    session.precision.scaler.load_state_dict(state["scaler"])
+    session.sums.set(state["sums"])
+    _set_random_states(state["random"], session.device)
+
+
 def save(folder: Path, trial: str, session: Session, progress: Progress, times: StepTimes, carried: dict[str, Any]) -> Path:
     """Write the checkpoint, replacing the one before.
 
@@ -35,12 +59,7 @@ def save(folder: Path, trial: str, session: Session, progress: Progress, times: 
     content = {
         "format": FORMAT,
         "trial": trial,
-        "model": session.model.state_dict(),
-        "optimizer": session.optimizer.state_dict(),
-        "schedule": session.schedule and session.schedule.state_dict(),
-        "scaler": session.precision.scaler.state_dict(),
-        "random": _random_states(session.device),
-        "sums": session.sums.read(),
+        "state": state(session),
         "progress": progress.as_plain(),
         "step_seconds": torch.tensor(times.seconds(), dtype=torch.float32),
         "carried": carried,
@@ -74,14 +93,8 @@ def load(folder: Path, trial: str, session: Session, times: StepTimes) -> tuple[
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["format"] != FORMAT or content["trial"] != trial:
             raise ValueError(f"it is of format {content['format']} and trial {content['trial']}")
-        session.model.load_state_dict(content["model"])
-        session.optimizer.load_state_dict(content["optimizer"])
-        if session.schedule is not None:
-            session.schedule.load_state_dict(content["schedule"])
-        session.precision.scaler.load_state_dict(content["scaler"])
-        session.sums.set(content["sums"])
+        restore(session, content["state"])
         times.carry(content["step_seconds"].tolist())
-        _set_random_states(content["random"], session.device)
         return Progress.from_plain(content["progress"]), content["carried"]
     except pickle.UnpicklingError:  # its message advises to load the file in the unsafe way
         raise UnreadableCheckpoint(str(path), "it is damaged, or holds more than tensors and plain values") from None

@@ -6,15 +6,16 @@ The host waits for the device once an epoch, when the sums are read, and at the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final
 
 from jobs.context import Context
 from jobs.errors import StopRequested
 from jobs.training import checkpoint
 from jobs.training.feeding.order import Order
 from jobs.training.progress import Progress
+from jobs.training.scalars import TensorBoard
 from jobs.training.session import Session
 from jobs.training.timing import StepTimes
 
@@ -22,33 +23,17 @@ CHECKPOINT_EVERY_S: Final = 600.0
 """Without being asked, a checkpoint is written this often: what a node's death can cost."""
 
 
-class Watcher(Protocol):
-    """Looks at a running trial and writes down what it sees; it changes nothing."""
-
-    def wants(self, step: int) -> bool:
-        """Whether to be called after this optimizer step, counted from 1."""
-
-    def step(self, step: int) -> None:
-        """The step is done, and the device has nothing left to do."""
-
-    def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """The epoch is over, with the figures of its row in the history."""
-
-    def close(self) -> None:
-        """The trial is over, in whatever way."""
-
-
 class Loop:
     """Runs one trial's epochs.
 
     Args:
         progress: Where to begin; it moves on with the loop.
-        watchers: Told of steps and epochs, in this order.
+        board: Gets the figures of each epoch.
     """
 
-    def __init__(self, session: Session, context: Context, progress: Progress, times: StepTimes, watchers: Sequence[Watcher] = ()) -> None:
+    def __init__(self, session: Session, context: Context, progress: Progress, times: StepTimes, board: TensorBoard | None = None) -> None:
         self._session, self._context, self._progress, self._times = session, context, progress, times
-        self._watchers = watchers
+        self._board = board
         self._saved_at = self._begun = time.perf_counter()
 
     def run(self) -> None:
@@ -63,10 +48,9 @@ class Loop:
             if progress.epoch == params.epochs or progress.epoch % params.eval_every == 0:
                 row |= self._evaluate()
             self._context.report(progress.epoch, **row)
-            if self._watchers:
+            if self._board is not None:
                 with self._context.phase("write"):
-                    for watcher in self._watchers:
-                        watcher.epoch(progress.epoch, row | progress.scores)
+                    self._board.epoch(progress.epoch, row | progress.scores)
             progress.epoch, progress.batch, progress.epoch_s = progress.epoch + 1, 0, 0.0
             self._session.sums.set({})
 
@@ -87,43 +71,28 @@ class Loop:
     def _steps(self, order: Order) -> None:
         """All optimizer steps that the epoch still has."""
         session, progress = self._session, self._progress
-        together, n_batches = session.params.grad_accumulation, order.n_batches
+        together, size = session.params.grad_accumulation, order.batch_size
         self._begun = time.perf_counter() - progress.epoch_s
         self._times.begin()
         for images, labels in session.data.train.batches(order):
             before = progress.batch % together
-            in_step = min(together, n_batches - progress.batch + before)
-            session.work(images, labels, first=before == 0, share=1 / in_step)
+            images_before = (progress.batch - before) * size
+            in_step = min(together * size, len(order.positions) - images_before)
+            session.work(images, labels, first=before == 0, share=len(labels) / in_step)
             progress.batch += 1
             progress.images += len(labels)
-            if progress.batch % together and progress.batch < n_batches:
+            if progress.batch % together and progress.batch < order.n_batches:
                 continue
-            self._step()
+            progress.lr = session.lr
+            session.update()
+            progress.steps += 1
             self._times.mark()
-            for watcher in self._watchers:
-                if watcher.wants(progress.steps):
-                    with self._interlude():
-                        watcher.step(progress.steps)
             stop = self._context.stop_requested()
             if stop or time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
                 with self._interlude():
                     self._save()
             if stop:
                 raise StopRequested(f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint was written")
-
-    def _step(self) -> None:
-        """One optimizer step from the gradients that are there."""
-        session, progress = self._session, self._progress
-        progress.lr = float(session.optimizer.param_groups[0]["lr"])
-        scaler = session.precision.scaler
-        if scaler.is_enabled():
-            scaler.step(session.optimizer)
-            scaler.update()
-        else:
-            session.optimizer.step()
-        if session.schedule is not None:
-            session.schedule.step()
-        progress.steps += 1
 
     def _evaluate(self) -> dict[str, float]:
         """Validate; test too where there is no validation part, or where training ends here. What the history gets of it."""
@@ -159,6 +128,5 @@ class Loop:
 
     def _save(self) -> None:
         context = self._context
-        carried = {"phases": context.phases(), "history": context.history}
-        checkpoint.save(context.checkpoint_folder, context.trial, self._session, self._progress, self._times, carried)
+        checkpoint.save(context.checkpoint_folder, context.trial, self._session, self._progress, self._times, context.snapshot())
         self._saved_at = time.perf_counter()

@@ -11,6 +11,21 @@ from jobs.training import augmentation
 from jobs.training.augmentation import Draws
 
 
+def layout_of(*, channels_last: bool) -> torch.memory_format:
+    """The memory order of the images that a model is fed."""
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def in_layout(images: Tensor, layout: torch.memory_format) -> Tensor:
+    """The images with the strides that new ones of this order have.
+
+    `Tensor.contiguous` leaves those of a single channel as they are, which is either order to it and not to a compiled program.
+    """
+    if images.stride() == torch.empty(images.shape, device="meta", memory_format=layout).stride():
+        return images
+    return torch.empty_like(images, memory_format=layout).copy_(images)
+
+
 class Pixels:
     """Turns uint8 images of shape (n, height, width, channels) into float32 of shape (n, channels, height, width).
 
@@ -29,7 +44,7 @@ class Pixels:
         planes = images.permute(0, 3, 1, 2)
         if draws is not None:
             planes = augmentation.apply(planes, draws)
-        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        layout = layout_of(channels_last=self._channels_last)
         floats = torch.empty(planes.shape, dtype=torch.float32, device=planes.device, memory_format=layout)
         floats.copy_(planes)  # once: type and memory order in one pass
         if not self._channels_last:

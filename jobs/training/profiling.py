@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Generator
+from copy import deepcopy
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import torch
+from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
+from jobs.measure import loaded_torch
+from jobs.training import checkpoint
+from jobs.training.session import Session
+
 SKIP: Final = 3
-"""Steps before the first that is traced; fewer in a trial that has no more."""
+"""Steps before the first that is traced; fewer where an epoch has no more."""
 
 TRACED: Final = 10
 
@@ -19,55 +25,54 @@ TOP: Final = 30
 """Operators in the table."""
 
 
-class StepProfiler:
-    """Traces some steps of an attempt; a watcher of the loop.
+def trace(session: Session, folder: Path) -> None:
+    """Make some training steps under the profiler, and leave the trial as it was before them.
+
+    The trial's own steps are never traced: its times are those of a trial without a trace. An earlier attempt's trace is kept.
 
     Args:
-        folder: Gets ``trace.pt.trace.json`` and ``operators.csv``.
-        first: Optimizer steps behind the attempt when it begins.
-        n_steps: Optimizer steps before it.
+        folder: Gets ``trace.pt.trace.json`` and ``operators.csv``, the table last.
     """
+    table, on_gpu = folder / "operators.csv", session.device.type == "cuda"
+    if table.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    before = deepcopy(checkpoint.state(session))
+    steps = _steps(session)
+    for _ in islice(steps, min(SKIP, session.steps_per_epoch - 1)):
+        pass
+    loaded_torch.synchronise()
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities, record_shapes=True, profile_memory=True) as traced:
+        for _ in islice(steps, TRACED):
+            pass
+    steps.close()
+    session.data.train.close()  # an epoch begins with its own worker processes
+    checkpoint.restore(session, before)
+    traced.export_chrome_trace(str(folder / "trace.pt.trace.json"))
+    write_operators(table, traced.key_averages(), on_gpu=on_gpu)
 
-    def __init__(self, folder: Path, device: torch.device, first: int, n_steps: int) -> None:
-        self._folder, self._on_gpu = folder, device.type == "cuda"
-        self._from = first + min(SKIP, max(1, n_steps - 1))
-        self._to = first + min(SKIP + TRACED, n_steps)
-        self._profile: profile | None = None
 
-    def wants(self, step: int) -> bool:
-        """Two steps: the one after which the trace begins, and the one with which it ends."""
-        return step == self._from or (self._profile is not None and step == self._to)
-
-    def step(self, step: int) -> None:
-        """Begin the trace, or end it and write it down."""
-        if self._profile is None:
-            activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self._on_gpu else [])]
-            self._profile = profile(activities=activities, record_shapes=True, profile_memory=True)
-            self._profile.start()
-        else:
-            self._write(self._profile)
-
-    def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Let go of a trace that the attempt's end cut short, and write it down."""
-        if self._profile is not None:
-            self._write(self._profile)
-
-    def _write(self, traced: profile) -> None:
-        self._profile, self._from = None, 0
-        traced.stop()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        traced.export_chrome_trace(str(self._folder / "trace.pt.trace.json"))
-        write_operators(self._folder / "operators.csv", traced.key_averages(), on_gpu=self._on_gpu)
+def _steps(session: Session) -> Generator[None]:
+    """The steps of the first epoch."""
+    order, together = session.order(1), session.params.grad_accumulation
+    for number, (images, labels) in enumerate(session.data.train.batches(order), 1):
+        session.work(images, labels, first=number % together == 1 % together, share=1 / together)
+        if number % together == 0 or number == order.n_batches:
+            session.update()
+            yield
 
 
 def write_operators(path: Path, averages: Any, *, on_gpu: bool) -> None:
-    """The operators that took most time by themselves, on the GPU where there is one, with their share of all of it."""
+    """The operators that took most time by themselves, on the GPU where there is one, with their share of all of it.
+
+    A kernel on the GPU has a row of its own beside that of the operator that launched it, and its time is in both: here it counts
+    for the operator.
+    """
     own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    total = sum(getattr(operator, own) for operator in averages) or 1.0
-    ranked = sorted(averages, key=lambda operator: getattr(operator, own), reverse=True)[:TOP]
+    operators = [one for one in averages if one.device_type == DeviceType.CPU and not one.is_user_annotation]
+    total = sum(getattr(operator, own) for operator in operators) or 1.0
+    ranked = sorted(operators, key=lambda operator: getattr(operator, own), reverse=True)[:TOP]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("operator", "calls", "share", "self_cpu_s", "cpu_s", "self_device_s", "device_s"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class TensorBoard:
-    """Writes the figures of each epoch as TensorBoard events; a watcher of the loop.
+    """Writes the figures of each epoch as TensorBoard events.
 
     Args:
         folder: Of the event files.
@@ -18,13 +18,6 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter  # a second to import, and most trials do without
 
         self._writer = SummaryWriter(str(folder), purge_step=epoch)
-
-    def wants(self, step: int) -> bool:
-        """Steps are not its concern."""
-        return False
-
-    def step(self, step: int) -> None:
-        """Nothing to do."""
 
     def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
         """One point for each figure."""

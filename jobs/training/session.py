@@ -78,6 +78,22 @@ class Session:
     val: Evaluation | None
     test: Evaluation | None
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def update(self) -> None:
+        """One optimizer step from the gradients that are there, and one of the schedule."""
+        scaler = self.precision.scaler
+        if scaler.is_enabled():
+            scaler.step(self.optimizer)
+            scaler.update()
+        else:
+            self.optimizer.step()
+        if self.schedule is not None:
+            self.schedule.step()
+
     def order(self, epoch: int, start: int = 0) -> Order:
         """The training part's order in an epoch, from batch ``start`` on."""
         size = self.data.shape.height, self.data.shape.width

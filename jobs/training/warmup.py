@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jobs.training import optimizers
 from jobs.training.graphs import GraphedPass
+from jobs.training.pixels import layout_of
 from jobs.training.session import Session
 from jobs.training.steps import Pass, Sums
 
@@ -62,8 +63,8 @@ def _batch_sizes(session: Session) -> list[int]:
 def _blank(session: Session, n: int) -> tuple[Tensor, Tensor]:
     """A black batch of n images as the loader would make it, all of the first class."""
     channels, height, width, _ = session.data.shape
-    layout = torch.channels_last if session.params.channels_last else torch.contiguous_format
-    images = torch.zeros(n, channels, height, width, device=session.device).contiguous(memory_format=layout)
+    layout = layout_of(channels_last=session.params.channels_last)
+    images = torch.empty(n, channels, height, width, device=session.device, memory_format=layout).zero_()
     return images, torch.zeros(n, dtype=torch.int64, device=session.device)
 
 

@@ -6,6 +6,7 @@ would, and its loss columns are NaN and its accuracies those of chance.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import torch
 
 from jobs.context import Context
 from jobs.data import open_dataset
+from jobs.measure import loaded_torch
 from jobs.training import backends, checkpoint, optimizers
 from jobs.training.compat import torchvision
 from jobs.training.fields import TrainParams
-from jobs.training.loop import Loop, Watcher
-from jobs.training.profiling import StepProfiler
+from jobs.training.loop import Loop
+from jobs.training.profiling import trace
 from jobs.training.progress import Progress
 from jobs.training.scalars import TensorBoard
 from jobs.training.session import Session, build, open_data
@@ -36,6 +38,7 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
         TrainingError, DataError: The trial cannot be computed here; the message names the cure.
     """
     device = backends.device_of(params, context.device)
+    context.device = "cuda" if device.type == "cuda" else "cpu"
     threads = params.threads or context.threads
     context.note(threads=threads)
     with ExitStack() as ending:
@@ -51,13 +54,17 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
         times = StepTimes(device)
         with context.phase("build"):
             progress = _resume(session, context, times)
-        watchers = _watchers(session, context, progress)
-        for watcher in watchers:
-            ending.callback(watcher.close)
-        Loop(session, context, progress, times, watchers).run()
+        with context.phase("write"):
+            if params.profile:
+                trace(session, context.files / "profile")
+            board = TensorBoard(context.files / "tensorboard", progress.epoch) if params.tensorboard else None
+        if board is not None:
+            ending.callback(_in_phase(context, "write", board.close))
+        loaded_torch.reset_peak_memory()  # what only the warm-up needed does not count
+        Loop(session, context, progress, times, board).run()
     if context.resumed:
         checkpoint.discard(context.checkpoint_folder)
-    return _columns(params, progress, times, flops)
+    return _columns(session, progress, times, flops)
 
 
 def warm(params: TrainParams, data_dir: Path | None) -> None:
@@ -68,35 +75,37 @@ def warm(params: TrainParams, data_dir: Path | None) -> None:
         torchvision()
 
 
+def _in_phase(context: Context, name: str, act: Callable[[], None]) -> Callable[[], None]:
+    def timed() -> None:
+        with context.phase(name):
+            act()
+
+    return timed
+
+
 def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
     """Where to begin: at the checkpoint of an earlier attempt, or at the beginning."""
     found = checkpoint.load(context.checkpoint_folder, context.trial, session, times) if context.resumed else None
     if found is None:
         return Progress()
-    progress, carried = found
-    context.carry(carried["phases"], carried["history"])
+    progress, snapshot = found
+    context.carry(snapshot)
     context.note(resumed_from_epoch=progress.epoch)
     return progress
 
 
-def _watchers(session: Session, context: Context, progress: Progress) -> list[Watcher]:
-    watchers: list[Watcher] = []
-    with context.phase("write"):
-        if session.params.profile:
-            left = session.steps_per_epoch * session.params.epochs - progress.steps
-            watchers.append(StepProfiler(context.files / "profile", session.device, progress.steps, left))
-        if session.params.tensorboard:
-            watchers.append(TensorBoard(context.files / "tensorboard", progress.epoch))
-    return watchers
+def _columns(session: Session, progress: Progress, times: StepTimes, flops: float) -> dict[str, Any]:
+    """What the record gets; a column that was not measured is left out.
 
-
-def _columns(params: TrainParams, progress: Progress, times: StepTimes, flops: float) -> dict[str, Any]:
-    """What the record gets; a column that was not measured is left out."""
+    Args:
+        flops: Operations for one image.
+    """
     columns: dict[str, Any] = {**progress.scores, "epochs_run": progress.epoch - 1, "steps": progress.steps, **times.columns()}
     columns["samples_per_s"] = progress.images / progress.train_s
     if progress.best_epoch is not None:
         columns["best_epoch"] = progress.best_epoch
     if flops:
-        columns["flops_per_step"] = flops * params.batch_size * params.grad_accumulation
+        images = min(session.params.batch_size * session.params.grad_accumulation, session.data.n_train)
+        columns["flops_per_step"] = flops * images
         columns["tflops_per_s"] = flops * columns["samples_per_s"] / 1e12
     return columns

@@ -6,12 +6,14 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from artifacts.record import RESERVED
 from jobs import errors
 from jobs.context import NOTABLE, Context
+from jobs.measure.readings import Readings
 
 
 @pytest.fixture
@@ -70,10 +72,20 @@ def test_what_is_no_such_number_is_refused(context: Context, given: dict[str, An
 
 def test_history_and_ledger_go_on_after_a_resume(context: Context) -> None:
     context.report(3, train_loss=0.3)
-    context.carry({"train": 20.0, "eval": 1.0}, [{"epoch": 1}, {"epoch": 2}])
+    context.carry({"phases": {"train": 20.0, "eval": 1.0}, "history": [{"epoch": 1}, {"epoch": 2}], "readings": {}})
     context.report(4, custom=1)
     assert [entry["epoch"] for entry in context.history] == [1, 2, 3, 4]
     assert context.phases()["train"] == pytest.approx(20.0)
+
+
+def test_a_disturbed_attempt_makes_the_whole_trial_disturbed(context: Context) -> None:
+    context.watch(lambda: Readings(["load"], {"cpu_energy_j": 5.0}))
+    snapshot = msgspec.json.decode(msgspec.json.encode(context.snapshot()))
+    resumed = Context(files=context.files)
+    resumed.carry(snapshot)
+    assert resumed.readings().disturbed_by == ["in an earlier attempt: load"]
+    resumed.watch(lambda: Readings([], {"cpu_energy_j": 7.0}))
+    assert resumed.readings() == Readings(["in an earlier attempt: load"], {"cpu_energy_j": 12.0})
 
 
 def test_an_unknown_phase_is_told(context: Context) -> None:

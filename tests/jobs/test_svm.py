@@ -11,10 +11,11 @@ from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
 from artifacts.record import Outcome
+from jobs.context import Context
 from jobs.execute import Expectation, Finished, execute
 from jobs.registry import workload
 from jobs.spec import JobSpec
-from jobs.svm import Scaling
+from jobs.svm import Scaling, SvmParams, collapse, run
 from jobs.svm_kernels import BLOCK_BYTES, Kernel, predict
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
@@ -134,3 +135,18 @@ class TestScaling:
         scaled = Scaling(kind, self.TRAINING)(np.array([[51, 40, 0]], np.uint8))
         assert scaled.dtype == np.float32
         np.testing.assert_allclose(scaled, expected, rtol=1e-6)
+
+
+def test_a_seed_that_draws_nothing_collapses() -> None:
+    assert collapse(SvmParams(split_seed=3), False) == (
+        SvmParams(),
+        ["split_seed: nothing is drawn: the split is the official one, without subsets"],
+    )
+    drawn = SvmParams(split_seed=3, train_subset=100)
+    assert collapse(drawn, False) == (drawn, [])
+
+
+def test_it_computes_on_the_cpu_of_any_target(tmp_path: Path) -> None:
+    context = Context(files=tmp_path, device="cuda")
+    run(SvmParams(train_subset=100), context)
+    assert context.device == "cpu"

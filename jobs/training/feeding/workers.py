@@ -14,7 +14,7 @@ from jobs.training.augmentation import Draws
 from jobs.training.feeding.order import Order, plain_order
 from jobs.training.feeding.parts import Part
 from jobs.training.fields import TrainParams
-from jobs.training.pixels import Pixels
+from jobs.training.pixels import Pixels, in_layout, layout_of
 
 Request = tuple[int, bool | None, int | None, int | None]
 """Position, flip, top and left: plain numbers, because a tensor sent to a worker costs a shared-memory file."""
@@ -29,7 +29,7 @@ class WorkersLoader:
 
     def __init__(self, part: Part, pixels: Pixels, params: TrainParams, device: torch.device) -> None:
         self._device, self._non_blocking = device, params.non_blocking
-        self._format = torch.channels_last if params.channels_last else torch.contiguous_format
+        self._layout = layout_of(channels_last=params.channels_last)
         self._requests = _Requests()
         processes: dict[str, Any] = {}
         if params.num_workers:
@@ -48,7 +48,7 @@ class WorkersLoader:
         self._requests.order = order
         for images, labels in self._loader:
             images = images.to(self._device, non_blocking=self._non_blocking)
-            yield images.contiguous(memory_format=self._format), labels.to(self._device, non_blocking=self._non_blocking)
+            yield in_layout(images, self._layout), labels.to(self._device, non_blocking=self._non_blocking)
 
     def close(self) -> None:
         """End worker processes that were kept."""

@@ -100,9 +100,16 @@ def test_where_the_trial_runs(expect: Expectation, expected: str) -> None:
 
 def test_gpu_columns_are_those_that_the_trial_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"), gpu("NVIDIA A30")))
-    columns: dict[str, Any] = device.describe(Expectation(gpu="a30", gpus=2))
+    columns: dict[str, Any] = device.describe(Expectation(gpu="a30", gpus=2), "cuda")
     assert (columns["gpu_name"], columns["gpu_count"], columns["gpu_total_gb"]) == ("NVIDIA A30", 2, 24.0)
-    assert not [name for name in device.describe(Expectation()) if name.startswith("gpu")]
+    assert not [name for name in device.describe(Expectation(), "cpu") if name.startswith("gpu")]
+
+
+def test_a_trial_that_left_its_gpu_unused_has_no_gpu_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"),))
+    columns = device.describe(Expectation(gpu="a30", gpus=1), "cpu")
+    assert columns["device"] == "cpu"
+    assert not [name for name in columns if name.startswith("gpu")]
 
 
 def test_an_empty_list_of_gpus_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.measure import gpus
+from jobs.measure.readings import Readings
 from jobs.measure.sampler import SETTLE_S, Sampler
 
 WATCHED_S = 4 * SETTLE_S
@@ -37,14 +38,22 @@ def strangers() -> Iterator[None]:
 def test_a_stranger_on_the_cpus_disturbs() -> None:
     with Sampler((), 0, len(os.sched_getaffinity(0))) as sampler:
         time.sleep(WATCHED_S)
-    assert [reason for reason in sampler.disturbed_by() or [] if reason.startswith("host load beyond the trial's own")]
+    assert [reason for reason in sampler.readings().disturbed_by or [] if reason.startswith("host load beyond the trial's own")]
+
+
+@pytest.mark.usefixtures("strangers")
+def test_a_running_attempt_tells_what_it_saw_so_far() -> None:
+    with Sampler((), 0, len(os.sched_getaffinity(0))) as sampler:
+        assert sampler.readings() == Readings()
+        time.sleep(WATCHED_S)
+        assert sampler.readings().disturbed_by
 
 
 def test_short_attempts_are_not_watched_and_share_one_thread() -> None:
     for _ in range(20):
         with Sampler((), 0, 1) as sampler:
             pass
-    assert sampler.disturbed_by() is None
+    assert sampler.readings() == Readings()
     assert sampler.columns() == {}
     assert [thread.name for thread in threading.enumerate()].count("sampler") == 1
 
@@ -61,14 +70,14 @@ def test_a_forked_process_is_watched_too() -> None:
     if child == 0:
         with Sampler((), 0, 1) as sampler:
             time.sleep(WATCHED_S)
-        os._exit(0 if sampler.disturbed_by() is not None else 1)
+        os._exit(0 if sampler.readings().disturbed_by is not None else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_what_cannot_be_measured_is_missing_and_not_zero() -> None:
     with Sampler((), 0, 1) as sampler:
         time.sleep(WATCHED_S)
-    assert sampler.disturbed_by() is not None
+    assert sampler.readings().disturbed_by is not None
     assert 0 not in sampler.columns().values()
     assert not [name for name in sampler.columns() if name.startswith("gpu")]
 

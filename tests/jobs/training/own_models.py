@@ -48,6 +48,7 @@ class Watching(nn.Module):
         features = self.convolution(images)
         seen.append({"n": len(images), "training": self.training, "channels_last": channels_last})
         seen[-1] |= {"type": features.dtype, "threads": torch.get_num_threads(), "device": images.device.type}
+        seen[-1]["strides"] = images.stride()
         seen[-1]["deterministic"] = torch.are_deterministic_algorithms_enabled()
         logits: Tensor = self.last(features.mean((2, 3)))
         return logits

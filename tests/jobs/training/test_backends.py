@@ -23,13 +23,14 @@ def flags() -> dict[str, Any]:
         "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "threads": torch.get_num_threads(),
+        "blas": torch.backends.cuda.preferred_blas_library(),
     }
 
 
 @pytest.mark.parametrize(
     ("params", "changed"),
     [
-        ({}, {}),
+        ({}, {"blas": torch._C._BlasBackend.Cublas}),
         ({"cudnn": False}, {"cudnn": False}),
         ({"cudnn_benchmark": True}, {"cudnn_benchmark": True}),
         ({"tf32": True}, {"tf32_convolutions": True, "tf32_matmul": True}),

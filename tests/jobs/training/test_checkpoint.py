@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from jobs.errors import StopRequested
-from jobs.training import checkpoint
+from jobs.training import checkpoint, loop
 from jobs.training.errors import UnreadableCheckpoint
 from tests.jobs.training import own_models
 from tests.jobs.training.conftest import Train, Trained
@@ -92,6 +92,25 @@ def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) 
     assert resumed.context.phases()["train"] > first["carried"]["phases"]["train"]
     assert sum(row["seconds"] for row in resumed.history) <= resumed.context.phases()["train"]
     assert not list(path.parent.iterdir())  # a finished trial leaves no checkpoint
+
+
+def test_a_death_without_a_warning_costs_what_came_after_the_last_checkpoint(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = train(**EVERYTHING)
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
+    asked: list[bool] = []
+
+    def dies() -> bool:
+        asked.append(True)
+        if len(asked) == 4:
+            raise RuntimeError("the node is gone")
+        return False
+
+    with pytest.raises(RuntimeError, match="the node is gone"):
+        train(_context={"stop": dies}, **EVERYTHING)
+    resumed = train(**EVERYTHING)
+    assert resumed.result == undisturbed.result
+    assert resumed.columns["steps"] > len(asked) > 0
+    assert resumed.context.noted["resumed_from_epoch"] >= 1
 
 
 def test_a_failed_write_leaves_the_checkpoint_before_it(train: Train, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from artifacts.record import Outcome
 from jobs.execute import execute
+from jobs.measure.readings import Readings
+from jobs.measure.sampler import Sampler
 from jobs.spec import JobSpec
 
 PARAMS = {"train_subset": 192, "test_subset": 64, "epochs": 2, "split": [0.7, 0.1, 0.2], "threads": 1}
@@ -45,6 +47,17 @@ def test_a_preempted_attempt_goes_on_in_the_next(tmp_path: Path) -> None:
     for column in ("train_loss", "val_loss", "test_loss", "test_accuracy", "best_epoch", "epochs_run", "steps"):
         assert resumed.values[column] == undisturbed.values[column]
     assert len(resumed.values["history"]) == 2
+
+
+def test_what_disturbed_an_earlier_attempt_disturbs_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Sampler, "readings", lambda _: Readings(["a stranger"]))
+        asked: list[bool] = []
+        execute(spec(), files=tmp_path, stop_requested=lambda: len(asked) >= 2 or asked.append(True) is not None)
+    resumed = execute(spec(), files=tmp_path, attempt=2)
+    assert resumed.outcome == Outcome.completed
+    assert resumed.values["disturbed"] is True
+    assert resumed.values["disturbed_by"] == ["in an earlier attempt: a stranger"]
 
 
 def test_a_dataset_that_is_not_there_is_a_failure_that_says_how_to_get_it(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any
         ({"patience": 2, "split": [0.8, 0, 0.2]}, CPU, "patience"),
         ({"device": "cuda"}, CPU, "device"),
         ({"amp": "fp16"}, CPU, "amp"),
+        ({"deterministic": True, "cudnn_benchmark": True}, GPU, "deterministic"),
         ({"amp": "fp16", "device": "cpu"}, GPU, "amp"),
         ({"cuda_graphs": True, "loader": "workers"}, GPU, "cuda_graphs"),
         ({"cuda_graphs": True, "compile": "default"}, GPU, "cuda_graphs"),
@@ -173,6 +174,8 @@ def test_a_misspelt_model_gets_the_nearest() -> None:
         ({"lr_step_epochs": 3}, CPU, {"schedule": "cosine"}),
         ({"warmup_epochs": 1}, CPU, {"schedule": "onecycle"}),
         ({"stem": "imagenet"}, CPU, {}),
+        ({"schedule": "step"}, CPU, {"epochs": 10}),
+        ({"schedule": "step"}, CPU, {"epochs": 12, "warmup_epochs": 2}),
         ({"split_seed": 3}, CPU, {}),
         ({"patience": 4}, CPU, {"split": [0.7, 0.1, 0.2]}),
         ({"patience": 1}, CPU, {"split": [0.7, 0.1, 0.2], "eval_every": 3}),
@@ -185,6 +188,11 @@ def test_what_cannot_act_collapses_with_a_note(idle: dict[str, Any], target: boo
     (note,) = notes
     assert note.startswith(f"{next(iter(idle))}: ")
     assert collapse(collapsed, target) == (collapsed, [])
+
+
+def test_a_schedule_whose_steps_change_nothing_is_none() -> None:
+    collapsed, _ = collapse(params(epochs=5, schedule="step", lr_step_epochs=1, lr_gamma=1), CPU)
+    assert collapsed == params(epochs=5)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch._C._autograd import DeviceType
 
 from jobs.training.errors import BadModel, NoDevice, NothingToTrainOn
+from jobs.training.profiling import write_operators
 from tests.jobs.training import own_models
 from tests.jobs.training.conftest import Train
 
 SPLIT = (0.7, 0.1, 0.2)
 WATCHING = f"{own_models.NAME}:Watching"
 DROPOUT = f"{own_models.NAME}:with_dropout"
+LINEAR = f"{own_models.NAME}:linear"
 
 
 def test_the_same_trial_computes_the_same_bit_for_bit(train: Train) -> None:
@@ -120,6 +125,36 @@ def test_accumulated_batches_step_as_one_large_batch_does(train: Train) -> None:
     assert parts.columns["test_loss"] == pytest.approx(whole.columns["test_loss"], rel=1e-6)
 
 
+def test_an_odd_batch_counts_by_its_images(train: Train) -> None:
+    parts, whole = train(batch_size=80, grad_accumulation=3, optimizer="sgd"), train(batch_size=192, optimizer="sgd")
+    assert parts.columns["steps"] == whole.columns["steps"] == 1
+    assert parts.columns["test_loss"] == pytest.approx(whole.columns["test_loss"], rel=1e-6)
+
+
+def test_flops_are_those_of_the_matrix_products(train: Train) -> None:
+    forward = backward = 2 * 64 * 10  # 64 pixels, 10 classes; the pixels themselves need no gradient
+    assert train(model=LINEAR).columns["flops_per_step"] == 64 * (forward + backward)
+
+
+def test_evaluation_smooths_no_labels(train: Train) -> None:
+    idle = {"optimizer": "sgd", "lr": 1e-12}
+    plain, smoothed = train(**idle), train(label_smoothing=0.3, **idle)
+    assert smoothed.columns["train_loss"] != pytest.approx(plain.columns["train_loss"], rel=1e-5)
+    assert smoothed.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=1e-8)
+
+
+@pytest.mark.parametrize(("channels_last", "strides"), [(True, (64, 1, 8, 1)), (False, (64, 64, 8, 1))])
+def test_grey_images_lie_the_same_in_warm_up_and_training(train: Train, channels_last: bool, strides: tuple[int, ...]) -> None:
+    own_models.seen.clear()
+    for loader in ("resident", "workers"):
+        train(model=WATCHING, channels_last=channels_last, loader=loader)
+    assert {entry["strides"] for entry in own_models.seen if entry["n"] == 64} == {strides}
+
+
+def test_the_record_says_where_it_was_computed(train: Train) -> None:
+    assert train(device="cpu", _context={"device": "cuda"}).context.device == "cpu"
+
+
 def test_the_reported_learning_rate_follows_the_schedule(train: Train) -> None:
     rates = [row["lr"] for row in train(epochs=3, schedule="step", lr_step_epochs=1).history]
     assert rates == pytest.approx([1e-3, 1e-4, 1e-5])
@@ -155,6 +190,34 @@ def test_a_trial_leaves_the_process_as_it_was(train: Train) -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     train(threads=before[0] + 1, deterministic=True, model=WATCHING)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_a_trace_is_not_made_again_when_the_trial_goes_on(train: Train) -> None:
+    table = train(profile=True).context.files / "profile" / "operators.csv"
+    table.write_text("mine")
+    train(profile=True)
+    assert table.read_text() == "mine"
+
+
+def test_a_trace_of_a_trial_with_one_step(train: Train) -> None:
+    trained = train(profile=True, train_subset=32)
+    assert trained.columns["steps"] == 1
+    assert "aten::convolution_backward" in (trained.context.files / "profile" / "operators.csv").read_text()
+
+
+def test_on_a_gpu_a_kernel_counts_for_its_operator_alone(tmp_path: Path) -> None:
+    """Made-up figures, in torch's own shape: an operator has the time of its kernel, which also has a row of its own."""
+
+    def row(key: str, device: DeviceType, own_us: float, *, annotation: bool = False) -> SimpleNamespace:
+        times = {"self_cpu_time_total": 1.0, "cpu_time_total": 1.0, "device_time_total": own_us}
+        return SimpleNamespace(key=key, count=1, device_type=device, is_user_annotation=annotation, self_device_time_total=own_us, **times)
+
+    rows = [row("aten::conv", DeviceType.CPU, 30), row("aten::relu", DeviceType.CPU, 10)]
+    rows += [row("cudnn_kernel", DeviceType.CUDA, 30), row("relu_kernel", DeviceType.CUDA, 10)]
+    rows += [row("step", DeviceType.CPU, 40, annotation=True)]
+    write_operators(tmp_path / "operators.csv", rows, on_gpu=True)
+    _, *lines = (tmp_path / "operators.csv").read_text().splitlines()
+    assert [tuple(line.split(",")[:3]) for line in lines] == [("aten::conv", "1", "0.7500"), ("aten::relu", "1", "0.2500")]
 
 
 def test_profile_writes_a_trace_and_a_table_of_operators(train: Train) -> None:

@@ -20,9 +20,18 @@ from jobs.training.feeding.resident import ResidentLoader
 from jobs.training.feeding.workers import WorkersLoader
 from jobs.training.fields import TrainParams
 from jobs.training.pixels import Pixels, statistics
+from jobs.training.session import open_data
 
 CPU = torch.device("cpu")
 N = 100
+
+
+@pytest.mark.parametrize(("asked", "loader"), [("resident", ResidentLoader), ("workers", WorkersLoader)])
+def test_the_loader_is_the_one_that_was_asked_for(asked: Any, loader: type) -> None:
+    data = open_data(TrainParams(loader=asked), None, CPU)
+    assert isinstance(data.train, loader)
+    assert data.test is not None
+    assert isinstance(data.test[0], loader)
 
 
 def part_and_pixels(*, channels_last: bool = False, dataset: str = "synthetic:3x9x8x10x300") -> tuple[Part, Pixels]:
