@@ -61,6 +61,14 @@ def _model(params: TrainParams, gpu: bool) -> Iterator[Change]:
         yield "stem", "cifar", f"{params.model} is no ResNet of torchvision"
 
 
+def _schedule(params: TrainParams, gpu: bool) -> Iterator[Change]:
+    if params.schedule == "step":
+        if params.lr_step_epochs >= params.epochs - params.warmup_epochs:
+            yield "schedule", "none", f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} epochs"
+        elif params.lr_gamma == 1:
+            yield "schedule", "none", "lr_gamma is 1"
+
+
 def _optimisation(params: TrainParams, gpu: bool) -> Iterator[Change]:
     if params.schedule == "onecycle":
         yield "momentum", None, "OneCycle moves it between 0.85 and 0.95"
@@ -138,4 +146,4 @@ def _spelled(value: Any) -> str:
 
 
 _DEFAULTS: Final = msgspec.structs.asdict(TrainParams())
-_RULES: Final[tuple[Rule, ...]] = (_data, _model, _optimisation, _evaluation, _device, _precision, _feeding)
+_RULES: Final[tuple[Rule, ...]] = (_data, _model, _schedule, _optimisation, _evaluation, _device, _precision, _feeding)

@@ -73,6 +73,8 @@ def _of_device(params: TrainParams, gpu: bool) -> Iterator[str]:
     on_gpu = gpu and params.device != "cpu"
     if params.amp == "fp16" and not on_gpu:
         yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off (where a grid has both targets, exclude it)"
+    if params.deterministic and params.cudnn_benchmark and on_gpu:
+        yield "deterministic: cudnn_benchmark chooses algorithms with a stopwatch, another one each time; leave it false"
     if params.cuda_graphs and on_gpu:
         if params.loader != "resident":
             yield "cuda_graphs: needs loader: resident, whose batches are made on the device"
