@@ -21,12 +21,14 @@ NUM_WORKERS = 2
 
 @dataclass(frozen=True)
 class Trained:
-    """What one run of a loop came to; seconds as in the record."""
+    """What one run of a loop came to; seconds and GB (1e9 bytes) as in the record, memory only of a GPU."""
 
     train_s: float
     total_s: float
     images: int
     test_accuracy: float
+    allocated_gb: float | None = None
+    reserved_gb: float | None = None
 
 
 class Net(nn.Module):
@@ -55,10 +57,12 @@ class Net(nn.Module):
 class Images(Dataset[tuple[Tensor, int]]):
     """Some images of a data set, each made a PIL image and transformed when it is asked for, as torchvision's own do."""
 
-    def __init__(self, prepared: Prepared, part: np.ndarray) -> None:
+    def __init__(self, prepared: Prepared, part: np.ndarray, *, augmented: bool = False) -> None:
         transforms = torchvision().transforms
-        self.images, self.labels = prepared.images[part], prepared.labels[part]
-        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))])
+        self.images, self.labels = prepared.images[part].squeeze(), prepared.labels[part]  # PIL wants grey images without channels
+        half = (0.5,) * prepared.images.shape[3]
+        changes = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()] if augmented else []
+        self.transform = transforms.Compose([*changes, transforms.ToTensor(), transforms.Normalize(half, half)])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,36 +71,66 @@ class Images(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
-def train(prepared: Prepared, split: Split, model: str, *, seed: int, epochs: int, batch_size: int, lr: float, device: str) -> Trained:
-    """Train with Adam and test after every epoch.
+def build(model: str, channels: int) -> nn.Module:
+    """``simple_cnn``, or torchvision's ``resnet10`` or ``resnet18`` for ten classes."""
+    if model == "simple_cnn":
+        return Net()
+    resnet = torchvision().models.resnet
+    net: nn.Module = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1] if model == "resnet10" else [2, 2, 2, 2], num_classes=10)
+    if channels == 1:
+        net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    return net
 
-    Args:
-        model: ``simple_cnn`` or ``resnet18``, torchvision's.
-    """
+
+def train(
+    prepared: Prepared,
+    split: Split,
+    *,
+    model: str,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    device: str,
+    optimizer: str = "adam",
+    schedule: str = "none",
+    augmentation: str = "none",
+    grad_accumulation: int = 1,
+) -> Trained:
+    """Train, and test after every epoch; parameters as ours are called."""
     began = time.perf_counter()
     torch.manual_seed(seed)
-    train_loader = DataLoader(Images(prepared, split.train), batch_size=batch_size, shuffle=True, num_workers=NUM_WORKERS)
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    train_images = Images(prepared, split.train, augmented=augmentation == "crop_flip")
+    train_loader = DataLoader(train_images, batch_size=batch_size, shuffle=True, num_workers=NUM_WORKERS)
     test_loader = DataLoader(Images(prepared, split.test), batch_size=batch_size, num_workers=NUM_WORKERS)
-    net: nn.Module = Net() if model == "simple_cnn" else torchvision().models.resnet18(num_classes=10)
-    net.to(device)
-    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    net = build(model, prepared.images.shape[3]).to(device)
+    step = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](net.parameters(), lr=lr)
+    n_steps = epochs * -(-len(train_loader) // grad_accumulation)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(step, max_lr=lr, total_steps=n_steps) if schedule == "onecycle" else None
     train_s = accuracy = 0.0
     for _ in range(epochs):
         epoch = time.perf_counter()
         net.train()
         running_loss, right = 0.0, 0
-        for images, labels in train_loader:
+        for number, (images, labels) in enumerate(train_loader, 1):
             images, labels = images.to(device), labels.to(device)
-            optimizer.zero_grad()
             logits = net(images)
             loss = functional.cross_entropy(logits, labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            (loss / grad_accumulation).backward()
+            if number % grad_accumulation == 0 or number == len(train_loader):
+                step.step()
+                step.zero_grad()
+                if scheduler is not None:
+                    scheduler.step()
             running_loss += loss.item()
             right += (logits.argmax(1) == labels).sum().item()
         train_s += time.perf_counter() - epoch
         accuracy = test(net, test_loader, device)
-    return Trained(train_s, time.perf_counter() - began, epochs * len(split.train), accuracy)
+    peaks = (torch.cuda.max_memory_allocated() / 1e9, torch.cuda.max_memory_reserved() / 1e9) if device == "cuda" else (None, None)
+    return Trained(train_s, time.perf_counter() - began, epochs * len(split.train), accuracy, *peaks)
 
 
 def test(net: nn.Module, loader: DataLoader[tuple[Tensor, int]], device: str) -> float:

@@ -66,10 +66,11 @@ def main() -> None:
     print(f"{describe('torch')}, {len(gpus.visible())} GPUs\n")
     rate(5, watched=True)  # warm
     pairs = [(rate(given.seconds, watched=False)[0], *rate(given.seconds, watched=True)) for _ in range(given.pairs)]
-    plain, watched, own = (statistics.median(values) for values in zip(*pairs, strict=True))
-    slower = [1 - one[1] / one[0] for one in pairs]
-    print(f"steps a second, median of {len(pairs)}: {plain:.1f} without the sampler, {watched:.1f} with it")
-    print(f"slower by {statistics.median(slower):+.2%} ({min(slower):+.2%} to {max(slower):+.2%})")
+    slower = [1 - watched / plain for plain, watched, _ in pairs]
+    print(
+        f"{len(pairs)} pairs of {given.seconds:g} s, slower by {statistics.median(slower):+.2%} ({min(slower):+.2%} to {max(slower):+.2%})"
+    )
+    own = statistics.median(share for *_, share in pairs)
     print(f"the sampler's thread: {own:.4%} of one processor (aim: under {AIM:.0%})")
 
 
