@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from artifacts.record import Outcome
@@ -31,9 +31,15 @@ class Progress:
     """Attempts that ended otherwise, by outcome."""
     best_accuracy: float | None = None
     """Best test (else validation) accuracy so far, as a fraction."""
-    began: float = field(default_factory=time.monotonic)
+    now: Callable[[], float] = time.monotonic
+    """A clock in seconds that never goes back."""
+    began: float = field(init=False)
+    _ended_at: float = field(init=False)
     _running: set[tuple[str, int]] = field(default_factory=set)
     _ended: set[tuple[str, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.began = self._ended_at = self.now()
 
     def follow(self, entries: Iterable[Entry]) -> None:
         """Count what the workers have written since."""
@@ -52,6 +58,7 @@ class Progress:
         if key in self._ended:
             return
         self._ended.add(key)
+        self._ended_at = self.now()
         if entry.outcome == Outcome.completed:
             self.completed += 1
             if entry.accuracy is not None:
@@ -79,11 +86,14 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Attempts ended per second since the start; None before the first."""
-        elapsed = time.monotonic() - self.began
+        """Attempts ended per second, from the start to the last end; None before the first."""
+        elapsed = self._ended_at - self.began
         return self.done / elapsed if self.done and elapsed > 0 else None
 
     @property
     def left_s(self) -> float | None:
-        """Seconds left at the rate so far; None before the first end."""
-        return (self.total - self.done) / self.rate if self.rate else None
+        """Seconds left at this rate; None before the first end, and when that time is over."""
+        if not self.rate:
+            return None
+        left = (self.total - self.done) / self.rate - (self.now() - self._ended_at)
+        return left if left > 0 else None
