@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from jobs.training.feeding import workers
+from jobs.training.graphs import GraphedPass
 from tests.jobs.training.conftest import Train, Trained
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")]
@@ -38,10 +39,16 @@ def test_a_gpu_computes_what_a_cpu_does(train: Train, train_there: Train) -> Non
 @pytest.mark.parametrize("model", ["simple_cnn", "resnet10"])
 @pytest.mark.parametrize("amp", ["off", "fp16", "bf16"])
 @pytest.mark.parametrize("schedule", ["none", "onecycle"])
-def test_cuda_graphs_replay_the_same_training(train_there: Train, model: str, amp: str, schedule: str) -> None:
+def test_cuda_graphs_replay_the_same_training(
+    train_there: Train, model: str, amp: str, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three full batches and an odd one in each epoch, so that replays and plain passes alternate."""
     params = {"model": model, "amp": amp, "schedule": schedule, "epochs": 3, "deterministic": True, "lr": 1e-4}
-    plain, replayed = train_there(**params), train_there(cuda_graphs=True, **params)
+    plain, graphed = train_there(**params), []
+    call = GraphedPass.__call__
+    monkeypatch.setattr(GraphedPass, "__call__", lambda self, *batch, **how: graphed.append(len(batch[1])) or call(self, *batch, **how))
+    replayed = train_there(cuda_graphs=True, **params)
+    assert len(graphed) == replayed.columns["steps"]
     assert losses(replayed) == pytest.approx(losses(plain), rel=2e-2 if amp != "off" else 1e-4)
     assert replayed.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=5e-2)
 

@@ -164,3 +164,24 @@ def test_persistent_workers_stay_between_passes(kept: bool) -> None:
 @pytest.mark.parametrize(("factor", "handed_on"), [(None, 2), (1, 1), (5, 5)])
 def test_prefetch_factor_reaches_the_loader(factor: int | None, handed_on: int) -> None:
     assert workers(num_workers=1, prefetch_factor=factor)._loader.prefetch_factor == handed_on
+
+
+@pytest.mark.parametrize(("asked", "device", "pins"), [(True, "cuda", True), (False, "cuda", False), (True, "cpu", False)])
+def test_memory_is_pinned_where_it_is_copied_to_a_gpu(asked: bool, device: str, pins: bool) -> None:
+    part, pixels = part_and_pixels()
+    loader = WorkersLoader(part, pixels, TrainParams(loader="workers", pin_memory=asked), torch.device(device))
+    assert loader._loader.pin_memory is pins
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_non_blocking_is_how_batches_are_copied(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    to = Tensor.to
+
+    def spied(tensor: Tensor, *args: Any, **options: Any) -> Tensor:
+        seen.extend([options["non_blocking"]] if "non_blocking" in options else [])
+        return to(tensor, *args, **options)
+
+    monkeypatch.setattr(Tensor, "to", spied)
+    list(workers(non_blocking=asked).batches(order()))
+    assert seen == [asked] * (2 * order().n_batches)
