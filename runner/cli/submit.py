@@ -158,7 +158,8 @@ class _PlainLines:
         if (finished and not self._said_all) or time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY_S
             self._said_all = finished
-            left = "" if finished or progress.left_s is None else f", about {duration(progress.left_s)} left"
+            left_s = None if finished else progress.left_s
+            left = "" if left_s is None else f", about {duration(left_s)} left"
             output.note(f"{self._sweep}: {progress.done}/{progress.total} done, {_words(progress)}{left}")
 
 

@@ -103,11 +103,12 @@ def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
 
 
 def test_a_task_whose_step_could_not_be_created_is_run_by_the_next_submit(desk: SlurmDesk) -> None:
-    desk.profile(TARGETS, f"{{setup: ['touch {desk.folder}/set-up', 'sleep 3']}}")
+    desk.profile(TARGETS, f"{{setup: ['touch {desk.folder}/set-up', 'until [ -e {desk.gate} ]; do sleep 0.1; done']}}")
     grid = desk.grid("workload: toys:counted\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {tally: TALLY}\n")
     desk.run("submit", grid, "--pack", "2")
     desk.until((desk.folder / "set-up").exists, "the batch script runs")
     desk.site.stop_controller()
+    desk.gate.touch()
     gave_up = "Unable to contact slurm controller"
     desk.until(lambda: any(gave_up in log.read_text() for log in desk.store_folder.rglob("*.err")), "srun has given up")
     desk.site.start_controller()
