@@ -32,8 +32,6 @@ class Context:
         seed: The trial's seed; every random number should come from it.
         target: The resource class it was meant for.
         data_dir: Folder of the data sets, if one was given.
-        device: ``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one. A workload that computes
-            elsewhere sets it, for the record.
         cpus: CPUs it may use.
         threads: Threads it should compute with; set already for BLAS, OpenMP and torch.
         mem_gb: Memory it may use in GB (1e9 bytes).
@@ -60,13 +58,30 @@ class Context:
         clock: PhaseClock | None = None,
     ) -> None:
         self.trial, self.sweep, self.attempt, self.seed, self.target = trial, sweep, attempt, seed, target
-        self.data_dir, self.device, self.cpus, self.threads, self.mem_gb = data_dir, device, cpus, threads, mem_gb
+        self.data_dir, self.cpus, self.threads, self.mem_gb = data_dir, cpus, threads, mem_gb
+        self._granted = self._device = device
         self.history: list[dict[str, Any]] = []
         self.noted: dict[str, Any] = {}
         self._files, self._stop = files, stop
         self._clock = clock or PhaseClock()
         self._readings: Callable[[], Readings] = Readings
         self._earlier: Readings | None = None
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one.
+
+        A workload that leaves its GPU unused sets it to ``cpu`` (or to torch's device), and the record says so. BadMetric for
+        anything but ``cpu`` and what was granted.
+        """
+        return self._device
+
+    @device.setter
+    def device(self, used: object) -> None:
+        name = str(used).partition(":")[0]
+        if name not in ("cpu", self._granted):
+            raise BadMetric("device", f"is '{used}', but the target gives cpu{' and cuda' if self._granted == 'cuda' else ' alone'}")
+        self._device = "cuda" if name == "cuda" else "cpu"
 
     @property
     def files(self) -> Path:

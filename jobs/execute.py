@@ -21,6 +21,7 @@ from jobs.measure import device, gpus, loaded_torch, threads
 from jobs.measure.clock import PhaseClock
 from jobs.measure.device import Expectation
 from jobs.measure.memory import PeakMemory
+from jobs.measure.readings import Readings
 from jobs.measure.sampler import ENERGY, Sampler
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
@@ -145,7 +146,7 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
     loaded_torch.reset_peak_memory()
     peak = PeakMemory()
     sampler = Sampler(gpus.visible() if expect.wants_gpu else (), expect.gpus, expect.cpus)
-    context.watch(sampler.readings)
+    context.watch(lambda: _seen(expect, context, sampler))
     try:
         with sampler:
             with context.phase("import"):
@@ -158,7 +159,7 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
             else:
                 context.note(**(function(params, context) or {}))
     finally:
-        finished.values.update(_measured(expect, context, sampler, peak))
+        finished.values.update(_measured(context, sampler, peak))
 
 
 def _arguments(
@@ -170,11 +171,17 @@ def _arguments(
     return {name: getattr(params, name) for name in parameters} | {name: value for name, value in given.items() if name in takes}
 
 
-def _measured(expect: Expectation, context: Context, sampler: Sampler, peak: PeakMemory) -> dict[str, Any]:
+def _seen(expect: Expectation, context: Context, sampler: Sampler) -> Readings:
+    """Of this attempt; a shortage of CPUs needs no looking on."""
+    readings = sampler.readings(of_gpu=context.device == "cuda")
+    shortage = device.cpu_shortage(expect)
+    return readings if shortage is None else Readings([shortage, *(readings.disturbed_by or ())], readings.energy_j)
+
+
+def _measured(context: Context, sampler: Sampler, peak: PeakMemory) -> dict[str, Any]:
     """What was seen of the hardware; of the GPU only if the trial computed there."""
     readings = context.readings()
-    shortage = device.cpu_shortage(expect)
-    reasons = ([shortage] if shortage else []) + (readings.disturbed_by or [])
+    reasons = readings.disturbed_by
     columns = {"host_rss_gb": peak.gb(), **loaded_torch.peak_memory(), **sampler.columns()}
     for energy in ENERGY:
         columns[energy] = readings.energy_j.get(energy)
@@ -183,7 +190,7 @@ def _measured(expect: Expectation, context: Context, sampler: Sampler, peak: Pea
     if context.device == "cpu":
         columns = {name: value for name, value in columns.items() if not name.startswith("gpu_")}
     return columns | {
-        "disturbed": True if reasons else None if readings.disturbed_by is None else False,
+        "disturbed": None if reasons is None else bool(reasons),
         "disturbed_by": reasons or None,
     }
 

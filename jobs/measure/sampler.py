@@ -37,7 +37,7 @@ class Sampler:
         self._gpu_watch: GpuWatch | None = None
         self._rapl: energy.Rapl | None = None
         self._first: tuple[float, CpuTimes] | None = None
-        self._ended: Readings | None = None
+        self._ended: tuple[list[str] | None, dict[str, float]] | None = None
 
     def __enter__(self) -> Sampler:
         if self._gpus:
@@ -48,8 +48,6 @@ class Sampler:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _watcher.end()
-        if self._first is not None:
-            self._sample()
         self._ended = self._look()
 
     def columns(self) -> dict[str, Any]:
@@ -60,12 +58,23 @@ class Sampler:
         joules = self._rapl.joules() if self._rapl else None
         return columns if joules is None else {**columns, "cpu_energy_j": joules, "cpu_energy_source": energy.SOURCE}
 
-    def readings(self) -> Readings:
-        """Disturbances and energy: of the whole attempt, or while it runs until now."""
+    def readings(self, *, of_gpu: bool = True) -> Readings:
+        """Disturbances and energy: of the whole attempt, or while it runs until now.
+
+        Args:
+            of_gpu: Whether what the GPU says counts; not for a trial that leaves it unused.
+        """
         if self._ended is not None:
-            return self._ended
-        with _watcher.held():
-            return self._look()
+            host, energy = self._ended
+        else:
+            with _watcher.held():
+                host, energy = self._look()
+        if self._gpu_watch is None or not of_gpu:
+            return Readings(host, {name: joules for name, joules in energy.items() if not name.startswith("gpu_")})
+        if host is None:
+            return Readings(None, energy)
+        reasons = host + self._gpu_watch.disturbances()
+        return Readings(reasons if reasons or self._gpu_watch.answered else None, energy)
 
     def tick(self) -> None:
         """Called by the watcher every now and then: begin, or take a reading if one is due."""
@@ -81,23 +90,17 @@ class Sampler:
             self._last = now
             self._sample()
 
-    def _look(self) -> Readings:
-        energy = {name: value for name, value in self.columns().items() if name in ENERGY}
-        return Readings(self._disturbed_by(), energy)
-
-    def _disturbed_by(self) -> list[str] | None:
-        """What disturbed the attempt since its first reading; None if that is too short ago, or a GPU did not answer."""
+    def _look(self) -> tuple[list[str] | None, dict[str, float]]:
+        """What disturbed the host since the first reading, None if that is too short ago; and the energy."""
         if self._first is None:
-            return None
+            return None, {}
+        self._sample()
+        energy = {name: value for name, value in self.columns().items() if name in ENERGY}
         began, times = self._first
         seconds = time.monotonic() - began
         if seconds < SETTLE_S:  # the kernel counts in hundredths of a second: less says nothing
-            return None
-        reasons = disturbance(times, cpu_times(), seconds, self._cpus)
-        if self._gpu_watch is None:
-            return reasons
-        reasons += self._gpu_watch.disturbances()
-        return reasons if reasons or self._gpu_watch.answered else None
+            return None, energy
+        return disturbance(times, cpu_times(), seconds, self._cpus), energy
 
     def _sample(self) -> None:
         if self._gpu_watch:

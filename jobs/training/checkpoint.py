@@ -22,14 +22,16 @@ from jobs.training.progress import Progress
 from jobs.training.session import Session
 from jobs.training.timing import StepTimes
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 NAME: Final = "checkpoint.pt"
 
 
 def state(session: Session) -> dict[str, Any]:
     """Everything in a session that a step changes, as tensors and plain values; the tensors are the session's own."""
+    weights = session.model.state_dict()
     return {
-        "model": session.model.state_dict(),
+        "model": weights,
+        "other buffers": {name: buffer for name, buffer in session.model.named_buffers() if name not in weights},
         "optimizer": session.optimizer.state_dict(),
         "schedule": session.schedule and session.schedule.state_dict(),
         "scaler": session.precision.scaler.state_dict(),
@@ -41,6 +43,9 @@ def state(session: Session) -> dict[str, Any]:
 def restore(session: Session, state: Mapping[str, Any]) -> None:
     """Bring a session to where `state` was taken."""
     session.model.load_state_dict(state["model"])
+    with torch.no_grad():
+        for name, value in state["other buffers"].items():
+            session.model.get_buffer(name).copy_(value)
     session.optimizer.load_state_dict(state["optimizer"])
     if session.schedule is not None:
         session.schedule.load_state_dict(state["schedule"])

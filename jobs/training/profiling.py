@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Generator
-from copy import deepcopy
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
@@ -24,6 +25,9 @@ TRACED: Final = 10
 TOP: Final = 30
 """Operators in the table."""
 
+LEAST: Final = 0.001
+"""Share of the time that is worth a row beside the operators'."""
+
 
 def trace(session: Session, folder: Path) -> None:
     """Make some training steps under the profiler, and leave the trial as it was before them.
@@ -37,7 +41,8 @@ def trace(session: Session, folder: Path) -> None:
     if table.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    before = deepcopy(checkpoint.state(session))
+    before = BytesIO()  # not in the GPU's memory, whose peak is measured
+    torch.save(checkpoint.state(session), before)
     steps = _steps(session)
     for _ in islice(steps, min(SKIP, session.steps_per_epoch - 1)):
         pass
@@ -48,7 +53,8 @@ def trace(session: Session, folder: Path) -> None:
             pass
     steps.close()
     session.data.train.close()  # an epoch begins with its own worker processes
-    checkpoint.restore(session, before)
+    before.seek(0)
+    checkpoint.restore(session, torch.load(before, map_location="cpu", weights_only=True))
     traced.export_chrome_trace(str(folder / "trace.pt.trace.json"))
     write_operators(table, traced.key_averages(), on_gpu=on_gpu)
 
@@ -67,15 +73,21 @@ def write_operators(path: Path, averages: Any, *, on_gpu: bool) -> None:
     """The operators that took most time by themselves, on the GPU where there is one, with their share of all of it.
 
     A kernel on the GPU has a row of its own beside that of the operator that launched it, and its time is in both: here it counts
-    for the operator.
+    for the operator. Kernels that no operator launched, those of a CUDA graph, share one row.
     """
     own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    operators = [one for one in averages if one.device_type == DeviceType.CPU and not one.is_user_annotation]
-    total = sum(getattr(operator, own) for operator in operators) or 1.0
+    rows = [one for one in averages if not one.is_user_annotation]
+    operators = [one for one in rows if one.device_type == DeviceType.CPU]
+    of_operators = sum(getattr(operator, own) for operator in operators)
+    kernels_us = sum(one.self_device_time_total for one in rows if one.device_type != DeviceType.CPU)
+    total = (max(of_operators, kernels_us) if on_gpu else of_operators) or 1.0
+    of_graphs = total - of_operators if on_gpu else 0.0
     ranked = sorted(operators, key=lambda operator: getattr(operator, own), reverse=True)[:TOP]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("operator", "calls", "share", "self_cpu_s", "cpu_s", "self_device_s", "device_s"))
+        if of_graphs > LEAST * total:
+            table.writerow(("(kernels of CUDA graphs)", "", f"{of_graphs / total:.4f}", "", "", f"{of_graphs / 1e6:.6f}", ""))
         for operator in ranked:
             names = ("self_cpu_time_total", "cpu_time_total", "self_device_time_total", "device_time_total")
             seconds = (f"{getattr(operator, name) / 1e6:.6f}" for name in names)

@@ -6,7 +6,6 @@ would, and its loss columns are NaN and its accuracies those of chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -59,9 +58,12 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
                 trace(session, context.files / "profile")
             board = TensorBoard(context.files / "tensorboard", progress.epoch) if params.tensorboard else None
         if board is not None:
-            ending.callback(_in_phase(context, "write", board.close))
-        loaded_torch.reset_peak_memory()  # what only the warm-up needed does not count
+            ending.callback(board.close)  # also where training breaks off
+        loaded_torch.reset_peak_memory()  # what only warm-up and trace held does not count
         Loop(session, context, progress, times, board).run()
+        if board is not None:
+            with context.phase("write"):
+                board.close()
     if context.resumed:
         checkpoint.discard(context.checkpoint_folder)
     return _columns(session, progress, times, flops)
@@ -73,14 +75,6 @@ def warm(params: TrainParams, data_dir: Path | None) -> None:
     optimizers.build(params, [torch.nn.Parameter(torch.zeros(1))])
     if params.model.startswith("resnet"):
         torchvision()
-
-
-def _in_phase(context: Context, name: str, act: Callable[[], None]) -> Callable[[], None]:
-    def timed() -> None:
-        with context.phase(name):
-            act()
-
-    return timed
 
 
 def _resume(session: Session, context: Context, times: StepTimes) -> Progress:

@@ -88,6 +88,21 @@ def test_a_disturbed_attempt_makes_the_whole_trial_disturbed(context: Context) -
     assert resumed.readings() == Readings(["in an earlier attempt: load"], {"cpu_energy_j": 12.0})
 
 
+@pytest.mark.parametrize(("granted", "said", "recorded"), [("cuda", "cpu", "cpu"), ("cuda", "cuda:0", "cuda"), ("cpu", "cpu", "cpu")])
+def test_a_workload_says_where_it_computed(tmp_path: Path, granted: Any, said: Any, recorded: str) -> None:
+    context = Context(files=tmp_path, device=granted)
+    context.device = said
+    assert context.device == recorded
+
+
+@pytest.mark.parametrize(("granted", "said"), [("cpu", "cuda"), ("cuda", "mps"), ("cuda", None)])
+def test_it_cannot_say_what_it_was_not_granted(tmp_path: Path, granted: Any, said: Any) -> None:
+    context = Context(files=tmp_path, device=granted)
+    with pytest.raises(errors.BadMetric, match="device"):
+        context.device = said
+    assert context.device == granted
+
+
 def test_an_unknown_phase_is_told(context: Context) -> None:
     with pytest.raises(errors.UnknownPhase, match="did you mean 'train'"), context.phase("trian"):
         pass

@@ -12,7 +12,7 @@ from jobs.measure.readings import Readings
     [
         (None, None, None),
         ([], None, None),
-        (None, [], []),
+        (None, [], None),
         ([], [], []),
         (["steal"], None, ["in an earlier attempt: steal"]),
         (["steal"], ["load"], ["in an earlier attempt: steal", "load"]),

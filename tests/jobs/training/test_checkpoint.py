@@ -82,6 +82,13 @@ def test_longer_pieces_end_the_same(train: Train, steps: int) -> None:
     assert resumed.result == undisturbed.result
 
 
+def test_buffers_that_a_state_dict_leaves_out_are_kept(train: Train) -> None:
+    params = {"model": f"{own_models.NAME}:Remembering", "epochs": 2}
+    undisturbed = train(**params)
+    resumed, _ = in_pieces(train, 1, **params)
+    assert resumed.result == undisturbed.result
+
+
 def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) -> None:
     with pytest.raises(StopRequested):
         train(_context={"stop": stop_after(2)}, **EVERYTHING)

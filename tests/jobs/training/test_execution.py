@@ -51,7 +51,7 @@ def test_a_preempted_attempt_goes_on_in_the_next(tmp_path: Path) -> None:
 
 def test_what_disturbed_an_earlier_attempt_disturbs_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Sampler, "readings", lambda _: Readings(["a stranger"]))
+        patch.setattr(Sampler, "readings", lambda _, **how: Readings(["a stranger"]))
         asked: list[bool] = []
         execute(spec(), files=tmp_path, stop_requested=lambda: len(asked) >= 2 or asked.append(True) is not None)
     resumed = execute(spec(), files=tmp_path, attempt=2)
