@@ -6,8 +6,6 @@ The host waits for the device once an epoch, when the sums are read, and at the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from jobs.context import Context
@@ -89,8 +87,7 @@ class Loop:
             self._times.mark()
             stop = self._context.stop_requested()
             if stop or time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
-                with self._interlude():
-                    self._save()
+                self._save()
             if stop:
                 raise StopRequested(f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint was written")
 
@@ -115,18 +112,14 @@ class Loop:
         patience = self._session.params.patience
         return patience is not None and self._progress.evaluations_since_best >= patience
 
-    @contextmanager
-    def _interlude(self) -> Iterator[None]:
-        """Write something between two steps: its time is neither the epoch's nor a step's."""
-        with self._context.phase("write"):  # waits for the device
+    def _save(self) -> None:
+        """Write a checkpoint between two steps: its time is neither the epoch's nor a step's."""
+        context, progress = self._context, self._progress
+        with context.phase("write"):  # waits for the device
             self._times.end()
             paused = time.perf_counter()
-            self._progress.epoch_s = paused - self._begun
-            yield
-        self._begun += time.perf_counter() - paused
-        self._times.begin()
-
-    def _save(self) -> None:
-        context = self._context
-        checkpoint.save(context.checkpoint_folder, context.trial, self._session, self._progress, self._times, context.snapshot())
+            progress.epoch_s = paused - self._begun
+            checkpoint.save(context.checkpoint_folder, context.trial, self._session, progress, self._times, context.snapshot())
         self._saved_at = time.perf_counter()
+        self._begun += self._saved_at - paused
+        self._times.begin()
