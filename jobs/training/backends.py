@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from jobs.measure import loaded_torch
 from jobs.training.errors import NoDevice
 from jobs.training.fields import TrainParams
 
@@ -72,11 +73,9 @@ def _compile_anew(undo: ExitStack) -> None:
 
 
 def _let_go_of_memory() -> None:
-    """Give back what the trial before has left in torch's cache, so that the peaks are this trial's own."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    """Give back what the trial before has left, in reference cycles too."""
+    gc.collect()
+    loaded_torch.empty_cache()
 
 
 def _set(undo: ExitStack, where: Any, name: str, value: Any) -> None:

@@ -30,7 +30,7 @@ def flags() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("params", "changed"),
     [
-        ({}, {"blas": torch._C._BlasBackend.Cublas}),
+        ({}, {}),
         ({"cudnn": False}, {"cudnn": False}),
         ({"cudnn_benchmark": True}, {"cudnn_benchmark": True}),
         ({"tf32": True}, {"tf32_convolutions": True, "tf32_matmul": True}),
@@ -52,6 +52,16 @@ def test_settings_are_put_back_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), backends.applied(TrainParams(cudnn=False, deterministic=True), GPU, 1):
         raise ZeroDivisionError
     assert flags() == before
+
+
+@pytest.mark.parametrize("blas", ["cublas", "cublaslt"])
+def test_the_blas_library_is_chosen_and_put_back(blas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build without CUDA cannot choose cuBLASLt, so the choice is only listened to."""
+    told: list[Any] = []
+    monkeypatch.setattr(torch.backends.cuda, "preferred_blas_library", lambda *chosen: told.extend(chosen) or "the one before")
+    with backends.applied(TrainParams(blas=blas), GPU, 1):
+        assert told == [blas]
+    assert told == [blas, "the one before"]
 
 
 def test_a_cpu_trial_leaves_the_gpu_libraries_alone() -> None:
