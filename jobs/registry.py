@@ -18,10 +18,11 @@ import msgspec
 
 from jobs import custom
 from jobs.errors import BadParameters, UnknownWorkload, nearest
+from jobs.hardware import Hardware
 from jobs.spec import NotPlain, plain
 
-Problems = Callable[[Any, bool], list[str]]
-Collapse = Callable[[Any, bool], tuple[Any, list[str]]]
+Problems = Callable[[Any, Hardware], list[str]]
+Collapse = Callable[[Any, Hardware], tuple[Any, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Workload:
         params: A frozen msgspec struct of the named parameters.
         function: ``module:function``, imported by ``load``.
         checkpointable: Whether an attempt that was cut short can go on where it stopped.
-        check: (params, whether the target has a GPU) -> what is wrong with values that cannot act together.
-        collapse: (params, whether the target has a GPU) -> the params with every parameter that cannot act set to its
+        check: (params, the target's hardware) -> what is wrong with values that cannot act together.
+        collapse: (params, the target's hardware) -> the params with every parameter that cannot act set to its
             default, and one note for each, "name: why".
         defaults_are_frozen: The defaults are ours and never change, so a spec leaves them out. A user's own change as they
             please: a spec writes them out, so that a new default is a new trial and never an old result.
@@ -153,8 +154,8 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
         function=name,
         # The user's function gets a checkpoint folder and stop_requested(); whether it uses them it says by StopRequested.
         checkpointable=signature.takes is None or "context" in signature.takes,
-        check=lambda _params, _gpu: [],
-        collapse=lambda params, _gpu: (params, []),
+        check=lambda _params, _there: [],
+        collapse=lambda params, _there: (params, []),
         defaults_are_frozen=False,
         accepts_any=signature.accepts_any,
         reserved=custom.RESERVED_PARAMETERS,

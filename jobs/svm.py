@@ -16,6 +16,7 @@ from jobs.context import Context
 from jobs.data.catalogue import name_problem
 from jobs.data.splits import problem_of
 from jobs.errors import EngineMissing
+from jobs.hardware import Hardware
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,13 +68,13 @@ class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 ACTS_ON = {"gamma": ("poly", "rbf", "sigmoid"), "degree": ("poly",), "coef0": ("poly", "sigmoid")}
 
 
-def problems(params: SvmParams, gpu: bool) -> list[str]:
+def problems(params: SvmParams, there: Hardware) -> list[str]:
     """What is wrong with values that cannot act together; an SVM runs on the CPU of any target."""
     found = {"dataset": name_problem(params.dataset), "split": problem_of(params.split)}
     return [f"{name}: {problem}" for name, problem in found.items() if problem]
 
 
-def collapse(params: SvmParams, gpu: bool) -> tuple[SvmParams, list[str]]:
+def collapse(params: SvmParams, there: Hardware) -> tuple[SvmParams, list[str]]:
     """The params with every parameter that its kernel (or split) ignores at its default, and why."""
     defaults = SvmParams()
     idle = {name: f"acts only with kernel {' or '.join(kernels)}" for name, kernels in ACTS_ON.items() if params.kernel not in kernels}
@@ -81,6 +82,8 @@ def collapse(params: SvmParams, gpu: bool) -> tuple[SvmParams, list[str]]:
         idle["split_seed"] = "nothing is drawn: the split is the official one, without subsets"
     idle = {name: why for name, why in idle.items() if getattr(params, name) != getattr(defaults, name)}
     notes = [f"{name}: {why}" for name, why in idle.items()]
+    if params.kernel == "sigmoid" and params.engine == "sklearn":
+        idle["engine"] = "what auto stands for"
     return msgspec.structs.replace(params, **{name: getattr(defaults, name) for name in idle}), notes
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster.errors import UnknownTarget
 from cluster.profile import Profile
 from jobs.data import missing, missing_weights
+from jobs.hardware import Hardware
 from jobs.spec import JobSpec
 from runner.environment import capture
 from runner.errors import ProblemsFound
@@ -66,7 +67,7 @@ def read_request(
     expanded = load_grid(
         grid,
         sets=sets,
-        targets={name: target.wants_gpu for name, target in profile.targets.items()},
+        targets={name: Hardware(target.wants_gpu, target.gpu) for name, target in profile.targets.items()},
         on=on or {},
         max_trials=max_trials,
         profile_name=profile.name,

@@ -53,7 +53,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         amp, grad_scaler: Mixed precision; the gradient scaler is on with fp16 unless told otherwise.
         compile: torch.compile's mode; it serves the full training batches, everything else goes through the model as it is.
         channels_last: Memory order of images and convolution weights.
-        cudnn, cudnn_benchmark, tf32, blas: The GPU libraries; ``tf32: null`` is as PyTorch ships (convolutions, not matrix products).
+        cudnn, cudnn_benchmark, tf32, blas: The GPU libraries; ``tf32: null`` is as PyTorch ships (cuDNN's
+            convolutions, not matrix products).
         cuda_graphs: Forward and backward pass replayed as one CUDA graph.
         deterministic: Only algorithms that repeat bit for bit.
 

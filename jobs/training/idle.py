@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from jobs.hardware import Hardware
 from jobs.training.fields import TrainParams
 
 DEFAULT_WEIGHT_DECAY: Final = {"sgd": 0.0, "adam": 0.0, "adamw": 0.01}
@@ -18,21 +19,21 @@ Change = tuple[str, Any, str]
 SAME: Final = ""
 """The written value is what the other one stands for: one trial, and nothing to tell the user."""
 
-Rule = Callable[[TrainParams, bool], Iterator[Change]]
+Rule = Callable[[TrainParams, Hardware], Iterator[Change]]
 
 
-def collapse(params: TrainParams, gpu: bool) -> tuple[TrainParams, list[str]]:
+def collapse(params: TrainParams, there: Hardware) -> tuple[TrainParams, list[str]]:
     """Set every parameter that cannot act to the value that says so.
 
     Args:
-        gpu: Whether the trial's target has a GPU.
+        there: What the trial's target has.
 
     Returns:
         The parameters, and a note for each that asked for something: "pin_memory: true does not act (why)".
     """
     notes: list[str] = []
     for rule in _RULES:
-        for field, value, why in rule(params, gpu):
+        for field, value, why in rule(params, there):
             written = getattr(params, field)
             if written != value:
                 if why != SAME:
@@ -51,17 +52,17 @@ def is_fused(params: TrainParams) -> bool:
     return params.foreach is None if params.fused is None else params.fused
 
 
-def _data(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _data(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.split == "official" and params.train_subset is None and params.test_subset is None:
         yield "split_seed", 0, "nothing is drawn: the split is the official one, without subsets"
 
 
-def _model(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _model(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if not params.model.startswith("resnet"):
         yield "stem", "cifar", f"{params.model} is no ResNet of torchvision"
 
 
-def _schedule(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _schedule(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.schedule == "step":
         if params.lr_step_epochs >= params.epochs - params.warmup_epochs:
             yield "schedule", "none", f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} epochs"
@@ -69,7 +70,7 @@ def _schedule(params: TrainParams, gpu: bool) -> Iterator[Change]:
             yield "schedule", "none", "lr_gamma is 1"
 
 
-def _optimisation(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _optimisation(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.schedule == "onecycle":
         yield "momentum", None, "OneCycle moves it between 0.85 and 0.95"
     elif params.optimizer != "sgd":
@@ -83,7 +84,7 @@ def _optimisation(params: TrainParams, gpu: bool) -> Iterator[Change]:
         yield "fused", None, SAME
     else:  # spelled as fused: false, and foreach only where it is not what PyTorch chooses
         yield "fused", False, SAME
-        if params.foreach is _on_gpu(params, gpu):
+        if params.foreach is _on_gpu(params, there):
             yield "foreach", None, SAME
     if params.schedule != "step":
         for field, default in (("lr_step_epochs", 10), ("lr_gamma", 0.1)):
@@ -92,7 +93,7 @@ def _optimisation(params: TrainParams, gpu: bool) -> Iterator[Change]:
         yield "warmup_epochs", 0, "OneCycle warms up by itself"
 
 
-def _evaluation(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _evaluation(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.eval_every > params.epochs:
         yield "eval_every", params.epochs, "only the last epoch is evaluated in any case"
     evaluations = -(-params.epochs // params.eval_every)
@@ -100,35 +101,41 @@ def _evaluation(params: TrainParams, gpu: bool) -> Iterator[Change]:
         yield "patience", None, f"{evaluations} evaluations are too few to run out of it"
 
 
-def _device(params: TrainParams, gpu: bool) -> Iterator[Change]:
-    if params.device == ("cuda" if gpu else "cpu"):
+def _device(params: TrainParams, there: Hardware) -> Iterator[Change]:
+    if params.device == ("cuda" if there.gpu else "cpu"):
         yield "device", "auto", SAME
-    if _on_gpu(params, gpu):
+    if _on_gpu(params, there):
         if not params.cudnn:
             yield "cudnn_benchmark", False, "cuDNN is off"
+            if params.tf32 is False:
+                yield "tf32", None, SAME  # what PyTorch ships has it for cuDNN's convolutions only
+        if there.lacks_tf32:
+            yield "tf32", None, f"a {there.model} has none: it began with Ampere"
+        elif params.amp != "off" and not _is_own(params.model):
+            yield "tf32", None, f"amp is {params.amp}: nothing is multiplied in fp32"
         return
     for field, default in (("cudnn", True), ("cudnn_benchmark", False), ("tf32", None), ("blas", "cublas"), ("cuda_graphs", False)):
         yield field, default, "a CPU has none"
     if params.compile == "reduce-overhead":
         yield "compile", "default", "its CUDA graphs need a GPU; the rest of it is compile: default"
-    if ":" not in params.model:
+    if not _is_own(params.model):
         yield "deterministic", False, "on a CPU these models repeat bit for bit anyway"
 
 
-def _precision(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _precision(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.amp == "fp16" and params.grad_scaler:
         yield "grad_scaler", None, SAME
     if params.amp != "fp16":
         yield "grad_scaler", None, f"amp is {params.amp}: only fp16 gradients are scaled"
 
 
-def _feeding(params: TrainParams, gpu: bool) -> Iterator[Change]:
+def _feeding(params: TrainParams, there: Hardware) -> Iterator[Change]:
     idle: dict[str, str] = {}
     if params.num_workers == 0:
         idle |= dict.fromkeys(("persistent_workers", "prefetch_factor"), "there are no worker processes")
     elif params.prefetch_factor == 2:
         idle["prefetch_factor"] = SAME
-    if not _on_gpu(params, gpu):
+    if not _on_gpu(params, there):
         idle |= dict.fromkeys(("pin_memory", "non_blocking"), "there is no GPU to copy to")
     if params.loader == "resident":
         fields = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "non_blocking")
@@ -137,8 +144,13 @@ def _feeding(params: TrainParams, gpu: bool) -> Iterator[Change]:
         yield field, _DEFAULTS[field], why
 
 
-def _on_gpu(params: TrainParams, gpu: bool) -> bool:
-    return gpu and params.device != "cpu"
+def _on_gpu(params: TrainParams, there: Hardware) -> bool:
+    return there.gpu and params.device != "cpu"
+
+
+def _is_own(model: str) -> bool:
+    """Whether it is the user's own: nobody knows what that computes."""
+    return ":" in model
 
 
 def _spelled(value: Any) -> str:

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from jobs.data.catalogue import name_problem
 from jobs.data.splits import problem_of
 from jobs.data.weights import ADDRESSES
+from jobs.hardware import Hardware
 from jobs.training.fields import TrainParams
 from jobs.training.idle import collapse, has_validation
 
@@ -22,13 +23,13 @@ PRETRAINED_MODELS = tuple(ADDRESSES)
 MODELS = ("simple_cnn", "resnet10", *PRETRAINED_MODELS)
 
 
-def problems(params: TrainParams, gpu: bool) -> list[str]:
+def problems(params: TrainParams, there: Hardware) -> list[str]:
     """What is wrong with these values, alone or together, each as "parameter: what, and the cure".
 
     Args:
-        gpu: Whether the trial's target has a GPU.
+        there: What the trial's target has.
     """
-    return [*_of_data(params), *_of_model(params), *_of_numbers(params), *_of_optimisation(params), *_of_device(params, gpu)]
+    return [*_of_data(params), *_of_model(params), *_of_numbers(params), *_of_optimisation(params), *_of_device(params, there)]
 
 
 def _of_data(params: TrainParams) -> Iterator[str]:
@@ -67,10 +68,10 @@ def _of_optimisation(params: TrainParams) -> Iterator[str]:
         yield f"warmup_epochs: {params.warmup_epochs} leaves nothing of {params.epochs} epochs; give fewer"
 
 
-def _of_device(params: TrainParams, gpu: bool) -> Iterator[str]:
-    if params.device == "cuda" and not gpu:
+def _of_device(params: TrainParams, there: Hardware) -> Iterator[str]:
+    if params.device == "cuda" and not there.gpu:
         yield "device: cuda was asked for on a target without a GPU; choose a target that has one, or device: auto"
-    on_gpu = gpu and params.device != "cpu"
+    on_gpu = there.gpu and params.device != "cpu"
     if params.amp == "fp16" and not on_gpu:
         yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off (where a grid has both targets, exclude it)"
     if params.deterministic and params.cudnn_benchmark and on_gpu:

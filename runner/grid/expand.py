@@ -10,6 +10,7 @@ from typing import Any
 from cluster.checking import check_fields
 from cluster.resources import Resources
 from jobs.errors import JobsError, UnknownWorkload
+from jobs.hardware import Hardware
 from jobs.registry import workload
 from jobs.spec import JobSpec, NotPlain, plain
 from runner.grid.blocks import build_blocks, count_points, repeated_values
@@ -66,7 +67,7 @@ class Expanded:
 def load_grid(
     path: Path,
     *,
-    targets: Mapping[str, bool],
+    targets: Mapping[str, Hardware],
     profile_name: str,
     sets: Sequence[str] = (),
     on: Mapping[str, str] | None = None,
@@ -76,7 +77,7 @@ def load_grid(
 
     Args:
         path: The grid.
-        targets: The profile's targets, and whether a trial there has a GPU.
+        targets: The profile's targets, and what a trial has there.
         profile_name: How problems name the profile.
         sets: ``--set`` as typed: ``key=value``, ``key=value,value``, ``group.key=...``.
         on: Targets of the grid that are to run on another one (``--on a30=cpu``).
@@ -137,7 +138,7 @@ class _Expansion:
 
     def _check_targets(self) -> list[Problem]:
         problems, written = [], set()
-        has_gpu, renamed = self._targets.has_gpu, self._targets.renamed
+        hardware, renamed = self._targets.hardware, self._targets.renamed
         for group in self._grid.groups:
             told: set[str] = set()
             for value in _targets_written(group):
@@ -145,7 +146,7 @@ class _Expansion:
                 if not isinstance(name, str):
                     problems.append(value.origin.problem(f"expected the name of a target, got {show(name)}"))
                     group.broken.add("target")
-                elif name not in renamed and name not in has_gpu and name not in told:
+                elif name not in renamed and name not in hardware and name not in told:
                     told.add(name)
                     group.broken.add("target")
                     problems.append(value.origin.problem(f"{self._no_target(name)} add it there, or map it with --on {name}=TARGET"))
@@ -153,14 +154,14 @@ class _Expansion:
         for name, meant in renamed.items():
             if name not in written:
                 problems.append(Problem("--on", 0, f"{name}={meant}", f"the grid has no target '{name}': {nearest(name, written)}"))
-            if meant not in has_gpu:
+            if meant not in hardware:
                 problems.append(Problem("--on", 0, f"{name}={meant}", f"{self._no_target(meant)} name one of these"))
                 for group in self._grid.groups:
                     group.broken.add("target")
         return problems
 
     def _no_target(self, name: str) -> str:
-        known = sorted(self._targets.has_gpu)
+        known = sorted(self._targets.hardware)
         guess = nearest(name, known)
         near = f" {guess}" if guess.startswith("did") else ""
         return f"{self._profile_name} has no target '{name}' (it has {', '.join(known)}):{near}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from jobs.hardware import Hardware
 from jobs.registry import Workload
 from jobs.spec import JobSpec
 from runner.grid.blocks import Block, Cell
@@ -25,11 +26,11 @@ class Targets:
     """The targets of the cluster profile.
 
     Attributes:
-        has_gpu: Its targets' names, and whether a trial there has a GPU.
+        hardware: Its targets' names, and what a trial has there.
         renamed: Names in the grid that stand for another target (``--on``).
     """
 
-    has_gpu: Mapping[str, bool]
+    hardware: Mapping[str, Hardware]
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -98,7 +99,7 @@ class Expander:
         return "target" in self._group.overridden or not self._all_targets.isdisjoint(self._targets.renamed.values())
 
     def _expand(self, block: Block) -> None:
-        workload, has_gpu, renamed, label = self._workload, self._targets.has_gpu, self._targets.renamed, self._group.label
+        workload, hardware, renamed, label = self._workload, self._targets.hardware, self._targets.renamed, self._group.label
         collapse, check, canonical, struct = workload.collapse, workload.check, workload.canonical, block.struct
         specs, points_of, resources = self._found.specs, self._points_of, self._resources
         notes: list[str] = []
@@ -118,8 +119,8 @@ class Expander:
             self._asked += 1
             if not workload.is_custom:  # a user's own function has no rules
                 asked = struct(**typed)
-                acting, notes = collapse(asked, has_gpu[target])
-                faults = check(acting, has_gpu[target])
+                acting, notes = collapse(asked, hardware[target])
+                faults = check(acting, hardware[target])
                 if faults:
                     self._faults.update(_located(fault, block, self._group.origin) for fault in faults)
                     continue

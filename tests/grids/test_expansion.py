@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.profile import Profile
+from jobs.hardware import Hardware
 from runner.grid.expand import Expanded, load_grid
 from runner.site import find_site
 
@@ -31,7 +32,7 @@ def profile() -> Profile:
 
 
 def expanded(name: str, profile: Profile) -> Expanded:
-    targets = {target: resources.wants_gpu for target, resources in profile.targets.items()}
+    targets = {target: Hardware(resources.wants_gpu, resources.gpu) for target, resources in profile.targets.items()}
     return load_grid(GRIDS / f"{name}.yaml", targets=targets, profile_name=profile.name)
 
 

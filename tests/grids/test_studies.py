@@ -13,6 +13,7 @@ import pytest
 from artifacts.collect import collect
 from artifacts.store import Store
 from cluster.profile import builtin
+from jobs.hardware import Hardware
 from runner.cli.main import main
 from runner.grid.expand import load_grid
 from runner.site import find_site
@@ -47,7 +48,7 @@ def test_a_command_has_as_many_trials_as_it_says(command: str, trials: str) -> N
     on = options(command, "--on")
     site = Path(__file__).with_name("cluster.yaml")
     profile = find_site(site, REPOSITORY).profile if not on else builtin()
-    targets = {name: resources.wants_gpu for name, resources in profile.targets.items()}
+    targets = {name: Hardware(resources.wants_gpu, resources.gpu) for name, resources in profile.targets.items()}
     sets = [f"{name}={value}" for name, value in options(command, "--set").items()]
     grid = load_grid(grid_of(command), targets=targets, profile_name=profile.name, sets=sets, on=on)
     assert len(grid.specs) == int(trials)

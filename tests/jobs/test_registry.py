@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.errors import BadParameters, UnknownWorkload
+from jobs.hardware import CPU
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
 
@@ -112,8 +113,8 @@ def test_an_unknown_workload_names_the_known_ones() -> None:
 
 def test_asking_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from jobs.registry import workload\n"
-        "for name in ('train', 'svm'): w = workload(name); w.collapse(w.read({}), False); w.check(w.read({}), True)\n"
+        "import sys; from jobs.hardware import CPU; from jobs.registry import workload\n"
+        "for name in ('train', 'svm'): w = workload(name); w.collapse(w.read({}), CPU); w.check(w.read({}), CPU)\n"
         "print([m for m in ('torch', 'sklearn', 'sklearnex', 'pyarrow', 'ray', 'submitit', 'typer', 'rich') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=Path(__file__).parents[2]).strip() == "[]"
@@ -133,12 +134,12 @@ class TestSvm:
     )
     def test_parameters_that_the_kernel_ignores_collapse(self, raw: dict[str, Any], collapsed: set[str]) -> None:
         svm = workload("svm")
-        params, notes = svm.collapse(svm.read(raw), False)
+        params, notes = svm.collapse(svm.read(raw), CPU)
         assert {note.partition(":")[0] for note in notes} == collapsed
         assert svm.canonical(params) == svm.canonical(svm.read({key: value for key, value in raw.items() if key not in collapsed}))
 
     @pytest.mark.parametrize(("raw", "named"), [({"split": [0.5, 0.1, 0.1]}, "split"), ({"dataset": "mnits"}, "dataset")])
     def test_contradictions_are_problems(self, raw: dict[str, Any], named: str) -> None:
         svm = workload("svm")
-        assert [problem.partition(":")[0] for problem in svm.check(svm.read(raw), False)] == [named]
-        assert svm.check(svm.read({}), False) == []
+        assert [problem.partition(":")[0] for problem in svm.check(svm.read(raw), CPU)] == [named]
+        assert svm.check(svm.read({}), CPU) == []

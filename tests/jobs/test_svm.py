@@ -13,6 +13,7 @@ from sklearn.svm import SVC
 from artifacts.record import Outcome
 from jobs.context import Context
 from jobs.execute import Expectation, Finished, execute
+from jobs.hardware import CPU
 from jobs.registry import workload
 from jobs.spec import JobSpec
 from jobs.svm import Scaling, SvmParams, collapse, run
@@ -138,12 +139,17 @@ class TestScaling:
 
 
 def test_a_seed_that_draws_nothing_collapses() -> None:
-    assert collapse(SvmParams(split_seed=3), False) == (
+    assert collapse(SvmParams(split_seed=3), CPU) == (
         SvmParams(),
         ["split_seed: nothing is drawn: the split is the official one, without subsets"],
     )
     drawn = SvmParams(split_seed=3, train_subset=100)
-    assert collapse(drawn, False) == (drawn, [])
+    assert collapse(drawn, CPU) == (drawn, [])
+
+
+def test_auto_spelled_out_is_the_same_trial() -> None:
+    assert collapse(SvmParams(kernel="sigmoid", engine="sklearn"), CPU) == (SvmParams(kernel="sigmoid"), [])
+    assert collapse(SvmParams(engine="sklearn"), CPU) == (SvmParams(engine="sklearn"), [])
 
 
 def test_it_computes_on_the_cpu_of_any_target(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from jobs.hardware import CPU, Hardware
 from jobs.training.params import TrainParams, collapse, problems
 
-CPU, GPU = False, True
+GPU, TURING = Hardware(gpu=True, model="a30"), Hardware(gpu=True, model="t4")
 
 
 def params(**values: Any) -> TrainParams:
@@ -71,7 +72,7 @@ def test_the_defaults_never_change() -> None:
 
 
 @pytest.mark.parametrize("target", [CPU, GPU])
-def test_the_defaults_are_in_order_and_all_act(target: bool) -> None:
+def test_the_defaults_are_in_order_and_all_act(target: Hardware) -> None:
     assert problems(TrainParams(), target) == []
     assert collapse(TrainParams(), target) == (TrainParams(), [])
 
@@ -83,7 +84,7 @@ def test_every_parameter_is_explained() -> None:
 
 
 def test_plans_need_no_torch() -> None:
-    code = "import sys, jobs.training.params as p; p.problems(p.TrainParams(), True); assert 'torch' not in sys.modules"
+    code = "import sys, jobs.training.params as p; p.problems(p.TrainParams(), p.Hardware(gpu=True)); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -136,7 +137,7 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any
     ],
     ids=str,
 )
-def test_contradictions_are_problems(values: dict[str, Any], target: bool, name: str) -> None:
+def test_contradictions_are_problems(values: dict[str, Any], target: Hardware, name: str) -> None:
     (problem,) = problems(params(**values), target)
     assert problem.startswith(f"{name}")
 
@@ -165,6 +166,9 @@ def test_a_misspelt_model_gets_the_nearest() -> None:
         ({"cudnn_benchmark": True}, GPU, {"cudnn": False}),
         ({"cudnn_benchmark": True}, GPU, {"device": "cpu"}),
         ({"tf32": True}, CPU, {}),
+        ({"tf32": True}, TURING, {}),
+        ({"tf32": False}, TURING, {}),
+        ({"tf32": True}, GPU, {"amp": "bf16"}),
         ({"blas": "cublaslt"}, CPU, {}),
         ({"cuda_graphs": True}, CPU, {}),
         ({"deterministic": True}, CPU, {}),
@@ -182,7 +186,7 @@ def test_a_misspelt_model_gets_the_nearest() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_act_collapses_with_a_note(idle: dict[str, Any], target: bool, beside: dict[str, Any]) -> None:
+def test_what_cannot_act_collapses_with_a_note(idle: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
     collapsed, notes = collapse(params(**beside, **idle), target)
     assert collapsed == collapse(params(**beside), target)[0]
     (note,) = notes
@@ -203,6 +207,10 @@ def test_a_schedule_whose_steps_change_nothing_is_none() -> None:
         ({"prefetch_factor": 4}, CPU, {"loader": "workers", "num_workers": 1}),
         ({"grad_scaler": False}, GPU, {"amp": "fp16"}),
         ({"cudnn_benchmark": True}, GPU, {}),
+        ({"tf32": True}, GPU, {}),
+        ({"tf32": False}, GPU, {}),
+        ({"tf32": True}, GPU, {"cudnn": False}),
+        ({"tf32": True}, GPU, {"amp": "bf16", "model": "mine:model"}),
         ({"device": "cpu"}, GPU, {}),
         ({"deterministic": True}, GPU, {}),
         ({"deterministic": True}, CPU, {"model": "mine:model"}),
@@ -216,7 +224,7 @@ def test_a_schedule_whose_steps_change_nothing_is_none() -> None:
     ],
     ids=str,
 )
-def test_what_acts_stays(acting: dict[str, Any], target: bool, beside: dict[str, Any]) -> None:
+def test_what_acts_stays(acting: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
     collapsed, notes = collapse(params(**beside, **acting), target)
     assert collapsed != collapse(params(**beside), target)[0]
     assert notes == []
@@ -233,12 +241,13 @@ def test_what_acts_stays(acting: dict[str, Any], target: bool, beside: dict[str,
         ({"foreach": False}, CPU, {"fused": False}),
         ({"foreach": True}, GPU, {"fused": False}),
         ({"grad_scaler": True}, GPU, {"amp": "fp16"}),
+        ({"tf32": False}, GPU, {"cudnn": False}),
         ({"device": "cpu"}, CPU, {}),
         ({"device": "cuda"}, GPU, {}),
     ],
     ids=str,
 )
-def test_a_default_spelled_out_is_the_same_trial_without_a_note(spelled: dict[str, Any], target: bool, beside: dict[str, Any]) -> None:
+def test_a_default_spelled_out_is_the_same_trial_without_a_note(spelled: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
     collapsed, notes = collapse(params(**beside, **spelled), target)
     assert collapsed == collapse(params(**beside), target)[0]
     assert notes == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobs.hardware import CPU
 from runner.grid.expand import load_grid
 from tests.runner.cli.conftest import Run
 
@@ -12,7 +13,7 @@ def test_the_grid_expands_as_it_is(run: Run, tmp_path: Path) -> None:
     done = run("init", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "runner plan grid.yaml" in done.out
-    expanded = load_grid(tmp_path / "grid.yaml", targets={"cpu": False}, profile_name="this machine")
+    expanded = load_grid(tmp_path / "grid.yaml", targets={"cpu": CPU}, profile_name="this machine")
     assert len(expanded.specs) == 3 * 5 + 3 * 4
     assert expanded.merged == 0
     assert {spec.workload for spec in expanded.specs} == {"train", "svm"}

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from jobs.hardware import CPU, Hardware
 from runner.grid.expand import Expanded, load_grid
 from runner.grid.problems import GridError
 
-TARGETS = {"a30": True, "t4": True, "cpu": False}
+TARGETS = {"a30": Hardware(True, "a30"), "t4": Hardware(True, "t4"), "cpu": CPU}
 
 Expand = Callable[..., Expanded]
 

@@ -1,0 +1,32 @@
+"""What a plan needs to know of a target's hardware: what can act there, and what cannot."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+BEFORE_AMPERE: Final = re.compile(r"[kmptv]\d+[gs]?|gtx\d*|titan\w*|rtx20\d0\w*")
+"""Words in the names of GPUs of a compute capability below 8.0 (https://developer.nvidia.com/cuda-gpus): K80, P100, V100, T4,
+GTX 1080, RTX 2080."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a trial's target has.
+
+    Attributes:
+        gpu: Whether it has a GPU.
+        model: Of the GPU, as the cluster profile spells it; None where it does not say.
+    """
+
+    gpu: bool
+    model: str | None = None
+
+    @property
+    def lacks_tf32(self) -> bool:
+        """Whether this GPU is known to have no TF32, which began with Ampere."""
+        return any(BEFORE_AMPERE.fullmatch(word) for word in re.findall(r"[a-z0-9]+", (self.model or "").lower()))
+
+
+CPU: Final = Hardware(gpu=False)
