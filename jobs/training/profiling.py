@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import torch
 from torch._C._autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, profile, record_function
 
 from jobs.measure import loaded_torch
 from jobs.training import checkpoint
@@ -44,13 +44,15 @@ def trace(session: Session, folder: Path) -> None:
     before = BytesIO()  # not in the GPU's memory, whose peak is measured
     torch.save(checkpoint.state(session), before)
     steps = _steps(session)
-    for _ in islice(steps, min(SKIP, session.steps_per_epoch - 1)):
+    skipped = min(SKIP, session.steps_per_epoch - 1)
+    for _ in islice(steps, skipped):
         pass
     loaded_torch.synchronise()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with profile(activities=activities, record_shapes=True, profile_memory=True) as traced:
-        for _ in islice(steps, TRACED):
-            pass
+        for number in range(min(TRACED, session.steps_per_epoch - skipped)):
+            with record_function(f"ProfilerStep#{number}"):  # the name by which TensorBoard tells steps apart
+                next(steps)
     steps.close()
     session.data.train.close()  # an epoch begins with its own worker processes
     before.seek(0)
