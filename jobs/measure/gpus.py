@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -50,7 +51,7 @@ def _visible(wanted: str | None) -> tuple[Gpu, ...]:
     if not _started():
         return ()
     handles = _all() if wanted is None else _chosen(wanted)
-    return tuple(_described(handle) for handle in handles)
+    return tuple(_described(_taken_by_cuda(handle)) for handle in handles)
 
 
 def _all() -> list[Any]:
@@ -80,6 +81,18 @@ def _chosen(wanted: str) -> list[Any]:
         except (pynvml.NVMLError, StopIteration, IndexError):
             break
     return handles
+
+
+def _taken_by_cuda(card: Any) -> Any:
+    """The card, or its first slice where it is cut into some (MIG): CUDA then takes that for the card."""
+    try:
+        if pynvml.nvmlDeviceGetMigMode(card)[0] == pynvml.NVML_DEVICE_MIG_ENABLE:
+            for index in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(card)):
+                with suppress(pynvml.NVMLError_NotFound):
+                    return pynvml.nvmlDeviceGetMigDeviceHandleByIndex(card, index)
+    except pynvml.NVMLError:  # a card that cannot be cut, or a slice itself
+        pass
+    return card
 
 
 def _described(handle: Any) -> Gpu:

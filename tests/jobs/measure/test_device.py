@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pynvml
 import pytest
 
 from jobs.errors import WrongDevice
@@ -120,6 +122,31 @@ def test_an_empty_list_of_gpus_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cuda_stops_reading_at_what_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles,0")
     assert gpus.visible() == ()
+
+
+@pytest.mark.parametrize(("cut", "name"), [(True, "NVIDIA A30 MIG 1g.6gb"), (False, "NVIDIA A30")])
+def test_a_card_cut_into_slices_is_the_first_of_them(monkeypatch: pytest.MonkeyPatch, cut: bool, name: str) -> None:
+    """As CUDA takes it, where an index stands for it; NVML's answers are made up here."""
+
+    def slice_of(_card: str, index: int) -> str:
+        if index == 0:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return "NVIDIA A30 MIG 1g.6gb"
+
+    answers: dict[str, Any] = {
+        "Count": lambda: 1,
+        "HandleByIndex": lambda _index: "NVIDIA A30",
+        "MigMode": lambda _card: [int(cut), int(cut)],
+        "MaxMigDeviceCount": lambda _card: 4,
+        "MigDeviceHandleByIndex": slice_of,
+        "MemoryInfo": lambda _handle: SimpleNamespace(total=6e9),
+        "Name": lambda handle: handle,
+        "UUID": lambda _handle: "MIG-1",
+    }
+    for question, answer in answers.items():
+        monkeypatch.setattr(pynvml, f"nvmlDeviceGet{question}", answer)
+    monkeypatch.setattr(gpus, "_started", lambda: True)
+    assert [one.name for one in gpus._visible.__wrapped__("0")] == [name]
 
 
 @pytest.mark.gpu
