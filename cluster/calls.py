@@ -6,10 +6,18 @@ import functools
 import pickle
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from cluster.errors import CallDoesNotPickle, Requeue
+from cluster.errors import CallDoesNotPickle, ProcessSpent, Requeue
 from cluster.state import State
+
+
+class Ending(NamedTuple):
+    """How a task ended; ``spent``: its process cannot compute any more."""
+
+    state: State
+    detail: str = ""
+    spent: bool = False
 
 
 def pickled(call: Callable[..., None]) -> bytes:
@@ -36,12 +44,14 @@ def described(problem: BaseException) -> str:
     return "".join(traceback.format_exception(type(problem), problem, trace)).strip()
 
 
-def attempt(call: Callable[[int], None], index: int) -> tuple[State, str]:
+def attempt(call: Callable[[int], None], index: int) -> Ending:
     """How one task ended; only Ctrl-C and what a backend raises to stop the task leave it as an exception."""
     try:
         call(index)
     except Requeue as wish:
-        return State.PREEMPTED, str(wish)  # only a scheduler has a queue to go back to
+        return Ending(State.PREEMPTED, str(wish))  # only a scheduler has a queue to go back to
+    except ProcessSpent:
+        return Ending(State.COMPLETED, spent=True)
     except (Exception, SystemExit) as problem:
-        return State.FAILED, described(problem)
-    return State.COMPLETED, ""
+        return Ending(State.FAILED, described(problem))
+    return Ending(State.COMPLETED)

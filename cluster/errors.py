@@ -120,6 +120,13 @@ class Requeue(ClusterError):
         return "the task was asked to stop and wants to be queued again"
 
 
+class ProcessSpent(ClusterError):
+    """Raised by a task that has ended, in a process that cannot compute any more: its next task needs another one."""
+
+    def __str__(self) -> str:
+        return "the task has ended, and its process must not be given another one"
+
+
 def dotted(where: tuple[str | int, ...]) -> str:
     """The keys that lead to a place, as people write them: ``targets.a30.cpus``."""
     return ".".join(str(key) for key in where) or "the whole file"

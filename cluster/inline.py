@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
-from cluster.calls import attempt, described, pickled
+from cluster.calls import Ending, attempt, described, pickled
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
 from cluster.resources import Resources
 from cluster.shares import Need, Room, lacking
@@ -23,8 +23,9 @@ from cluster.tasks import TaskArray
 class InlineBackend:
     """Runs one task in each ``wait``, which therefore lasts as long as the task does.
 
-    A task that ends its process ends this one. ``time_min`` interrupts Python code through SIGALRM, so only where ``wait``
-    is called from the main thread. ``mem_gb`` is checked against the machine, and not enforced.
+    A task that ends its process ends this one, and after one that spent it there is no other to go on in. ``time_min`` interrupts
+    Python code through SIGALRM, so only where ``wait`` is called from the main thread. ``mem_gb`` is checked against the machine, and
+    not enforced.
     """
 
     name = "inline"
@@ -107,12 +108,12 @@ class InlineBackend:
 
     def _run(self, array: _InlineArray, index: int) -> None:
         self._next = None
-        state, detail = State.CANCELLED, "interrupted by Ctrl-C"
+        ending = Ending(State.CANCELLED, "interrupted by Ctrl-C")
         try:
             with _variables(array.variables):
-                state, detail = array.run(index)
+                ending = array.run(index)
         finally:
-            self._outbox.append(array.tasks.ended(index, state, detail, socket.gethostname(), os.getpid()))
+            self._outbox.append(array.tasks.ended(index, ending.state, ending.detail, socket.gethostname(), os.getpid()))
 
 
 class _InlineArray:
@@ -130,7 +131,7 @@ class _InlineArray:
         self._call, self._warm, self._time_min = call, warm, time_min
         self._problem = ""  # what warm raised
 
-    def run(self, index: int) -> tuple[State, str]:
+    def run(self, index: int) -> Ending:
         """Call one task, after warm if it is the first."""
         if self._warm is not None:
             warm, self._warm = self._warm, None
@@ -139,12 +140,12 @@ class _InlineArray:
             except Exception as problem:
                 self._problem = described(problem)
         if self._problem:
-            return State.FAILED, self._problem
+            return Ending(State.FAILED, self._problem)
         try:
             with _alarm(self._time_min):
                 return attempt(self._call, index)
         except _TimeIsUp:
-            return State.TIMED_OUT, f"stopped after its {self._time_min:g} minutes"
+            return Ending(State.TIMED_OUT, f"stopped after its {self._time_min:g} minutes")
 
 
 class _TimeIsUp(BaseException):

@@ -196,7 +196,11 @@ class RayBackend:
                 self._give_up(worker.pool, State.FAILED, answer.problem)
                 return
         else:
-            self._end_task(worker, *answer)
+            self._end_task(worker, answer.state, answer.detail)
+            if answer.spent:
+                worker.pool.end(worker)
+                self._unbalanced = True
+                return
         self._employ(worker)
 
     def _employ(self, worker: Worker) -> None:

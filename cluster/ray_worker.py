@@ -13,7 +13,7 @@ from typing import TextIO
 
 import ray
 
-from cluster.calls import attempt, described
+from cluster.calls import Ending, attempt, described
 from cluster.state import State
 
 
@@ -56,10 +56,10 @@ class TaskWorker:
             problem = described(error)
         return Started(socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid(), problem)
 
-    def run(self, index: int) -> tuple[State, str]:
+    def run(self, index: int) -> Ending:
         """Run one task; how it ended."""
         assert self._call is not None, "run() before start()"
         try:
             return attempt(self._call, index)
         except BaseException as error:  # KeyboardInterrupt, raised by the task: nobody types Ctrl-C here
-            return State.FAILED, described(error)
+            return Ending(State.FAILED, described(error))

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from cluster import signals, slurm_requeue
-from cluster.errors import Requeue
+from cluster.errors import ProcessSpent, Requeue
 from cluster.slurm_script import MAX_REQUEUES_VARIABLE
 
 _SHARED_FILES_LAG_S = 60
@@ -39,6 +39,8 @@ def main(pickle: str, first: str) -> int:
         if fate is slurm_requeue.Fate.ASKS_AGAIN:
             job._requeue(left)  # submitit's word for `scontrol requeue` of this array task
         return 1  # if it runs again, this exit counts for nothing
+    except ProcessSpent:
+        return 0  # this one ends here in any case
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) and leaving.code else 1  # a call that leaves has not come to its end
     return 0

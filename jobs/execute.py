@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,12 +40,14 @@ class Finished:
         values: Columns of the record, by name; without identity and place, which the worker knows.
         results: What the user's function returned beside metrics.
         parameters: All of the trial's parameters, defaults written out.
+        spent: The GPU has faulted: nothing can be computed in this process any more.
     """
 
     outcome: Outcome
     values: dict[str, Any]
     results: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
+    spent: bool = False
 
 
 def execute(
@@ -107,7 +109,7 @@ def execute(
             with suppress(OSError):
                 os.chdir(home)
     if finished.outcome != Outcome.completed:
-        failure.let_go()
+        finished = replace(finished, spent=not failure.let_go())
     finished.values.update(device.describe(expect, context.device))
     finished.values.update(_versions())
     if finished.outcome != Outcome.wrong_device:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import traceback
-from contextlib import suppress
 from typing import Any
 
 from artifacts.record import Outcome
@@ -19,7 +18,14 @@ CURES = {
     Outcome.out_of_memory: "give the group more, resources: {mem_gb: ...}",
 }
 # How the libraries say it where they raise a plain RuntimeError.
-_GPU_MEMORY = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_GPU_MEMORY = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "DEVICE_ALLOCATION_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+)
 _HOST_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
 
 
@@ -55,11 +61,19 @@ def columns_of(error: BaseException, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def let_go() -> None:
-    """Free what a failed attempt still holds through its traceback, so that the next one in this process has the memory."""
+def let_go() -> bool:
+    """Free what a failed attempt still holds through its traceback, so that the next one in this process has the memory.
+
+    Returns:
+        Whether the GPU still answers: after a fault in a kernel it answers nothing any more, until the process ends.
+    """
     gc.collect()
-    with suppress(Exception):  # a GPU that has faulted answers nothing any more
+    try:
+        loaded_torch.synchronise()
         loaded_torch.empty_cache()
+    except Exception:
+        return False
+    return True
 
 
 def _is_gpu_memory(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from artifacts.record import Outcome
 from artifacts.store import Store
-from cluster.errors import Requeue
+from cluster.errors import ProcessSpent, Requeue
 from cluster.place import here
 from cluster.processes import OomKills, kill_tree
 from cluster.signals import sequel, stop_requested
@@ -32,6 +32,7 @@ _MARGIN_S = 15.0
 """Of the time between the warning and the end, this much is left to the keeper for writing records."""
 
 _FAILED, _WANTS_REQUEUE = 70, 75  # EX_SOFTWARE and EX_TEMPFAIL of sysexits.h
+_SPENT = 79  # none of theirs
 _OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
 
@@ -54,7 +55,7 @@ def run_supervised(array_path: str, index: int) -> None:
             raise Requeue
         if code == _FAILED:
             raise PackFailed("its worker stopped with the error above")
-        if not keeper.settle(*(verdict or keeper.cause_of_death(code or 0))):
+        if code != _SPENT and not keeper.settle(*(verdict or keeper.cause_of_death(code or 0))):
             raise PackFailed(f"its worker ended with {_word(code or 0)} before it began a trial")
         if stop_requested():
             raise Requeue
@@ -133,6 +134,8 @@ def _run_in_child(array_path: str, index: int) -> None:
         code = 0
     except Requeue:
         code = _WANTS_REQUEUE
+    except ProcessSpent:
+        code = _SPENT
     except BaseException:
         traceback.print_exc()
     finally:

@@ -20,7 +20,7 @@ import psutil
 from artifacts.errors import ArtifactsError, BadColumn, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
-from cluster.errors import Requeue
+from cluster.errors import ProcessSpent, Requeue
 from cluster.place import Place, here
 from cluster.signals import earlier_end, sequel, stop_requested
 from cluster.state import State
@@ -51,6 +51,7 @@ def run_task(array_path: str, index: int) -> None:
     Raises:
         PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
+        ProcessSpent: A trial left a process in which none can compute any more; it has its record, the rest of the pack is not begun.
     """
     path = Path(array_path)
     submission, array = read_array(path)
@@ -68,6 +69,8 @@ def run_task(array_path: str, index: int) -> None:
             raise Requeue
         if worker.run(path, submission, array, line, attempt) in _STOPPED:
             raise Requeue
+        if worker.spent:
+            raise ProcessSpent
 
 
 def warm_up(array_path: str) -> None:
@@ -96,6 +99,8 @@ class Worker:
         self._log = None if backend == "inline" else self.store.logs_folder(sweep) / f"{self.place.worker}.log"
         self._loose: list[Record] = []
         self._first = True
+        self.spent = False
+        """A trial left this process in a state in which none can compute."""
 
     @cached_property
     def journal(self) -> Journal:
@@ -148,6 +153,7 @@ class Worker:
             start_s = time.time() - psutil.Process().create_time() if self._first else 0.0
             self._first = False
             finished = self._execute(submission, array, spec, attempt)
+        self.spent = finished.spent
         values = {
             **finished.values,
             **self._circumstances(submission, array, spec, log),

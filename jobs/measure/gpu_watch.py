@@ -123,5 +123,5 @@ def _ask(question: Callable[..., Any], *arguments: Any) -> Any:
     """NVML's answer; None where this card or driver has none."""
     try:
         return question(*arguments)
-    except pynvml.NVMLError:
+    except (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError):  # the second from a driver older than the question, and no NVMLError
         return None

@@ -131,6 +131,14 @@ class BackendSuite:
         assert ended[1] in states
         assert [ended[0], *ended[2:]] == [COMPLETED] * 3
 
+    def test_a_spent_process_is_given_no_other_task(self, backend: Backend, tmp_path: Path) -> None:
+        handle = backend.submit(partial(tasks.spend_the_process, str(tmp_path), 0), n_tasks=5, resources=TINY)
+        assert settle(backend, handle, self.within_s) == [COMPLETED] * 5
+        processes = [(tmp_path / str(index)).read_text().split() for index in range(5)]
+        assert [len(runs) for runs in processes] == [1] * 5
+        if self.survives_death:
+            assert processes.count(processes[0]) == 1
+
     def test_a_task_over_its_time_has_timed_out(self, backend: Backend) -> None:
         resources = Resources(cpus=1, time_min=self.time_limit_min)
         handle = backend.submit(partial(tasks.sleep_on, 0, 600), n_tasks=2, resources=resources)

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from cluster.errors import ProcessSpent
+
 
 def nothing(index: int) -> None:
     """A task as short as can be."""
@@ -25,6 +27,13 @@ def leave_a_mark(folder: str, index: int) -> None:
 def fail_on(bad: int, index: int) -> None:
     if index == bad:
         raise ValueError(f"task {index} is the bad one")
+
+
+def spend_the_process(folder: str, bad: int, index: int) -> None:
+    """One task leaves a process that cannot compute any more."""
+    leave_a_mark(folder, index)
+    if index == bad:
+        raise ProcessSpent
 
 
 def run_out_of_memory(bad: int, index: int) -> None:

@@ -66,6 +66,7 @@ def body(code: str) -> str:
             "ValueError",
         ),
         (body("raise RuntimeError('CUDA out of memory. Tried to allocate')"), "gpu_out_of_memory", "RuntimeError"),
+        (body("raise RuntimeError('CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED')"), "gpu_out_of_memory", "RuntimeError"),
         ("raise ImportError('at import')\ndef main(): ...\n", "failed", "ImportError"),
         ("import sys; sys.exit('at import')\ndef main(): ...\n", "failed", "SystemExit"),
         ("import module_that_nobody_has\ndef main(): ...\n", "failed", "ModuleNotFoundError"),

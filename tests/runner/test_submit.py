@@ -72,6 +72,18 @@ def test_a_worker_that_dies_costs_its_trial_alone_and_the_record_says_how(desk: 
     assert desk.ran() == {str(width): 1 for width in range(9)}
 
 
+@pytest.mark.ray
+def test_a_gpu_that_faults_costs_its_trial_alone(desk: Desk) -> None:
+    desk.run(
+        "submit", desk.grid("workload: toys:faulty\nmatrix: {width: {range: [0, 8]}}\nfixed: {tally: TALLY}\n"), "--backend", "ray", code=1
+    )
+    rows = {row["width"]: row for row in desk.json("collect", "toy")}
+    assert [rows[width]["outcome"] for width in range(8)] == ["completed", "failed", *["completed"] * 6]
+    assert "device-side assert" in rows[1]["error_message"]
+    assert rows[1]["pid"] not in {row["pid"] for width, row in rows.items() if width > 3}
+    assert desk.ran() == {str(width): 1 for width in range(8)}
+
+
 def test_ctrl_c_loses_nothing_inline(desk: Desk) -> None:
     _stopped_by(signal.SIGINT, desk, "inline")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.context import Context
+from jobs.measure import loaded_torch
 
 
 def quick(width: int = 1, seed: int = 0) -> dict[str, float]:
@@ -37,6 +38,21 @@ def moody(width: int, tally: str) -> dict[str, int]:
         ctypes.string_at(0)
     if width == 7:
         raise MemoryError
+    return {"doubled": 2 * width}
+
+
+def faulty(width: int, tally: str) -> dict[str, int]:
+    """At a width that ends in one the GPU faults, and answers nothing in this process any more; there is none here, so that is made up."""
+
+    class Faulted:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+    with Path(tally).open("a") as file:
+        file.write(f"{width}\n")
+    if width % 10 == 1:
+        loaded_torch.cuda = Faulted
+        loaded_torch.synchronise()
     return {"doubled": 2 * width}
 
 

@@ -26,6 +26,7 @@ groups:
   - {workload: trials:stepwise, target: brief, matrix: {role: [brief, second, endless, never]}, fixed: {tally: TALLY}}
   - {workload: trials:environment, target: [a30, t4, cpu, real_a30], repeats: 2}
   - {workload: toys:moody, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}, fixed: {tally: TALLY}}
+  - {workload: toys:faulty, target: cpu, matrix: {width: [20, 21, 22, 23]}, fixed: {tally: TALLY}}
   - {workload: trials:leaves, target: cpu, fixed: {tally: TALLY}}
   - {workload: trials:greedy, target: more, matrix: {mebibytes: [1, 550, 2]}, fixed: {tally: TALLY}, resources: {mem_gb: 0.6}}
   - {workload: toys:hopeless, target: more, matrix: {width: {range: [100, 110]}}, fixed: {tally: TALLY}}
@@ -114,6 +115,13 @@ def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None
     assert [day.ran()[str(width)] for width in range(9)] == [1] * 9
     (left,) = day.rows("endings", workload="trials:leaves")
     assert (left["outcome"], left["derived"]) == ("killed", True)
+
+
+def test_a_gpu_that_faults_costs_its_trial_alone(day: SlurmDesk) -> None:
+    rows = {row["width"]: row for row in day.rows("endings", workload="toys:faulty")}
+    assert {width: row["outcome"] for width, row in rows.items()} == {20: "completed", 21: "failed", 22: "completed", 23: "completed"}
+    assert rows[20]["pid"] == rows[21]["pid"] != rows[22]["pid"] == rows[23]["pid"]
+    assert [day.ran()[str(width)] for width in rows] == [1] * 4
 
 
 def test_a_trial_that_takes_too_much_memory(day: SlurmDesk) -> None:
