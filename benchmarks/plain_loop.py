@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 
@@ -101,6 +102,7 @@ def train(
     began = time.perf_counter()
     torch.manual_seed(seed)
     if device == "cuda":
+        gc.collect()  # what a trial before has left must not count as this one's memory
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     train_images = Images(prepared, split.train, augmented=augmentation == "crop_flip")

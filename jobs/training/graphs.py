@@ -23,6 +23,7 @@ class GraphedPass:
 
     def __init__(self, work: Pass, images: Tensor, labels: Tensor) -> None:
         self._work, self._images, self._labels = work, images, labels
+        # One stream for both: cuBLAS keeps a workspace for each that it has seen, and the graph's end gives only its own back.
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -31,7 +32,7 @@ class GraphedPass:
         torch.cuda.current_stream().wait_stream(aside)
         work.clear()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, stream=aside):
             work.run(images, labels)
         self._gradients = [weight.grad for weight in work.weights]
 

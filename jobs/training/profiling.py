@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Generator
 from io import BytesIO
 from itertools import islice
@@ -21,6 +22,9 @@ SKIP: Final = 3
 """Steps before the first that is traced; fewer where an epoch has no more."""
 
 TRACED: Final = 10
+
+# Else CUPTI stays attached, and slows down every kernel of this process (https://github.com/pytorch/pytorch/issues/144455).
+os.environ.setdefault("TEARDOWN_CUPTI", "1")
 
 TOP: Final = 30
 """Operators in the table."""
@@ -53,6 +57,7 @@ def trace(session: Session, folder: Path) -> None:
         for number in range(min(TRACED, session.steps_per_epoch - skipped)):
             with record_function(f"ProfilerStep#{number}"):  # the name by which TensorBoard tells steps apart
                 next(steps)
+    loaded_torch.synchronise()  # CUPTI goes with the next call of CUDA
     steps.close()
     session.data.train.close()  # an epoch begins with its own worker processes
     before.seek(0)

@@ -79,6 +79,11 @@ class Session:
     test: Evaluation | None
 
     @property
+    def replays(self) -> bool:
+        """Whether passes are replays of CUDA graphs, of which torch's allocator sees nothing."""
+        return self.device.type == "cuda" and (self.params.cuda_graphs or _compiles_graphs(self.params))
+
+    @property
     def lr(self) -> float:
         """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
@@ -135,10 +140,14 @@ def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.
     precision = Precision(params, device)
     sums = Sums(device)
     # With CUDA graphs of torch.compile's own, gradients that are added to must not lie in memory that the next replay reuses.
-    keep = device.type == "cuda" and params.compile in ("reduce-overhead", "max-autotune") and params.grad_accumulation > 1
+    keep = device.type == "cuda" and _compiles_graphs(params) and params.grad_accumulation > 1
     work = Pass(forward, optimizer, precision, sums, label_smoothing=params.label_smoothing, keep_gradients=keep)
     val, test = (part and Evaluation(*part, params.batch_size, precision, device) for part in (data.val, data.test))
     return Session(params, device, seed, data, model, optimizer, schedule, steps_per_epoch, precision, sums, work, val, test)
+
+
+def _compiles_graphs(params: TrainParams) -> bool:
+    return params.compile in ("reduce-overhead", "max-autotune")
 
 
 def compiled(params: TrainParams, model: nn.Module, batch_size: int) -> Forward:

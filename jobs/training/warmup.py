@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from jobs.measure import loaded_torch
 from jobs.training import optimizers
+from jobs.training.errors import BadModel
 from jobs.training.graphs import GraphedPass
 from jobs.training.pixels import layout_of
 from jobs.training.session import Session
@@ -28,26 +30,41 @@ PASSES_OF_A_PROGRAM: Final = 3
 def warm_up(session: Session) -> Session:
     """The session, ready to be timed; its forward and backward pass captured if that was asked for."""
     full, *rest = _batch_sizes(session)
-    eager_on_cpu = session.device.type == "cpu" and session.params.compile == "off"
+    compiles = session.params.compile != "off"
     with _undone(session):
-        for _ in range(1 if session.params.compile == "off" else PASSES_OF_A_PROGRAM):
-            session.work(*_blank(session, full))
-        if eager_on_cpu:  # nothing is compiled or chosen by shape: the libraries are loaded, and that is all
+        session.work(*_blank(session, full))
+        if session.device.type == "cpu" and not compiles:  # nothing is chosen by shape: the libraries are loaded, and that is all
             return session
         for n in rest:
             session.work(*_blank(session, n))
         _warm_evaluation(session)
         if session.device.type == "cuda":
             _warm_optimizer(session)
-            if session.params.cuda_graphs and isinstance(session.work, Pass):
-                return replace(session, work=GraphedPass(session.work, *_blank(session, full)))
+        # What was tried out so far is no part of training; what is recorded from here on is, and replaying it shows no memory.
+        loaded_torch.reset_peak_memory()
+        if session.replays and isinstance(session.work, Pass) and not compiles:
+            return replace(session, work=GraphedPass(session.work, *_blank(session, full)))
+        for _ in range(PASSES_OF_A_PROGRAM - 1 if compiles else 0):
+            session.work(*_blank(session, full))
         return session
 
 
 def count_flops(session: Session) -> float:
-    """Floating-point operations of forward and backward pass for one image, by torch's own counter."""
+    """Floating-point operations of forward and backward pass for one image, by torch's own counter.
+
+    Raises:
+        BadModel: What comes out of it are not scores of shape (n, classes). A label beyond them would be an error on a CPU, but a
+            fault of the whole GPU there.
+    """
     n = min(2, session.data.n_train)
-    eager = Pass(session.model, session.optimizer, session.precision, Sums(session.device))
+
+    def forward(images: Tensor) -> Tensor:
+        logits: Tensor = session.model(images)
+        if logits.shape != (n, session.data.shape.classes):
+            raise BadModel(session.params.model, f"for {n} images of {session.data.shape.classes} classes it gives {tuple(logits.shape)}")
+        return logits
+
+    eager = Pass(forward, session.optimizer, session.precision, Sums(session.device))
     with _undone(session), FlopCounterMode(display=False) as counter:
         eager(*_blank(session, n))
     return float(counter.get_total_flops()) / n

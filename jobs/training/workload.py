@@ -42,6 +42,8 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
     context.note(threads=threads)
     with ExitStack() as ending:
         ending.enter_context(backends.applied(params, device, threads))
+        with context.phase("import"):
+            backends.start(device)
         with context.phase("data"):
             data = open_data(params, context.data_dir, device)
             ending.callback(data.close)
@@ -59,7 +61,8 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
             board = TensorBoard(context.files / "tensorboard", progress.epoch) if params.tensorboard else None
         if board is not None:
             ending.callback(board.close)  # also where training breaks off
-        loaded_torch.reset_peak_memory()  # what only warm-up and trace held does not count
+        if not session.replays:  # their memory was counted when they were recorded
+            loaded_torch.reset_peak_memory()  # what only warm-up and trace held does not count
         Loop(session, context, progress, times, board).run()
         if board is not None:
             with context.phase("write"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ def flags() -> dict[str, Any]:
         "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "threads": torch.get_num_threads(),
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
         "blas": torch.backends.cuda.preferred_blas_library(),
     }
 
@@ -35,7 +37,7 @@ def flags() -> dict[str, Any]:
         ({"cudnn_benchmark": True}, {"cudnn_benchmark": True}),
         ({"tf32": True}, {"tf32_convolutions": True, "tf32_matmul": True}),
         ({"tf32": False}, {"tf32_convolutions": False, "tf32_matmul": False}),
-        ({"deterministic": True}, {"deterministic": True, "cudnn_deterministic": True}),
+        ({"deterministic": True}, {"deterministic": True, "cudnn_deterministic": True, "cublas_workspace": ":4096:8"}),
     ],
     ids=str,
 )

@@ -90,7 +90,7 @@ def test_cublaslt_is_what_multiplies(train_there: Train) -> None:
     from jobs.training.fields import TrainParams
 
     with backends.applied(TrainParams(blas="cublaslt"), torch.device("cuda"), 1):
-        assert "lt" in str(torch.backends.cuda.preferred_blas_library()).lower()
+        assert torch.backends.cuda.preferred_blas_library() == torch._C._BlasBackend.Cublaslt
 
 
 @pytest.mark.parametrize("pinned", [True, False])
@@ -116,6 +116,16 @@ def test_larger_batches_take_more_memory(train_there: Train) -> None:
         return torch.cuda.max_memory_allocated()
 
     assert peak(batch_size=64) > peak(batch_size=16)
+
+
+def test_replayed_passes_have_their_memory(train_there: Train) -> None:
+    def peak(**params: Any) -> int:
+        train_there(model="resnet10", batch_size=64, test_subset=8, **params)
+        return torch.cuda.max_memory_allocated()
+
+    plain = peak()
+    assert peak(cuda_graphs=True) == pytest.approx(plain, rel=0.5)
+    assert peak() == pytest.approx(plain, rel=0.05)  # the graph left nothing behind
 
 
 def test_step_times_are_the_devices(train_there: Train) -> None:

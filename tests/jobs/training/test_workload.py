@@ -267,6 +267,11 @@ def test_a_factory_that_gives_no_model_is_said(train: Train, factory: str) -> No
         train(model=f"{own_models.NAME}:{factory}")
 
 
+def test_a_model_that_does_not_know_all_classes_is_said(train: Train) -> None:
+    with pytest.raises(BadModel, match=r"2 images of 10 classes it gives \(2, 5\)"):
+        train(model=f"{own_models.NAME}:short")
+
+
 def test_a_last_batch_of_one_image_is_left_out(train: Train) -> None:
     own_models.seen.clear()
     assert train(model=WATCHING, train_subset=129).columns["steps"] == 2
