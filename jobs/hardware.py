@@ -24,8 +24,8 @@ class Hardware:
     model: str | None = None
 
     @property
-    def lacks_tf32(self) -> bool:
-        """Whether this GPU is known to have no TF32, which began with Ampere."""
+    def before_ampere(self) -> bool:
+        """Whether this GPU is known to be older than Ampere, with which TF32 and bf16 began."""
         return any(BEFORE_AMPERE.fullmatch(word) for word in re.findall(r"[a-z0-9]+", (self.model or "").lower()))
 
 

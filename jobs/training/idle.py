@@ -109,7 +109,7 @@ def _device(params: TrainParams, there: Hardware) -> Iterator[Change]:
             yield "cudnn_benchmark", False, "cuDNN is off"
             if params.tf32 is False:
                 yield "tf32", None, SAME  # what PyTorch ships has it for cuDNN's convolutions only
-        if there.lacks_tf32:
+        if there.before_ampere:
             yield "tf32", None, f"a {there.model} has none: it began with Ampere"
         elif params.amp != "off" and not _is_own(params.model):
             yield "tf32", None, f"amp is {params.amp}: nothing is multiplied in fp32"

@@ -74,6 +74,8 @@ def _of_device(params: TrainParams, there: Hardware) -> Iterator[str]:
     on_gpu = there.gpu and params.device != "cpu"
     if params.amp == "fp16" and not on_gpu:
         yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off (where a grid has both targets, exclude it)"
+    if params.amp == "bf16" and on_gpu and there.before_ampere:
+        yield f"amp: bf16 is emulated on a {there.model}, for it began with Ampere; give fp16 or off (or exclude it for this target)"
     if params.deterministic and params.cudnn_benchmark and on_gpu:
         yield "deterministic: cudnn_benchmark chooses algorithms with a stopwatch, another one each time; leave it false"
     if params.cuda_graphs and on_gpu:

@@ -131,6 +131,7 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any
         ({"amp": "fp16"}, CPU, "amp"),
         ({"deterministic": True, "cudnn_benchmark": True}, GPU, "deterministic"),
         ({"amp": "fp16", "device": "cpu"}, GPU, "amp"),
+        ({"amp": "bf16"}, TURING, "amp"),
         ({"cuda_graphs": True, "loader": "workers"}, GPU, "cuda_graphs"),
         ({"cuda_graphs": True, "compile": "default"}, GPU, "cuda_graphs"),
         ({"cuda_graphs": True, "grad_accumulation": 2}, GPU, "cuda_graphs"),
