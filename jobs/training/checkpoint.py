@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import pickle
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 
+from jobs.training import seeds
 from jobs.training.errors import UnreadableCheckpoint
 from jobs.training.progress import Progress
 from jobs.training.session import Session
@@ -35,7 +34,7 @@ def state(session: Session) -> dict[str, Any]:
         "optimizer": session.optimizer.state_dict(),
         "schedule": session.schedule and session.schedule.state_dict(),
         "scaler": session.precision.scaler.state_dict(),
-        "random": _random_states(session.device),
+        "random": seeds.states(session.device),
         "sums": session.sums.read(),
     }
 
@@ -51,7 +50,7 @@ def restore(session: Session, state: Mapping[str, Any]) -> None:
         session.schedule.load_state_dict(state["schedule"])
     session.precision.scaler.load_state_dict(state["scaler"])
     session.sums.set(state["sums"])
-    _set_random_states(state["random"], session.device)
+    seeds.restore(state["random"], session.device)
 
 
 def save(folder: Path, trial: str, session: Session, progress: Progress, times: StepTimes, carried: dict[str, Any]) -> Path:
@@ -108,29 +107,10 @@ def load(folder: Path, trial: str, session: Session, times: StepTimes) -> tuple[
 
 
 def discard(folder: Path) -> None:
-    """Remove the checkpoint of a trial that is done."""
+    """Remove the checkpoint of a trial that is done, and what a death while one was written has left."""
     (folder / NAME).unlink(missing_ok=True)
-
-
-def _random_states(device: torch.device) -> dict[str, Any]:
-    """Generators that a model may draw from (dropout, and whatever a user's own does)."""
-    numbers: dict[str, Any] = dict(np.random.get_state(legacy=False))
-    key, pos = numbers["state"]["key"], numbers["state"]["pos"]
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "python": random.getstate(),
-        "numpy": (torch.from_numpy(key.astype(np.int64)), pos, numbers["has_gauss"], numbers["gauss"]),
-    }
-
-
-def _set_random_states(states: dict[str, Any], device: torch.device) -> None:
-    torch.set_rng_state(states["torch"])
-    if device.type == "cuda" and states["cuda"] is not None:
-        torch.cuda.set_rng_state(states["cuda"], device)
-    random.setstate(states["python"])
-    key, *rest = states["numpy"]
-    np.random.set_state(("MT19937", key.numpy().astype(np.uint32), *rest))
+    for aside in folder.glob(f".{NAME}.*"):
+        aside.unlink(missing_ok=True)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -63,7 +63,9 @@ def _model(params: TrainParams, there: Hardware) -> Iterator[Change]:
 
 
 def _schedule(params: TrainParams, there: Hardware) -> Iterator[Change]:
-    if params.schedule == "step":
+    if params.schedule in ("cosine", "step") and params.warmup_epochs >= params.epochs:
+        yield "schedule", "none", "the only epoch is all warm-up"
+    elif params.schedule == "step":
         if params.lr_step_epochs >= params.epochs - params.warmup_epochs:
             yield "schedule", "none", f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} epochs"
         elif params.lr_gamma == 1:

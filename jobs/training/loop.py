@@ -48,7 +48,7 @@ class Loop:
             self._context.report(progress.epoch, **row)
             if self._board is not None:
                 with self._context.phase("write"):
-                    self._board.epoch(progress.epoch, row | progress.scores)
+                    self._board.epoch(progress.epoch, row)
             progress.epoch, progress.batch, progress.epoch_s = progress.epoch + 1, 0, 0.0
             self._session.sums.set({})
 

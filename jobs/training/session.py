@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from jobs.data import open_dataset
-from jobs.training import models, optimizers, schedules
+from jobs.training import models, optimizers, schedules, seeds
 from jobs.training.evaluation import Evaluation
 from jobs.training.feeding.order import Loader, Order, n_batches_of, training_order
 from jobs.training.feeding.parts import Part, cut, parts_of
@@ -129,9 +127,7 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
 
 def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.device, seed: int) -> Session:
     """Seed every generator and build what the trial computes with; nothing is compiled or run yet."""
-    torch.manual_seed(seed)
-    random.seed(seed)  # these two for models of the user's own
-    np.random.seed(seed % 2**32)
+    seeds.begin(seed)
     model = models.to_layout(models.build(params, data.shape, data_dir), channels_last=params.channels_last).to(device).train()
     forward = compiled(params, model, min(params.batch_size, data.n_train))
     optimizer = optimizers.build(params, [weight for weight in model.parameters() if weight.requires_grad])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from jobs.measure import loaded_torch
-from jobs.training import optimizers
+from jobs.training import optimizers, seeds
 from jobs.training.errors import BadModel
 from jobs.training.graphs import GraphedPass
 from jobs.training.pixels import layout_of
@@ -106,9 +106,9 @@ def _warm_optimizer(session: Session) -> None:
 def _undone(session: Session) -> Iterator[None]:
     """Put back what a pass changes beside gradients: buffers such as running means, and the random streams."""
     buffers = [(buffer, buffer.clone()) for buffer in session.model.buffers()]
-    devices = [session.device] if session.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        yield
+    streams = seeds.states(session.device)
+    yield
+    seeds.restore(streams, session.device)
     with torch.no_grad():
         for buffer, before in buffers:
             buffer.copy_(before)

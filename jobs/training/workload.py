@@ -17,6 +17,7 @@ from jobs.data import open_dataset
 from jobs.measure import loaded_torch
 from jobs.training import backends, checkpoint, optimizers
 from jobs.training.compat import torchvision
+from jobs.training.feeding.order import n_fed
 from jobs.training.fields import TrainParams
 from jobs.training.loop import Loop
 from jobs.training.profiling import trace
@@ -102,7 +103,8 @@ def _columns(session: Session, progress: Progress, times: StepTimes, flops: floa
     if progress.best_epoch is not None:
         columns["best_epoch"] = progress.best_epoch
     if flops:
-        images = min(session.params.batch_size * session.params.grad_accumulation, session.data.n_train)
+        size = session.params.batch_size
+        images = min(size * session.params.grad_accumulation, n_fed(session.data.n_train, size))
         columns["flops_per_step"] = flops * images
         columns["tflops_per_s"] = flops * columns["samples_per_s"] / 1e12
     return columns

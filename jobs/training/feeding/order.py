@@ -54,20 +54,21 @@ def training_order(n: int, batch_size: int, *, seed: int, epoch: int, augment: s
         n: Images in the part.
         size: Their (height, width).
     """
-    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))[: n - _left_out(n, batch_size)]
+    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))[: n_fed(n, batch_size)]
     draws = augmentation.draw(augment, len(positions), *size, seeds.stream(seed, "augmentation", epoch))
     return Order(positions, batch_size, draws, start)
 
 
 def n_batches_of(n: int, batch_size: int) -> int:
     """Batches of one pass over a training part of n images."""
-    return -(-(n - _left_out(n, batch_size)) // batch_size)
+    return -(-n_fed(n, batch_size) // batch_size)
+
+
+def n_fed(n: int, batch_size: int) -> int:
+    """Images of one pass over a training part of n."""
+    return n - 1 if n > batch_size > 1 and n % batch_size == 1 else n
 
 
 def plain_order(n: int, batch_size: int) -> Order:
     """All images of the part as they lie."""
     return Order(torch.arange(n), batch_size)
-
-
-def _left_out(n: int, batch_size: int) -> int:
-    return 1 if n > batch_size > 1 and n % batch_size == 1 else 0

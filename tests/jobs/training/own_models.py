@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,9 @@ NAME = __name__
 
 seen: list[dict[str, Any]] = []
 """What `Watching` was fed."""
+
+kept: list[nn.Module] = []
+"""Models that were trained."""
 
 
 def with_dropout(shape: ImageShape) -> nn.Module:
@@ -45,6 +50,35 @@ class Remembering(nn.Module):
 def linear(shape: ImageShape) -> nn.Module:
     """As little as can be trained."""
     return nn.Sequential(nn.Flatten(), nn.Linear(shape.channels * shape.height * shape.width, shape.classes))
+
+
+def keeping(shape: ImageShape) -> nn.Module:
+    """`linear`, kept for a look at it afterwards."""
+    kept.append(linear(shape))
+    return kept[-1]
+
+
+def keeping_with_dropout(shape: ImageShape) -> nn.Module:
+    """`with_dropout`, kept for a look at it afterwards."""
+    kept.append(with_dropout(shape))
+    return kept[-1]
+
+
+def draws() -> list[float]:
+    """The next number of each generator that a model may draw from."""
+    return [torch.rand(()).item(), random.random(), float(np.random.rand())]
+
+
+class Gambling(nn.Module):
+    """Draws from all of them in every step, and has buffers that every step changes."""
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.body = with_dropout(shape)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.body(images) * (1 + sum(draws()) if self.training else 1)
+        return logits
 
 
 def short(shape: ImageShape) -> nn.Module:

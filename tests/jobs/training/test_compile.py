@@ -48,7 +48,7 @@ def test_the_compiler_is_told_the_mode(asked: Any, mode: str | None, monkeypatch
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(torch, "compile", lambda model, **options: told.append(options) or model)
     compiled(TrainParams(compile=asked), torch.nn.Linear(3, 2), 4)
-    assert [options["mode"] for options in told] == [mode]
+    assert told == [{"mode": mode, "dynamic": False}]
 
 
 def test_without_compile_the_model_is_called_itself() -> None:

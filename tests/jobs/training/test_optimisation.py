@@ -13,6 +13,7 @@ from torch.optim import SGD, lr_scheduler
 from jobs.training import optimizers, schedules
 from jobs.training.fields import TrainParams
 from jobs.training.precision import Precision
+from jobs.training.progress import Progress
 
 STEPS, EPOCHS = 5, 8
 CPU = torch.device("cpu")
@@ -108,6 +109,22 @@ def test_a_warm_up_rises_in_a_line_and_the_schedule_follows() -> None:
     assert warm[: 2 * STEPS] == pytest.approx([0.1 * (step + 1) / (2 * STEPS) for step in range(2 * STEPS)])
     assert warm[2 * STEPS] == pytest.approx(0.1)
     assert warm[-1] == pytest.approx(0.1 * (1 + math.cos(math.pi * (1 - 1 / (6 * STEPS)))) / 2)
+
+
+def test_the_steps_after_a_warm_up_are_counted_from_its_end() -> None:
+    warm = ours(schedule="step", warmup_epochs=2, lr_step_epochs=3, lr_gamma=0.5)
+    assert warm[2 * STEPS : 5 * STEPS] == pytest.approx([0.1] * (3 * STEPS))
+    assert warm[5 * STEPS :] == pytest.approx([0.05] * (3 * STEPS))
+
+
+def test_patience_counts_evaluations_in_a_row() -> None:
+    progress, counts = Progress(), []
+    for epoch, accuracy in enumerate((0.5, 0.4, 0.5, 0.6, 0.5), 1):
+        progress.epoch = epoch
+        progress.judge(accuracy)
+        counts.append(progress.evaluations_since_best)
+    assert counts == [0, 1, 2, 0, 1]
+    assert (progress.best_accuracy, progress.best_epoch) == (0.6, 4)
 
 
 @pytest.mark.parametrize(

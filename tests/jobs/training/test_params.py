@@ -123,6 +123,8 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any
         ({"pretrained": True}, CPU, "pretrained"),
         ({"pretrained": True, "model": "resnet10"}, CPU, "pretrained"),
         ({"lr": float("inf")}, CPU, "lr"),
+        ({"weight_decay": float("inf")}, CPU, "weight_decay"),
+        ({"lr_gamma": float("inf"), "schedule": "step"}, CPU, "lr_gamma"),
         ({"fused": True, "foreach": True}, CPU, "fused"),
         ({"warmup_epochs": 3, "epochs": 3}, CPU, "warmup_epochs"),
         ({"patience": 2}, CPU, "patience"),
@@ -141,6 +143,23 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, Any
 def test_contradictions_are_problems(values: dict[str, Any], target: Hardware, name: str) -> None:
     (problem,) = problems(params(**values), target)
     assert problem.startswith(f"{name}")
+
+
+@pytest.mark.parametrize(
+    ("values", "target"),
+    [
+        ({"warmup_epochs": 3, "epochs": 3, "schedule": "onecycle"}, CPU),
+        ({"warmup_epochs": 1, "epochs": 1}, CPU),
+        ({"deterministic": True, "cudnn_benchmark": True}, CPU),
+        ({"cuda_graphs": True, "loader": "workers"}, CPU),
+        ({"amp": "bf16"}, GPU),
+        ({"amp": "bf16", "device": "cpu"}, TURING),
+        ({"amp": "fp16"}, TURING),
+    ],
+    ids=str,
+)
+def test_what_is_no_contradiction_is_none(values: dict[str, Any], target: Hardware) -> None:
+    assert problems(params(**values), target) == []
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -181,6 +200,13 @@ def test_a_misspelt_model_gets_the_nearest() -> None:
         ({"stem": "imagenet"}, CPU, {}),
         ({"schedule": "step"}, CPU, {"epochs": 10}),
         ({"schedule": "step"}, CPU, {"epochs": 12, "warmup_epochs": 2}),
+        ({"schedule": "cosine"}, CPU, {"epochs": 1, "warmup_epochs": 1}),
+        ({"compile": "reduce-overhead"}, CPU, {"compile": "default"}),
+        ({"eval_every": 9}, CPU, {"epochs": 4, "eval_every": 4}),
+        ({"foreach": False}, CPU, {"fused": True}),
+        ({"non_blocking": True}, GPU, {}),
+        ({"persistent_workers": True}, GPU, {}),
+        ({"prefetch_factor": 4}, GPU, {}),
         ({"split_seed": 3}, CPU, {}),
         ({"patience": 4}, CPU, {"split": [0.7, 0.1, 0.2]}),
         ({"patience": 1}, CPU, {"split": [0.7, 0.1, 0.2], "eval_every": 3}),
@@ -188,7 +214,7 @@ def test_a_misspelt_model_gets_the_nearest() -> None:
     ids=str,
 )
 def test_what_cannot_act_collapses_with_a_note(idle: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
-    collapsed, notes = collapse(params(**beside, **idle), target)
+    collapsed, notes = collapse(params(**(beside | idle)), target)
     assert collapsed == collapse(params(**beside), target)[0]
     (note,) = notes
     assert note.startswith(f"{next(iter(idle))}: ")
@@ -216,6 +242,10 @@ def test_a_schedule_whose_steps_change_nothing_is_none() -> None:
         ({"deterministic": True}, GPU, {}),
         ({"deterministic": True}, CPU, {"model": "mine:model"}),
         ({"split_seed": 3}, CPU, {"train_subset": 100}),
+        ({"split_seed": 3}, CPU, {"test_subset": 50}),
+        ({"split_seed": 3}, CPU, {"split": [0.7, 0.1, 0.2]}),
+        ({"schedule": "step"}, CPU, {"epochs": 11}),
+        ({"compile": "max-autotune"}, CPU, {"compile": "default"}),
         ({"patience": 3}, CPU, {"split": [0.7, 0.1, 0.2]}),
         ({"weight_decay": 0.01}, CPU, {}),
         ({"weight_decay": 0}, CPU, {"optimizer": "adamw"}),
@@ -226,7 +256,7 @@ def test_a_schedule_whose_steps_change_nothing_is_none() -> None:
     ids=str,
 )
 def test_what_acts_stays(acting: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
-    collapsed, notes = collapse(params(**beside, **acting), target)
+    collapsed, notes = collapse(params(**(beside | acting)), target)
     assert collapsed != collapse(params(**beside), target)[0]
     assert notes == []
 
@@ -241,6 +271,8 @@ def test_what_acts_stays(acting: dict[str, Any], target: Hardware, beside: dict[
         ({"fused": False}, CPU, {"foreach": False}),
         ({"foreach": False}, CPU, {"fused": False}),
         ({"foreach": True}, GPU, {"fused": False}),
+        ({"foreach": False}, GPU, {"fused": False, "device": "cpu"}),
+        ({"prefetch_factor": 2}, CPU, {"loader": "workers", "num_workers": 1}),
         ({"grad_scaler": True}, GPU, {"amp": "fp16"}),
         ({"tf32": False}, GPU, {"cudnn": False}),
         ({"device": "cpu"}, CPU, {}),
@@ -249,6 +281,6 @@ def test_what_acts_stays(acting: dict[str, Any], target: Hardware, beside: dict[
     ids=str,
 )
 def test_a_default_spelled_out_is_the_same_trial_without_a_note(spelled: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
-    collapsed, notes = collapse(params(**beside, **spelled), target)
+    collapsed, notes = collapse(params(**(beside | spelled)), target)
     assert collapsed == collapse(params(**beside), target)[0]
     assert notes == []

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch._C._autograd import DeviceType
 
+from jobs.training import checkpoint, loop
 from jobs.training.errors import BadModel, NoDevice, NothingToTrainOn
 from jobs.training.profiling import write_operators
 from tests.jobs.training import own_models
@@ -127,7 +128,8 @@ def test_accumulated_batches_step_as_one_large_batch_does(train: Train) -> None:
 
 
 def test_an_odd_batch_counts_by_its_images(train: Train) -> None:
-    parts, whole = train(batch_size=80, grad_accumulation=3, optimizer="sgd"), train(batch_size=192, optimizer="sgd")
+    far = {"optimizer": "sgd", "lr": 1.0}  # so that the one step shows
+    parts, whole = train(batch_size=80, grad_accumulation=3, **far), train(batch_size=192, **far)
     assert parts.columns["steps"] == whole.columns["steps"] == 1
     assert parts.columns["test_loss"] == pytest.approx(whole.columns["test_loss"], rel=1e-6)
 
@@ -185,6 +187,11 @@ def test_the_model_sees_it(train: Train, params: dict[str, Any], watched: str, v
 
 def test_the_record_says_how_many_threads_computed(train: Train) -> None:
     assert train(threads=2).context.noted["threads"] == 2
+
+
+def test_the_learning_rate_is_of_optimizer_steps_not_of_batches(train: Train) -> None:
+    together = train(epochs=3, schedule="cosine", grad_accumulation=3).history
+    assert [row["lr"] for row in together] == pytest.approx([1e-3 * (1 + math.cos(math.pi * done / 3)) / 2 for done in range(3)])
 
 
 def test_a_trial_leaves_the_process_as_it_was(train: Train) -> None:
@@ -246,6 +253,39 @@ def test_tensorboard_gets_a_point_an_epoch(train: Train) -> None:
     events = EventAccumulator(str(trained.context.files / "tensorboard")).Reload()
     losses = [(point.step, point.value) for point in events.Scalars("train_loss")]
     assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in trained.history]
+
+
+def test_tensorboard_gets_what_was_measured_and_no_more(train: Train) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained = train(tensorboard=True, split=SPLIT, epochs=3, eval_every=2)
+    events = EventAccumulator(str(trained.context.files / "tensorboard")).Reload()
+    points = {name: [point.step for point in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    always = {key: [1, 2, 3] for key in ("seconds", "lr", "train_loss", "train_accuracy", "samples_per_s")}
+    assert points == always | {"val_loss": [2, 3], "val_accuracy": [2, 3], "test_accuracy": [3]}
+
+
+def test_tensorboard_has_one_point_an_epoch_after_a_death(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dead in the third epoch, with a checkpoint of the second."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
+    save, saves = checkpoint.save, iter([True] * 5)
+    monkeypatch.setattr(checkpoint, "save", lambda *content: save(*content) if next(saves, False) else None)
+    steps = iter(range(100))
+
+    def dies() -> bool:
+        if next(steps) == 8:
+            raise RuntimeError("dead")
+        return False
+
+    with pytest.raises(RuntimeError, match="dead"):
+        train(tensorboard=True, epochs=4, _context={"stop": dies})
+    monkeypatch.undo()
+    trained = train(tensorboard=True, epochs=4)
+    events = EventAccumulator(str(trained.context.files / "tensorboard")).Reload()
+    assert [point.step for point in events.Scalars("train_loss")] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in trained.history] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("model", [DROPOUT, f"{own_models.NAME}:Remembering"])
