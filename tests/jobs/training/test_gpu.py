@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from jobs.errors import StopRequested
+from jobs.execute import Expectation, execute
+from jobs.spec import JobSpec
+from jobs.training import backends
 from jobs.training.feeding import workers
+from jobs.training.fields import TrainParams
 from jobs.training.graphs import GraphedPass
+from jobs.training.loop import Loop
+from tests.jobs.training import own_models
 from tests.jobs.training.conftest import Train, Trained
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")]
@@ -53,10 +61,9 @@ def test_cuda_graphs_replay_the_same_training(
     assert replayed.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=5e-2)
 
 
-def test_cuda_graphs_resume_as_undisturbed(train_there: Train) -> None:
-    from jobs.errors import StopRequested
-
-    params = {"cuda_graphs": True, "deterministic": True, "epochs": 2}
+@pytest.mark.parametrize("how", [{"cuda_graphs": True}, {"model": f"{own_models.NAME}:with_dropout"}], ids=str)
+def test_a_trial_resumes_as_undisturbed(train_there: Train, how: dict[str, Any]) -> None:
+    params = {"deterministic": True, "epochs": 2, **how}
     undisturbed = train_there(**params)
     with pytest.raises(StopRequested):
         train_there(_context={"device": "cuda", "stop": iter([False, False, True]).__next__}, **params)
@@ -75,20 +82,21 @@ def test_deterministic_training_repeats_bit_for_bit(train_there: Train) -> None:
 
 
 @pytest.mark.parametrize("params", [{"cudnn": False}, {"cudnn_benchmark": True}, {"tf32": True}, {"blas": "cublaslt"}], ids=str)
-def test_library_settings_are_put_back(train_there: Train, params: dict[str, Any]) -> None:
+def test_library_settings_hold_in_training_and_are_put_back(
+    train_there: Train, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def settings() -> tuple[Any, ...]:
         backend = torch.backends
         return backend.cudnn.enabled, backend.cudnn.benchmark, backend.cuda.matmul.allow_tf32, backend.cuda.preferred_blas_library()
 
-    before = settings()
+    before, inside, run = settings(), [], Loop.run
+    monkeypatch.setattr(Loop, "run", lambda loop: inside.append(settings()) or run(loop))
     train_there(**params)
+    assert inside != [before]
     assert settings() == before
 
 
 def test_cublaslt_is_what_multiplies(train_there: Train) -> None:
-    from jobs.training import backends
-    from jobs.training.fields import TrainParams
-
     with backends.applied(TrainParams(blas="cublaslt"), torch.device("cuda"), 1):
         assert torch.backends.cuda.preferred_blas_library() == torch._C._BlasBackend.Cublaslt
 
@@ -106,6 +114,16 @@ def test_batches_come_from_pinned_memory_if_asked_for(train_there: Train, pinned
     monkeypatch.setattr(workers.torch.Tensor, "to", to)
     train_there(loader="workers", pin_memory=pinned, non_blocking=True)
     assert set(copied) == {pinned}
+
+
+def test_the_record_has_the_memory_and_the_device(tmp_path: Path) -> None:
+    spec = JobSpec(workload="train", target="gpu", seed=0, params={"dataset": IMAGES, "model": "resnet10", "train_subset": 200})
+    finished = execute(spec, files=tmp_path, expect=Expectation(gpus=1))
+    values = finished.values
+    assert finished.outcome == "completed", values["error_message"]
+    assert 0 < values["gpu_mem_allocated_gb"] <= values["gpu_mem_reserved_gb"] < values["gpu_total_gb"]
+    assert values["device"] == "cuda"
+    assert values["gpu_name"] == torch.cuda.get_device_name()
 
 
 def test_larger_batches_take_more_memory(train_there: Train) -> None:
