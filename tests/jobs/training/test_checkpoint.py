@@ -8,15 +8,18 @@ import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from jobs.errors import StopRequested
-from jobs.training import checkpoint, loop
+from jobs.training import checkpoint, loop, workload
 from jobs.training.errors import UnreadableCheckpoint
-from tests.jobs.training import own_models
+from jobs.training.progress import Progress
+from jobs.training.timing import StepTimes
+from tests.jobs.training import drawing_models, own_models
 from tests.jobs.training.conftest import Train, Trained
 
 SPLIT = (0.7, 0.1, 0.2)
@@ -89,6 +92,32 @@ def test_buffers_that_a_state_dict_leaves_out_are_kept(train: Train) -> None:
     assert resumed.result == undisturbed.result
 
 
+def test_pythons_and_numpys_generators_go_on_where_they_were(train: Train) -> None:
+    params = {"model": f"{drawing_models.NAME}:Drawing", "epochs": 2}
+    undisturbed = train(**params)
+    resumed, _ = in_pieces(train, 1, **params)
+    assert resumed.result == undisturbed.result
+
+
+def test_the_scale_of_fp16_gradients_goes_on_where_it_was(train: Train, tmp_path: Path) -> None:
+    params = {"model": f"{drawing_models.NAME}:Steep", "amp": "fp16", "epochs": 5}
+    undisturbed = train(**params)
+    with pytest.raises(StopRequested):
+        train(_context={"stop": stop_after(8)}, **params)
+    scale = torch.load(tmp_path / "files" / "checkpoint" / checkpoint.NAME, weights_only=True)["state"]["scaler"]["scale"]
+    assert scale < 65536
+    resumed, _ = in_pieces(train, 1, **params)
+    assert resumed.result == undisturbed.result
+    assert undisturbed.columns["train_loss"] < undisturbed.history[0]["train_loss"]
+
+
+def test_patience_counts_the_evaluations_of_all_attempts(train: Train) -> None:
+    params = {"split": SPLIT, "patience": 2, "epochs": 6, "lr": 1e-9, "optimizer": "sgd"}  # no epoch beats the first
+    resumed, stops = in_pieces(train, 2, **params)
+    assert stops > 3
+    assert resumed.columns["epochs_run"] == train(**params).columns["epochs_run"] == 3
+
+
 def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) -> None:
     with pytest.raises(StopRequested):
         train(_context={"stop": stop_after(2)}, **EVERYTHING)
@@ -99,6 +128,34 @@ def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) 
     assert resumed.context.phases()["train"] > first["carried"]["phases"]["train"]
     assert sum(row["seconds"] for row in resumed.history) <= resumed.context.phases()["train"]
     assert not list(path.parent.iterdir())  # a finished trial leaves no checkpoint
+
+
+def test_step_times_of_an_earlier_attempt_come_before_this_ones(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[StepTimes] = []
+    monkeypatch.setattr(workload, "StepTimes", lambda device: made.append(StepTimes(device)) or made[-1])
+    with pytest.raises(StopRequested):
+        train(_context={"stop": stop_after(2)}, **EVERYTHING)
+    resumed = train(**EVERYTHING)
+    first, both = (times.seconds() for times in made)
+    assert len(both) == resumed.columns["steps"]
+    assert both[:2] == first
+
+
+def test_a_checkpoint_is_written_every_ten_minutes(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    written_after: list[int] = []
+
+    def tick() -> bool:
+        clock.now += 200
+        return False
+
+    def save(folder: Path, trial: str, session: Any, progress: Progress, *_: Any) -> None:
+        written_after.append(progress.steps)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(checkpoint, "save", save)
+    assert train(epochs=4, _context={"stop": tick}).columns["steps"] == 12
+    assert written_after == [4, 8, 12]
 
 
 def test_a_death_without_a_warning_costs_what_came_after_the_last_checkpoint(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +226,16 @@ def test_another_trials_checkpoint_is_refused(train: Train) -> None:
         train(_context={"stop": stop_after(1)}, **EVERYTHING)
     with pytest.raises(UnreadableCheckpoint, match="trial t"):
         train(_context={"trial": "another"}, **EVERYTHING)
+
+
+def test_an_older_formats_checkpoint_is_refused(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(StopRequested):
+        train(_context={"stop": stop_after(1)})
+    path = tmp_path / "files" / "checkpoint" / checkpoint.NAME
+    older = torch.load(path, weights_only=True) | {"format": checkpoint.FORMAT - 1}
+    torch.save(older, path)
+    with pytest.raises(UnreadableCheckpoint, match=f"format {checkpoint.FORMAT - 1}"):
+        train()
 
 
 def test_errors_survive_a_pickle() -> None:
