@@ -88,6 +88,21 @@ def test_a_disturbed_attempt_makes_the_whole_trial_disturbed(context: Context) -
     assert resumed.readings() == Readings(["in an earlier attempt: load"], {"cpu_energy_j": 12.0})
 
 
+def test_a_third_attempt_goes_on_from_both_before_it(context: Context) -> None:
+    snapshot: dict[str, Any] = {"phases": {}, "history": [], "readings": {"disturbed_by": []}}
+    for number in (1, 2, 3):
+        attempt = Context(files=context.files)
+        attempt.watch(lambda number=number: Readings([f"load {number}"], {"cpu_energy_j": 10.0**number}))
+        if number > 1:
+            attempt.carry(snapshot)
+        attempt.report(number, train_loss=0.5)
+        snapshot = msgspec.json.decode(msgspec.json.encode(attempt.snapshot()))
+    assert [entry["epoch"] for entry in snapshot["history"]] == [1, 2, 3]
+    assert attempt.readings() == Readings(
+        ["in an earlier attempt: load 1", "in an earlier attempt: load 2", "load 3"], {"cpu_energy_j": 1110.0}
+    )
+
+
 @pytest.mark.parametrize(("granted", "said", "recorded"), [("cuda", "cpu", "cpu"), ("cuda", "cuda:0", "cuda"), ("cpu", "cpu", "cpu")])
 def test_a_workload_says_where_it_computed(tmp_path: Path, granted: Any, said: Any, recorded: str) -> None:
     context = Context(files=tmp_path, device=granted)

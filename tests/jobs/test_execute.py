@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,11 @@ import pytest
 
 from artifacts.record import Outcome, Record
 from jobs.execute import Expectation, Finished, execute, warm
+from jobs.measure import cpus, gpus, loaded_torch
 from jobs.measure.clock import PHASES
+from jobs.measure.gpus import Gpu
+from jobs.measure.readings import Readings
+from jobs.measure.sampler import Sampler
 from jobs.registry import workload
 from jobs.spec import JobSpec
 
@@ -184,6 +188,125 @@ def test_the_device_is_measured_and_what_is_missing_is_none(run: Run) -> None:
     assert values.get("gpu_name") is None
     assert values.get("test_accuracy") is None
     assert 0 not in [value for name, value in values.items() if name.startswith("gpu_")]
+
+
+def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpus, "granted", lambda: 2.0)
+    source = (
+        "import numpy, threadpoolctl\n"
+        "def main(context):\n"
+        "    pools = {pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'}\n"
+        "    return {'pools': sorted(pools), 'told': context.threads}\n"
+    )
+    for asked, given in ((1, 1), (3, 2)):
+        finished = run(source, expect=Expectation(cpus=asked))
+        assert finished.results == {"pools": [given], "told": given}
+        assert finished.values["threads"] == given
+
+
+def test_torch_keeps_to_the_grant_although_the_users_module_said_otherwise(run: Run) -> None:
+    finished = run("import torch\ntorch.set_num_threads(2)\ndef main(): return {'torch': torch.get_num_threads()}\n")
+    assert finished.results == {"torch": 1}
+
+
+class Cuda:
+    """``torch.cuda`` of two GPUs; notes what is done to their memory, and what the sampler was told to watch."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.watched: tuple[int, float, int] | None = None
+
+    def device_count(self) -> int:
+        return 2
+
+    def synchronize(self) -> None: ...
+
+    def empty_cache(self) -> None:
+        self.done.append("emptied")
+
+    def reset_peak_memory_stats(self, index: int) -> None:
+        self.done.append(f"reset {index}")
+
+    def max_memory_allocated(self, index: int) -> int:
+        return (1_000_000_000, 2_000_000_000)[index]
+
+    def max_memory_reserved(self, index: int) -> int:
+        return (4_000_000_000, 8_000_000_000)[index]
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    """Two GPUs as torch, NVML and the sampler would see them."""
+    cuda = Cuda()
+
+    class Watching(Sampler):
+        def __init__(self, gpus: Sequence[Gpu], share: float, cpus: int) -> None:
+            super().__init__(gpus, share, cpus)
+            cuda.watched = (len(gpus), share, cpus)
+
+        def columns(self) -> dict[str, Any]:
+            return {"gpu_power_w": 90.0, "gpu_energy_j": 300.0, "gpu_energy_source": "NVML energy counter"}
+
+        def readings(self, *, of_gpu: bool = True) -> Readings:
+            return Readings(["GPU throttled: power brake"], {"gpu_energy_j": 300.0}) if of_gpu else Readings([])
+
+    monkeypatch.setattr(loaded_torch, "cuda", lambda: cuda)
+    monkeypatch.setattr(gpus, "visible", lambda: tuple(Gpu(None, "NVIDIA A30", f"GPU-{index}", 24.0) for index in range(2)))
+    monkeypatch.setattr("jobs.execute.Sampler", Watching)
+    return cuda
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_trial_on_the_gpu_tells_of_it(run: Run) -> None:
+    values = run(body("pass"), expect=Expectation(gpus=2)).values
+    expected = {
+        "device": "cuda",
+        "gpu_name": "NVIDIA A30",
+        "gpu_power_w": 90.0,
+        "gpu_energy_j": 300.0,
+        "gpu_energy_source": "NVML energy counter",
+        "gpu_mem_allocated_gb": 3.0,
+        "gpu_mem_reserved_gb": 12.0,
+        "disturbed_by": ["GPU throttled: power brake"],
+    }
+    assert {name: values.get(name) for name in expected} == expected
+
+
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize(("source", "given"), [("context.device = 'cpu'", 2), ("pass", 0)])
+def test_a_trial_on_the_cpu_tells_nothing_of_the_gpu(run: Run, source: str, given: int) -> None:
+    values = run(body(source), expect=Expectation(gpus=given)).values
+    assert (values["device"], values["disturbed"]) == ("cpu", False)
+    assert not [name for name in values if name.startswith("gpu_")]
+
+
+@pytest.mark.parametrize(("expect", "watched"), [(Expectation(gpus=0.5, cpus=3), (2, 0.5, 3)), (Expectation(cpus=3), (0, 0, 3))])
+def test_what_was_promised_is_watched(run: Run, cuda: Cuda, expect: Expectation, watched: tuple[int, float, int]) -> None:
+    run(body("pass"), expect=expect)
+    assert cuda.watched == watched
+
+
+def test_gpu_memory_is_counted_from_the_beginning_of_the_trial(run: Run, cuda: Cuda) -> None:
+    run(body("context.stop_requested()"), stop_requested=lambda: bool(cuda.done.append("trial")))
+    assert cuda.done == ["emptied", "reset 0", "reset 1", "trial"]
+
+
+def test_energy_is_that_of_all_attempts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sampler, "readings", lambda _sampler, *, of_gpu: Readings([], {"cpu_energy_j": 3.0}))
+    source = "import json\n" + body(
+        "state = context.checkpoint_folder / 'state'\n"
+        "if context.resumed: context.carry(json.loads(state.read_text()))\n"
+        "state.write_text(json.dumps(context.snapshot()))"
+    )
+    assert [run(source).values["cpu_energy_j"] for _ in range(3)] == [3.0, 6.0, 9.0]
+
+
+def test_energy_that_an_attempt_could_not_measure_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sampler, "columns", lambda _sampler: {"cpu_energy_j": 3.0, "cpu_energy_source": "RAPL, whole packages"})
+    monkeypatch.setattr(Sampler, "readings", lambda _sampler, *, of_gpu: Readings([], {"cpu_energy_j": 3.0}))
+    values = run(body("context.carry({'phases': {}, 'history': [], 'readings': {'disturbed_by': []}})")).values
+    assert (values["cpu_energy_j"], values["cpu_energy_source"]) == (None, None)
+    assert run(body("pass")).values["cpu_energy_source"] == "RAPL, whole packages"
 
 
 def test_a_short_trial_does_not_claim_to_be_undisturbed(run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from jobs.execute import Expectation, Finished, execute
 from jobs.hardware import CPU
 from jobs.registry import workload
 from jobs.spec import JobSpec
-from jobs.svm import Scaling, SvmParams, collapse, run
+from jobs.svm import SMALLEST_CACHE_MB, Scaling, SvmParams, collapse, run
 from jobs.svm_kernels import BLOCK_BYTES, Kernel, predict
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 SMALL = {"dataset": "mnist", "train_subset": 1200, "test_subset": 1000}
+HALVES = {"split": [0.5, 0, 0.5]}
+NO_SKLEARNEX = "scikit-learn-intelex does not run on this processor"
 
 
 @pytest.fixture
@@ -38,13 +42,57 @@ def fit(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     return fitted
 
 
+@dataclass
+class Stock:
+    """scikit-learn's classifier as the workload used it; ``sleeps`` are seconds that a method takes longer."""
+
+    sleeps: dict[str, float] = field(default_factory=dict)
+    model: Any = None
+    images: Any = None
+    labels: Any = None
+
+
+@pytest.fixture
+def stock(monkeypatch: pytest.MonkeyPatch) -> Stock:
+    """Looks on while a trial with the stock engine runs."""
+    seen = Stock()
+
+    class Watched(SVC):
+        def fit(self, images: Any, labels: Any) -> Any:
+            seen.model, seen.images, seen.labels = self, images, labels
+            time.sleep(seen.sleeps.get("fit", 0))
+            return super().fit(images, labels)
+
+        def predict(self, images: Any) -> Any:
+            time.sleep(seen.sleeps.get("predict", 0))
+            return super().predict(images)
+
+    monkeypatch.setattr("sklearn.svm.SVC", Watched)
+    return seen
+
+
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
 def test_both_engines_agree_to_a_tenth_of_a_point(fit: Any, kernel: str) -> None:
-    pytest.importorskip("sklearnex", reason="scikit-learn-intelex does not run on this processor")
+    pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
     fast, stock = (fit(**SMALL, kernel=kernel, engine=engine).values for engine in ("sklearnex", "sklearn"))
     assert (fast["engine"], stock["engine"]) == ("sklearnex", "sklearn")
     assert abs(fast["test_accuracy"] - stock["test_accuracy"]) <= 0.001
     assert stock["test_accuracy"] > 0.85
+
+
+@pytest.mark.parametrize(
+    "constants",
+    [
+        {"kernel": "poly", "gamma": 0.005, "degree": 5, "coef0": 1.0},
+        {"kernel": "rbf", "gamma": 2.0},
+        {"kernel": "sigmoid", "gamma": 0.05, "coef0": -1.0},
+    ],
+)
+def test_both_engines_take_the_same_constants(fit: Any, constants: dict[str, Any]) -> None:
+    """Chosen so that another value of any of them in the predictions alone is worth a point or more."""
+    pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
+    fast, stock = (fit(**HALVES, **constants, engine=engine).values["test_accuracy"] for engine in ("sklearnex", "sklearn"))
+    assert abs(fast - stock) < 0.01
 
 
 def test_more_images_are_worth_it(fit: Any) -> None:
@@ -62,9 +110,67 @@ def test_accuracy_is_measured_where_there_is_a_part_and_missing_elsewhere(fit: A
     assert fractions["eval_s"] > 0
 
 
-def test_auto_says_which_engine_ran(fit: Any) -> None:
-    assert fit(kernel="rbf").values["engine"] in ("sklearn", "sklearnex")
-    assert fit(kernel="sigmoid").values["engine"] == "sklearn"
+@pytest.mark.parametrize(
+    ("kernel", "engine"), [("linear", "sklearnex"), ("poly", "sklearnex"), ("rbf", "sklearnex"), ("sigmoid", "sklearn")]
+)
+def test_auto_is_the_fast_engine_where_it_finds_the_same_solution(fit: Any, kernel: str, engine: str) -> None:
+    pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
+    assert fit(kernel=kernel, train_subset=100).values["engine"] == engine
+
+
+def test_an_engine_that_hands_the_fit_over_is_not_the_one_that_ran(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest.importorskip("sklearnex.svm", reason=NO_SKLEARNEX), "SVC", SVC)
+    assert fit(train_subset=100, engine="sklearnex").values["engine"] == "sklearn"
+
+
+def test_the_fast_engines_own_predictions_are_not_used(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = pytest.importorskip("sklearnex.svm", reason=NO_SKLEARNEX).SVC
+    monkeypatch.setattr(fast, "predict", lambda _model, rows: np.full(len(rows), -1))
+    assert fit(engine="sklearnex").values["test_accuracy"] > 0.95
+
+
+def test_the_fast_engine_computes_with_the_granted_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(pytest.importorskip("daal4py", reason=NO_SKLEARNEX), "daalinit", asked.append)
+    run(SvmParams(train_subset=100), Context(files=tmp_path, threads=3))
+    assert asked == [3]
+
+
+@pytest.mark.parametrize(("slow", "column"), [("fit", "train_s"), ("predict", "eval_s")])
+def test_the_fit_is_training_and_the_predictions_evaluation(fit: Any, stock: Stock, slow: str, column: str) -> None:
+    stock.sleeps = {slow: 0.3}
+    assert fit(train_subset=100, engine="sklearn").values[column] >= 0.3
+
+
+@pytest.mark.parametrize("gamma", ["scale", "auto"])
+@pytest.mark.parametrize("scaling", ["unit", "none"])
+def test_gamma_by_name_is_what_scikit_learn_makes_of_it(stock: Stock, tmp_path: Path, gamma: Any, scaling: Any) -> None:
+    run(SvmParams(gamma=gamma, scaling=scaling, engine="sklearn", train_subset=100), Context(files=tmp_path))
+    theirs = SVC(gamma=gamma).fit(stock.images.astype(np.float64), stock.labels)._gamma
+    assert stock.model.gamma == pytest.approx(theirs, rel=1e-6)
+
+
+def test_scaling_is_learnt_from_the_training_part(stock: Stock, tmp_path: Path) -> None:
+    run(SvmParams(scaling="standard", split=(0.1, 0.2, 0.7), engine="sklearn"), Context(files=tmp_path))
+    np.testing.assert_allclose(stock.images.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.unique(stock.images.std(axis=0).round(4)), [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("smallest_mb", "mem_gb", "cache_mb"),
+    [
+        (SMALLEST_CACHE_MB, 8.0, SVC().cache_size),
+        (0.1, 8.0, 0.64),  # 400 x 400 numbers of 4 bytes
+        (0.1, 0.001, 0.25),
+        (0.1, 0.0001, 0.1),
+    ],
+)
+def test_the_cache_holds_the_kernel_matrix_where_a_quarter_of_the_memory_does(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, smallest_mb: float, mem_gb: float, cache_mb: float
+) -> None:
+    monkeypatch.setattr("jobs.svm.SMALLEST_CACHE_MB", smallest_mb)
+    run(SvmParams(train_subset=400, engine="sklearn"), Context(files=tmp_path, mem_gb=mem_gb))
+    assert stock.model.cache_size == pytest.approx(cache_mb)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +180,11 @@ def test_auto_says_which_engine_ran(fit: Any) -> None:
         ({}, {"C": 0.01}),
         ({}, {"gamma": "auto"}),
         ({}, {"gamma": 10.0}),
+        ({"engine": "sklearn"}, {"gamma": 10.0}),
         ({"kernel": "poly"}, {"degree": 9}),
+        ({"kernel": "poly", "engine": "sklearn"}, {"degree": 9}),
         ({"kernel": "poly", "gamma": 1e-3}, {"coef0": 5.0}),
+        ({"kernel": "poly", "gamma": 1e-3, "engine": "sklearn"}, {"coef0": 5.0}),
         ({"kernel": "sigmoid"}, {"coef0": -3.0}),
         ({"gamma": 0.01}, {"scaling": "none"}),
         ({"gamma": 0.01}, {"scaling": "standard"}),
@@ -85,8 +194,7 @@ def test_auto_says_which_engine_ran(fit: Any) -> None:
 )
 def test_every_parameter_acts(fit: Any, base: dict[str, Any], change: dict[str, Any]) -> None:
     """The number of right answers changes: 10 of 1,797 would be a coincidence to miss, so each change is a large one."""
-    split = {"split": [0.5, 0, 0.5]}
-    assert fit(**split, **base).values["test_accuracy"] != fit(**{**split, **base, **change}).values["test_accuracy"]
+    assert fit(**HALVES, **base).values["test_accuracy"] != fit(**{**HALVES, **base, **change}).values["test_accuracy"]
 
 
 def test_a_smaller_test_part_is_a_coarser_accuracy(fit: Any) -> None:

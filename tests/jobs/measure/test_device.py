@@ -9,7 +9,7 @@ import pynvml
 import pytest
 
 from jobs.errors import WrongDevice
-from jobs.measure import device, gpus
+from jobs.measure import cpus, device, gpus
 from jobs.measure.device import Expectation, is_model
 from jobs.measure.gpus import Gpu
 
@@ -98,6 +98,12 @@ def test_the_promise_is_checked(expect: Expectation, names: list[str], right: bo
 )
 def test_where_the_trial_runs(expect: Expectation, expected: str) -> None:
     assert expect.device == expected
+
+
+@pytest.mark.parametrize(("asked", "granted", "threads"), [(1, 8.0, 1), (4, 8.0, 4), (8, 4.0, 4), (4, 2.5, 2), (1, 0.5, 1)])
+def test_threads_are_cpus_both_asked_for_and_granted(asked: int, granted: float, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpus, "granted", lambda: granted)
+    assert device.threads(Expectation(cpus=asked)) == threads
 
 
 def test_gpu_columns_are_those_that_the_trial_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
