@@ -247,3 +247,11 @@ def _checkpoint_path(tmp_path: Path) -> Path:
     path = tmp_path / "files" / "checkpoint" / checkpoint.NAME
     path.parent.mkdir(parents=True)
     return path
+
+
+def test_what_a_death_while_writing_left_goes_when_the_trial_is_done(train: Train, tmp_path: Path) -> None:
+    folder = tmp_path / "files" / "checkpoint"
+    folder.mkdir(parents=True)
+    (folder / f".{checkpoint.NAME}.123").write_bytes(b"half of it")
+    assert "resumed_from_epoch" not in train().context.noted
+    assert not list(folder.iterdir())
