@@ -26,7 +26,12 @@ class Hardware:
     @property
     def before_ampere(self) -> bool:
         """Whether this GPU is known to be older than Ampere, with which TF32 and bf16 began."""
-        return any(BEFORE_AMPERE.fullmatch(word) for word in re.findall(r"[a-z0-9]+", (self.model or "").lower()))
+        return any(BEFORE_AMPERE.fullmatch(word) for word in words(self.model or ""))
+
+
+def words(name: str) -> list[str]:
+    """The words of a product's name, in lower case, without what stands between them."""
+    return re.findall(r"[a-z0-9]+", name.lower())
 
 
 CPU: Final = Hardware(gpu=False)

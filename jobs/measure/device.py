@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobs.errors import WrongDevice
+from jobs.hardware import words
 from jobs.measure import cpus, gpus, loaded_torch
 
 NO_GPU = "none"
@@ -109,14 +109,10 @@ def is_model(wanted: str, name: str) -> bool:
     Words are compared whole: ``t4`` is "Tesla T4" and not "NVIDIA T400", ``rtx3090`` is "NVIDIA GeForce RTX 3090",
     ``a100-80gb`` is "NVIDIA A100-SXM4-80GB".
     """
-    words = _words(name)
-    runs = {"".join(words[start:stop]): set(words[start:stop]) for start in range(len(words)) for stop in range(start + 1, len(words) + 1)}
-    asked = _words(wanted)
+    own = words(name)
+    runs = {"".join(own[start:stop]): set(own[start:stop]) for start in range(len(own)) for stop in range(start + 1, len(own) + 1)}
+    asked = words(wanted)
     if not asked or not all(word in runs for word in asked):
         return False
     meant = set().union(*(runs[word] for word in asked))
-    return not (VARIANTS & set(words)) - meant
-
-
-def _words(name: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", name.lower())
+    return not (VARIANTS & set(own)) - meant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from torch.nn import functional
 from jobs.data import open_dataset
 from jobs.training import warmup
 from jobs.training.params import TrainParams
-from jobs.training.session import build, open_data
+from jobs.training.session import Session, build, open_data
 from tests.jobs.training import own_models
 from tests.jobs.training.conftest import Train, Trained
 
@@ -22,6 +22,12 @@ CPU = torch.device("cpu")
 SPLIT = {"split": [0.6, 0.1, 0.3], "train_subset": 200, "test_subset": 90}
 STILL = {"optimizer": "sgd", "lr": 1e-12}
 """The weights move by nothing that a float shows."""
+
+
+def begun(seed: int = 0, **params: Any) -> Session:
+    """A trial on the CPU, before anything ran."""
+    asked = msgspec.convert(params, TrainParams)
+    return build(asked, open_data(asked, None, CPU), None, CPU, seed)
 
 
 class Figures(NamedTuple):
@@ -91,10 +97,10 @@ def test_images_and_steps_of_a_part_that_no_batch_divides(train: Train) -> None:
 
 def test_warm_up_leaves_the_trial_as_it_was() -> None:
     """Buffers, the sums of the first epoch, and every stream that a model may draw from."""
-    asked = msgspec.convert({"model": f"{own_models.NAME}:Gambling", "train_subset": 192}, TrainParams)
-    session = build(asked, open_data(asked, None, CPU), None, CPU, 0)
+    params = {"model": f"{own_models.NAME}:Gambling", "train_subset": 192}
+    session = begun(**params)
     before = own_models.draws(), {name: buffer.clone() for name, buffer in session.model.named_buffers()}
-    session = build(asked, open_data(asked, None, CPU), None, CPU, 0)
+    session = begun(**params)
     warmup.count_flops(session)
     session = warmup.warm_up(session)
     assert session.sums.read() == {"loss": 0, "right": 0}
@@ -105,14 +111,13 @@ def test_warm_up_leaves_the_trial_as_it_was() -> None:
 
 
 def test_a_trial_begins_every_stream_at_its_seed() -> None:
-    def begun(seed: int) -> tuple[list[float], list[Tensor], list[int], Tensor | None]:
-        asked = msgspec.convert({"augmentation": "flip"}, TrainParams)
-        session = build(asked, open_data(asked, None, CPU), None, CPU, seed)
+    def drawn(seed: int) -> tuple[list[float], list[Tensor], list[int], Tensor | None]:
+        session = begun(seed, augmentation="flip")
         order = session.order(1)
         assert order.draws is not None
         return own_models.draws(), list(session.model.parameters()), order.positions.tolist(), order.draws.flip
 
-    (draws, weights, positions, flips), again, other = begun(0), begun(0), begun(1)
+    (draws, weights, positions, flips), again, other = drawn(0), drawn(0), drawn(1)
     assert (draws, positions) == (again[0], again[2])
     assert all(map(torch.equal, weights, again[1]))
     assert all(one != two for one, two in zip(draws, other[0], strict=True))
@@ -124,8 +129,7 @@ def test_a_trial_begins_every_stream_at_its_seed() -> None:
 
 
 def test_each_epoch_has_draws_and_an_order_of_its_own() -> None:
-    asked = msgspec.convert({"augmentation": "crop_flip"}, TrainParams)
-    session = build(asked, open_data(asked, None, CPU), None, CPU, 0)
+    session = begun(augmentation="crop_flip")
     first, second = session.order(1), session.order(2)
     assert not torch.equal(first.positions, second.positions)
     assert first.draws is not None
