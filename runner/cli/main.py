@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed and the message says what, 2 wrong usage,
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -47,15 +48,19 @@ app.add_typer(data.app, name="data")
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (the process's own by default) and leave with its exit code."""
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="runner")
+        code = app(args=None if arguments is None else list(arguments), prog_name="runner", standalone_mode=False)
     except Exception as error:
+        if (show := getattr(error, "show", None)) is not None:  # wrong usage, which the library prints itself
+            show(message := io.StringIO())
+            output.usage(message.getvalue())
+            sys.exit(getattr(error, "exit_code", 2))
         if os.environ.get("RUNNER_DEBUG") or not isinstance(error, _expected_errors()):
             raise
         output.error(str(error))
         sys.exit(getattr(error, "exit_code", 1))
     finally:
         _flush_quietly()
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

@@ -1,12 +1,19 @@
 """How everything is printed: a table with colours on a terminal, plain lines for a pipe or where NO_COLOR is set, JSON for scripts.
 
 Results go to stdout, and whatever is said beside them to stderr, so that a pipe carries the result alone.
+
+Everything printed passes ``shown``: what a parameter, a result, a message, a log or a file name brings along is shown and
+never obeyed.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +22,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from runner.report.tables import Table
+
+
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # what terminals obey: C0 without tab and line feed, DEL, C1
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # and what reorders or breaks the text around it
+    "\ud800-\udfff]"  # halves of characters, from file names that are not UTF-8
+)
+_BREAKS = str.maketrans({"\n": r"\n", "\t": r"\t"})
+_GAP = "  "
+
+
+def shown(text: str) -> str:
+    """Return text with every character that a terminal would obey spelled out: ``\\x1b[31m`` instead of red.
+
+    Line feeds and tabs stay.
+    """
+    return text if text.isascii() and text.isprintable() else _OBEYED.sub(_spelled, text)
 
 
 def is_rich() -> bool:
@@ -31,7 +55,7 @@ def console() -> Console:
 
 def say(text: str = "") -> None:
     """Print one line of the result."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text) + "\n")
 
 
 def note(text: str) -> None:
@@ -51,65 +75,109 @@ def error(text: str) -> None:
 
 def next_step(command: str, reason: str) -> None:
     """Print the line that says what to type next, and what for."""
-    if is_rich():
-        from rich.text import Text
-
-        console().print(Text.assemble("\nnext: ", (command, "bold cyan"), f"   {reason}"))
-    else:
-        say(f"\nnext: {command}   {reason}")
+    _styled("\nnext: ", (command, "bold cyan"), f"   {reason}")
 
 
 def heading(text: str) -> None:
     """Print a line that opens a section."""
-    if is_rich():
-        from rich.text import Text
+    _styled((text, "bold"))
 
-        console().print(Text(text, style="bold"))
-    else:
-        say(text)
+
+def usage(text: str) -> None:
+    """Print why a command line is not one that can be run."""
+    _beside(text.rstrip("\n"))
+
+
+def cell(text: str) -> str:
+    """Return text for one line: as ``shown``, with line feeds and tabs spelled out too."""
+    return shown(text.translate(_BREAKS))
 
 
 def table(content: Table, *, indent: int = 0) -> None:
-    """Print a table and the notes below it."""
-    if is_rich():
-        _rich_table(content, indent)
-    else:
-        _plain_table(content, indent)
+    """Print a table and the notes below it.
+
+    A terminal too narrow for it gets the columns in several blocks, each with the first column again: no cell is broken
+    and no id is cut. A pipe gets one line per row, however long.
+    """
+    rows = [tuple(map(cell, row)) for row in content.rows]
+    heads = [cell(head.text) for head in content.headings]
+    widths = [max(map(_width, column)) for column in zip(heads, *rows, strict=True)]
+    for number, block in enumerate(_blocks(widths, indent)):
+        if number:
+            say()
+        _block(
+            [heads[i] for i in block],
+            [[row[i] for i in block] for row in rows],
+            [widths[i] for i in block],
+            [content.headings[i].right for i in block],
+            indent,
+        )
     for text in content.notes:
         say(" " * indent + text)
 
 
 def json(value: Any) -> None:
     """Print a value as JSON; what is not a number is null, times are ISO 8601."""
-    say(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+    say(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # they can only stand inside a string
 
 
 def _beside(text: str) -> None:
     sys.stdout.flush()  # both may lead to one terminal, and the order tells which line belongs to what
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(shown(text) + "\n")
     sys.stderr.flush()
 
 
-def _rich_table(content: Table, indent: int) -> None:
-    from rich import box
-    from rich.padding import Padding
-    from rich.table import Table as RichTable
+def _styled(*parts: str | tuple[str, str]) -> None:
+    """Print one line of which some parts have a style of rich's, where colors are wanted."""
+    plain = [part if isinstance(part, str) else part[0] for part in parts]
+    if not is_rich():
+        say("".join(plain))
+        return
     from rich.text import Text
 
-    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head in content.headings:
-        shown.add_column(Text(head.text), justify="right" if head.right else "left", overflow="fold")
-    for row in content.rows:
-        shown.add_row(*map(Text, row))
-    console().print(Padding(shown, (0, 0, 0, indent)), soft_wrap=False)
+    safe = ((shown(text), "" if isinstance(part, str) else part[1]) for text, part in zip(plain, parts, strict=True))
+    console().print(Text.assemble(*safe))
 
 
-def _plain_table(content: Table, indent: int) -> None:
-    rows = [tuple(head.text for head in content.headings), *content.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            f"{cell:>{width}}" if head.right else f"{cell:<{width}}"
-            for cell, width, head in zip(row, widths, content.headings, strict=True)
+def _blocks(widths: Sequence[int], indent: int) -> list[list[int]]:
+    """Which columns stand side by side: all of them in a pipe, else as many as the terminal has room for."""
+    if not sys.stdout.isatty():
+        return [list(range(len(widths)))]
+    room = shutil.get_terminal_size().columns - indent
+    blocks: list[list[int]] = [[]]
+    for column, width in enumerate(widths):
+        used = sum(widths[i] + len(_GAP) for i in blocks[-1])
+        if len(blocks[-1]) > (len(blocks) > 1) and used + width > room:
+            blocks.append([0])
+        blocks[-1].append(column)
+    return blocks
+
+
+def _block(heads: list[str], rows: list[list[str]], widths: list[int], right: list[bool], indent: int) -> None:
+    def line(cells: list[str]) -> str:
+        padded = (
+            " " * (width - _width(text)) + text if flush else text + " " * (width - _width(text))
+            for text, width, flush in zip(cells, widths, right, strict=True)
         )
-        say(" " * indent + "  ".join(cells).rstrip())
+        return " " * indent + _GAP.join(padded).rstrip()
+
+    heading(line(heads))
+    if is_rich():
+        room = shutil.get_terminal_size().columns
+        say((" " * indent + _GAP.join("─" * width for width in widths))[:room])
+    for row in rows:
+        say(line(row))
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal needs for a text."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from runner.report.tables import Heading, Table
 from tests.runner.report.making import publish, record
 
 
-def _in_a_terminal(arguments: list[str], **environment: str) -> str:
+def _in_a_terminal(arguments: list[str], code: int = 0, **environment: str) -> str:
     """What a command writes to a terminal of 100 columns."""
     leader, follower = pty.openpty()
     settings = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
@@ -32,7 +34,7 @@ def _in_a_terminal(arguments: list[str], **environment: str) -> str:
             pass
         finally:
             os.close(leader)
-    assert process.returncode == 0
+    assert process.returncode == code
     return written.decode().replace("\r\n", "\n")
 
 
@@ -62,3 +64,66 @@ def test_a_plain_table_is_aligned_and_has_no_trailing_blanks(monkeypatch: pytest
 def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
     output.json({"loss": float("nan"), "path": Path("a")})
     assert capsys.readouterr().out == '{\n  "loss": null,\n  "path": "a"\n}\n'
+
+
+EVIL = "\x1b]0;T\x07\x1b[31mred\x9b2J\u202e\r[red]"
+
+
+def test_what_a_terminal_obeys_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say(EVIL)
+    output.warn(EVIL)
+    output.error(EVIL)
+    output.heading(EVIL)
+    output.next_step(EVIL, EVIL)
+    output.table(Table((Heading(EVIL),), ((EVIL + "\n\tx",),), (EVIL,)))
+    captured = capsys.readouterr()
+    for text in (captured.out, captured.err):
+        assert r"\x1b]0;T\x07\x1b[31mred\x9b2J\u202e\x0d[red]" in text
+        assert text.replace("\n", "").isprintable()
+    assert r"[red]\n\tx" in captured.out, "a cell stays on its line"
+
+
+def test_json_spells_what_a_terminal_obeys_and_reads_back_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    output.json({EVIL: EVIL})
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert json.loads(out) == {EVIL: EVIL}
+
+
+def test_terminal_escapes_of_records_logs_and_arguments_are_shown(tmp_path: Path) -> None:
+    log = "sweeps/study/logs/task.log"
+    bad = record(
+        7,
+        {"p": EVIL},
+        attempt=1,
+        results={"a\x1b[31mb": 1},
+        outcome="failed",
+        error_type="ValueError",
+        error_message=f"boom {EVIL}",
+        log=log,
+    )
+    store = publish(tmp_path, bad, record(8, {"p": "b"}, results={"a\x1b[31mb": 1}))
+    store.logs_folder("study").mkdir(parents=True)
+    (store.root / log).write_text(f"=== trial {7:016x} attempt 1 ===\n{EVIL}\n")
+    trial = f"{7:016x}"
+    for arguments in (["show", trial], ["show", "--failed", "study"], ["collect"], ["collect", "--attempts"], ["logs", trial]):
+        shown = _in_a_terminal([*arguments, "--store", str(store.root)])
+        ours = re.sub(r"\x1b\[[0-9;]*m", "", shown)  # bold, colors, and their end
+        assert ours.replace("\n", "").isprintable(), arguments
+        assert r"\x1b" in ours, arguments
+        assert "\x1b[31m" not in shown, arguments
+    assert r"no-such-\x1b[31mgrid" in _in_a_terminal(["plan", "no-such-\x1b[31mgrid"], code=2)
+    assert r"--\x1b[31m" in _in_a_terminal(["plan", "--\x1b[31m"], code=2)
+
+
+@pytest.mark.parametrize("setting", [{}, {"NO_COLOR": "1"}])
+def test_a_narrow_terminal_gets_whole_cells_in_blocks(tmp_path: Path, setting: dict[str, str]) -> None:
+    values = {"augmentation": "crop_flip", "weight_decay": 0.000123456, "learning_rate_schedule": "onecycle", "model": "resnet18"}
+    store = publish(tmp_path, *(record(i, {name: f"{value}{i}" for name, value in values.items()}, node="node-17") for i in range(2)))
+    lines = re.sub(
+        r"\x1b\[[0-9;]*m", "", _in_a_terminal(["collect", "--attempts", "--store", str(store.root)], COLUMNS="80", **setting)
+    ).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len([line for line in lines if line.startswith(f"{1:016x}")]) > 1, "the id stands in every block"
+    for cell in ("crop_flip1", "0.0001234561", "onecycle1", "resnet181", "node-17"):
+        assert any(cell in line.split() for line in lines), cell
