@@ -55,9 +55,8 @@ def fate() -> Fate:
     """What becomes of this array task if it stops now; one squeue call."""
     if warned() and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):
         return Fate.OUT_OF_REQUEUES
-    job = os.environ["SLURM_JOB_ID"]  # of this one task; SLURM_ARRAY_JOB_ID is the whole array's
     try:
-        answer = Commands().run("squeue", "--noheader", f"--jobs={job}", "--Format=State:|,RestartCnt:|,Reason:|")
+        answer = Commands().run("squeue", "--noheader", f"--jobs={_this_task()}", "--Format=State:|,RestartCnt:|,Reason:|")
     except (SlurmCommandFailed, BackendUnavailable):
         return Fate.ASKS_AGAIN  # slurmctld is away: asking is all that is left
     state, count, reason = [*answer.strip().split("|"), "", ""][:3]
@@ -78,8 +77,7 @@ def sequel() -> Sequel:
 
 def earlier_end() -> State:
     """How the run of this array task before the present one ended; one sacct call, UNKNOWN where the site keeps no accounts."""
-    task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    options = ("--noheader", "--parsable2", "--duplicates", f"--jobs={task}", "--starttime=now-30days", f"--format={SACCT_FORMAT}")
+    options = ("--noheader", "--parsable2", "--duplicates", f"--jobs={_this_task()}", "--starttime=now-30days", f"--format={SACCT_FORMAT}")
     try:
         rows = sacct_rows(Commands().run("sacct", *options, timeout_s=_PATIENCE_S))
     except (SlurmCommandFailed, BackendUnavailable):
@@ -91,6 +89,11 @@ def earlier_end() -> State:
 def restarts() -> int:
     """How often this array task was queued again before this run."""
     return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
+def _this_task() -> str:
+    """What SLURM's commands call this task alone: the SLURM_JOB_ID of an array's last task is also the id of the whole array."""
+    return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
 
 
 def _stop_at_the_next_step(number: int, frame: object) -> None:

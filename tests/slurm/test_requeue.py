@@ -39,6 +39,21 @@ def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(slurm_si
     assert (report.state, [one.state for one in report.earlier]) == (State.COMPLETED, [State.PREEMPTED])
 
 
+def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path) -> None:
+    """The job id of an array's last task is the array's own, so that an answer about it may begin with a sibling."""
+    backend = backend_at(slurm_site)
+    handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 3, TINY, name="siblings")
+    job = handle.chunks[0].job
+    for index in range(3):
+        lines_when(tmp_path / f"{index}.diary", 1)
+    for index in range(3):
+        slurm_site.run("scancel", "--signal=USR2", f"{job}_{index}")
+        assert lines_when(tmp_path / f"{index}.diary", 2)[:2] == ["began", Fate.ASKS_AGAIN]
+        reports_when(backend, handle, lambda reports, index=index: reports[index].restarts == 1)  # it is first in squeue's answer now
+    assert [lines_when(tmp_path / f"{index}.diary", 3)[2] for index in range(3)] == ["resumed"] * 3
+    assert [report.restarts for report in reports_when(backend, handle, all_final)] == [1, 1, 1]
+
+
 def test_a_cancelled_task_is_not_queued_again(slurm_site: Site, tmp_path: Path) -> None:
     backend = backend_at(slurm_site)
     handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 1, TINY, name="unwanted")
