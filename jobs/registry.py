@@ -23,6 +23,7 @@ from jobs.spec import NotPlain, plain
 
 Problems = Callable[[Any, Hardware], list[str]]
 Collapse = Callable[[Any, Hardware], tuple[Any, list[str]]]
+StandsFor = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Workload:
         import_path: Folders to look for the module in, before ``sys.path``.
         takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where only the function
             itself can tell.
+        stands_for: (params, a record's columns) -> what null and auto stood for there, by parameter.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Workload:
     reserved: Mapping[str, str] = field(default_factory=dict)
     import_path: tuple[str, ...] = ()
     takes: frozenset[str] | None = None
+    stands_for: StandsFor = lambda _params, _record: {}
 
     @property
     def is_custom(self) -> bool:
@@ -143,10 +146,10 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
         UnknownWorkload: Neither a built-in name nor of that form.
         BadWorkload: The user's module or function cannot be found, or cannot be a workload.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name]()
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
     if ":" not in name:
-        raise UnknownWorkload(name, tuple(_BUILT_IN))
+        raise UnknownWorkload(name, tuple(BUILT_IN))
     signature = custom.read(name, import_path)
     return Workload(
         name=name,
@@ -166,17 +169,20 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
 
 def _train() -> Workload:
     from jobs.training import params
+    from jobs.training.stands import stands_for
 
-    return Workload("train", params.TrainParams, "jobs.training.workload:run", True, params.problems, params.collapse)
+    return Workload(
+        "train", params.TrainParams, "jobs.training.workload:run", True, params.problems, params.collapse, stands_for=stands_for
+    )
 
 
 def _svm() -> Workload:
     from jobs import svm
 
-    return Workload("svm", svm.SvmParams, "jobs.svm:run", False, svm.problems, svm.collapse)
+    return Workload("svm", svm.SvmParams, "jobs.svm:run", False, svm.problems, svm.collapse, stands_for=svm.stands_for)
 
 
-_BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}
+BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}
 
 
 @cache

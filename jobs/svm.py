@@ -6,6 +6,7 @@ the fit and answers none of the studies' questions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,37 +32,58 @@ Positive = Annotated[float, Meta(gt=0)]
 
 
 class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an SVM trial can be asked for. The defaults never change: trial ids rest on them.
-
-    Attributes:
-        dataset: A data set of ``runner data``.
-        split: ``official`` (the set's own train and test parts, no validation), or fractions of the whole [train, val, test].
-        split_seed: Which shuffle the fractions cut.
-        train_subset: Train on this many images, stratified; all of them if null.
-        test_subset: Test on this many images, stratified; all of them if null.
-        scaling: ``unit`` divides the pixels by 255, ``standard`` gives every pixel mean 0 and deviation 1 over the training
-            split, ``none`` leaves 0 to 255.
-        kernel: ``linear``, ``poly``, ``rbf`` or ``sigmoid``.
-        C: Inverse strength of the regularisation.
-        gamma: ``scale`` (1 / (n_features * variance)), ``auto`` (1 / n_features), or a number; not for ``linear``.
-        degree: Of ``poly``.
-        coef0: Constant term of ``poly`` and ``sigmoid``.
-        engine: ``sklearnex`` (scikit-learn-intelex), ``sklearn``, or ``auto``: the first where it runs and finds the same
-            solution, which it does for every kernel but ``sigmoid``.
-    """
+    """What an SVM trial can be asked for. The defaults never change: trial ids rest on them."""
 
     dataset: str = "digits"
+    """Data set: a name that `runner data prepare` knows, npz:FILE, folder:DIR or synthetic:CxHxWxCLASSESxIMAGES."""
+
     split: Literal["official"] | tuple[float, ...] = "official"
+    """`official` (the set's own training and test part, no validation), or three fractions of the whole: [train, val, test]."""
+
     split_seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+    """Seed that draws the split and the subsets; the trial's own seed does not.
+
+    Acts with a split of fractions, train_subset or test_subset.
+    """
+
     train_subset: Annotated[int, Meta(ge=1)] | None = None
+    """Training images that are kept, stratified; null keeps all."""
+
     test_subset: Annotated[int, Meta(ge=1)] | None = None
+    """Test images that are kept, stratified; null keeps all."""
+
     scaling: Literal["none", "unit", "standard"] = "unit"
+    """`unit` divides the pixels by 255, `standard` gives each mean 0 and deviation 1 over the training part, `none` leaves 0 to 255."""
+
     kernel: Literal["linear", "poly", "rbf", "sigmoid"] = "rbf"
+    """Kernel of the support vector classifier."""
+
     C: Positive = 1.0
+    """Inverse strength of the regularization."""
+
     gamma: Literal["scale", "auto"] | Positive = "scale"
+    """`scale` (1 / (n_features * variance)), `auto` (1 / n_features), or a number.
+
+    Acts with kernel: poly, rbf or sigmoid.
+    """
+
     degree: Annotated[int, Meta(ge=1)] = 3
+    """Degree of the polynomial.
+
+    Acts with kernel: poly.
+    """
+
     coef0: float = 0.0
+    """Constant term.
+
+    Acts with kernel: poly or sigmoid.
+    """
+
     engine: Literal["auto", "sklearn", "sklearnex"] = "auto"
+    """`sklearnex` (scikit-learn-intelex), `sklearn`, or `auto`: the first where it runs and finds the same solution.
+
+    Acts with every kernel but sigmoid, for which auto is sklearn.
+    """
 
 
 # Which kernels a parameter acts on.
@@ -85,6 +107,11 @@ def collapse(params: SvmParams, there: Hardware) -> tuple[SvmParams, list[str]]:
     if params.kernel == "sigmoid" and params.engine == "sklearn":
         idle["engine"] = "what auto stands for"
     return msgspec.structs.replace(params, **{name: getattr(defaults, name) for name in idle}), notes
+
+
+def stands_for(params: SvmParams, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what null and auto stood for in a trial that has run, by parameter."""
+    return {"train_subset": "all", "test_subset": "all", "engine": record.get("engine")}
 
 
 def run(params: SvmParams, context: Context) -> None:

@@ -19,7 +19,7 @@ from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 
 HEAVY = ("torch", "ray", "submitit", "sklearn", "pandas", "pyarrow", "numpy", "rich")
-NAMES = ("init", "plan", "submit", "status", "collect", "show", "logs", "retry", "cancel", "data", "data prepare")
+NAMES = ("init", "params", "plan", "submit", "status", "collect", "show", "logs", "retry", "cancel", "data", "data prepare")
 COMMANDS = [["--help"], *([*name.split(), "--help"] for name in NAMES)]
 
 
