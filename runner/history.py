@@ -7,10 +7,11 @@ from artifacts.record import Outcome
 from artifacts.store import Store
 from runner.journal import Ended, Follower
 from runner.plan import History
+from runner.retry import RESULTS
 
 
 def history_of(store: Store, sweep: str, index: Index, queued: frozenset[str] = frozenset()) -> History:
-    """Completed trials, attempt numbers taken, and how long attempts took."""
+    """Completed and failed trials, attempt numbers taken, and how long attempts took."""
     last = {trial: max(attempt.attempt for attempt in attempts) for trial, attempts in index.trials.items()}
     for damaged in index.unreadable:
         if damaged.trial is not None and damaged.attempt is not None:
@@ -21,7 +22,8 @@ def history_of(store: Store, sweep: str, index: Index, queued: frozenset[str] = 
         last[entry.trial] = max(last.get(entry.trial, 0), entry.attempt)
         if isinstance(entry, Ended) and entry.outcome == Outcome.completed and entry.total_s is not None:
             seconds[entry.trial] = entry.total_s
-    return History(completed=frozenset(index.completed), last_attempt=last, queued=queued, seconds=seconds)
+    failed = {trial for trial, attempts in index.trials.items() if trial not in index.completed and attempts[-1].outcome in RESULTS}
+    return History(completed=frozenset(index.completed), last_attempt=last, failed=frozenset(failed), queued=queued, seconds=seconds)
 
 
 def recorded_attempts(index: Index) -> dict[str, frozenset[int]]:

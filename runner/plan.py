@@ -27,6 +27,8 @@ class History:
     """Trials with a completed record."""
     last_attempt: Mapping[str, int] = field(default_factory=dict)
     """Highest attempt number taken, by trial."""
+    failed: frozenset[str] = frozenset()
+    """Trials whose last attempt failed of their own: they would fail again, unless something was mended."""
     queued: frozenset[str] = frozenset()
     """Trials that a scheduler still holds: they are left to it."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -145,6 +147,7 @@ def make_plan(
             queued += 1
         else:
             todo.append(Todo(line, trial, history.last_attempt.get(trial, 0) + 1))
+    todo.sort(key=lambda item: item.trial in history.failed)  # the others first: a failure that is a result must not keep them waiting
     now = todo if limit is None else todo[:limit]
     expected_s = _expected_s(specs, ids, history.seconds) if window else {}
     arrays = tuple(

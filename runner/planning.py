@@ -35,6 +35,8 @@ class Options:
     """Run them even if they are completed: their measurement was disturbed."""
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Resources by trial that differ from the spec's own."""
+    keep_going: bool = False
+    """Run all trials of a group, also where its first ones fail in one way."""
 
 
 def plan_request(request: Request, store: Store, options: Options) -> Plan:

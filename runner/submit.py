@@ -84,7 +84,7 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
         about = msgspec.structs.replace(request.about, backend=backend_name)
         if local:
             plan = plan_with(request, store, options, index, queued, None)
-            submission = _freeze(request, about, folder)
+            submission = _freeze(request, about, folder, keep_going=options.keep_going)
             if not plan.arrays:
                 return Submitted(submission, plan, Progress(0))
             with open_backend(backend_name, request.profile) as backend:
@@ -92,12 +92,12 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
         with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
             limits = scheduler.limits()
             plan = plan_with(request, store, options, index, queued, Window(limits.max_array_size, limits.max_submit))
-            submission = _freeze(request, about, folder)
+            submission = _freeze(request, about, folder, keep_going=options.keep_going)
             Feeder(scheduler, store, submission, request.profile).feed(plan, watch)
             return Submitted(submission, plan, None)
 
 
-def _freeze(request: Request, about: About, folder: Path) -> Submission:
+def _freeze(request: Request, about: About, folder: Path, *, keep_going: bool) -> Submission:
     with told(folder):
         submission = freeze(
             folder,
@@ -107,7 +107,7 @@ def _freeze(request: Request, about: About, folder: Path) -> Submission:
             about=about,
             patch=request.patch,
         )
-        release(submission.folder)
+        release(submission, keep_going=keep_going)
     return submission
 
 

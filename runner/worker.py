@@ -30,7 +30,7 @@ from runner.derive import GO_ON, OUTCOME_AFTER, OUTCOME_OF, WHY_STOPPED, array_n
 from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Ended, Journal, Started, entries, read_all
-from runner.stopping import consider, fault, is_stopped
+from runner.stopping import consider, fault, is_stopped, lift
 from runner.tasklog import section
 
 _COMPACT_EVERY = 1000
@@ -63,7 +63,7 @@ def run_task(array_path: str, index: int) -> None:
         if attempts and attempts[max(attempts)] not in GO_ON:
             continue
         attempt = max([planned, *(number + 1 for number in attempts)])
-        if is_stopped(submission.folder, spec.group):
+        if is_stopped(submission, spec):
             continue
         if stop_requested():
             raise Requeue
@@ -181,7 +181,9 @@ class Worker:
         )
         self.journal.write(ended)
         if ended.fault is not None:
-            consider(submission.folder, ended, read_all(self.store.sweep_folder(self.sweep)))
+            consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
+        elif ended.outcome == Outcome.completed:
+            lift(submission, spec.group)
         return Outcome(values["outcome"])
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:

@@ -41,6 +41,9 @@ def submit(
     pack: PackOption = None,
     limit: LimitOption = None,
     max_trials: MaxTrialsOption = MAX_TRIALS,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Run every trial of a group, also where its first ones all fail in the same way.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
 ) -> None:
     """Run every trial of a grid that has no completed record.
@@ -57,7 +60,7 @@ def submit(
     from runner.planning import Options, plan_request
 
     request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
-    options = Options(pack=pack, limit=limit)
+    options = Options(pack=pack, limit=limit, keep_going=keep_going)
     if dry_run:
         planning_output.show(request, Store(store), plan_request(request, Store(store), options), as_json=False)
         return
@@ -103,10 +106,13 @@ def _say(request: Request, done: Submitted) -> None:
 
 
 def stopped_text(stopped: Stopped) -> str:
-    """What is said about a group whose queue was stopped."""
+    """What is said about a group of which something was left out."""
+    failed = f"its first {len(stopped.trials)} trials failed in the same way ({stopped.error})"
+    if stopped.lifted:
+        return f"group '{stopped.group}' was stopped when {failed}; one is completed since: submit again runs those that were left out"
     return (
-        f"group '{stopped.group}' was stopped: its first {len(stopped.trials)} trials failed in the same way ({stopped.error}) "
-        "and none was completed; mend it and submit again"
+        f"group '{stopped.group}' was stopped: {failed} and none was completed, so those that look the same were left out; mend it and "
+        "submit again, which tries them before the failed ones, or submit with --keep-going, which runs them all"
     )
 
 

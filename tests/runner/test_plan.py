@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources
@@ -31,6 +32,18 @@ def test_the_next_attempt_has_the_next_number() -> None:
     first, second = spec(1), spec(2)
     plan = make_plan([first, second], profile(), History(last_attempt={first.trial_id: 3}), window=None)
     assert {item.trial: item.attempt for pack in plan.arrays[0].packs for item in pack} == {first.trial_id: 4, second.trial_id: 1}
+
+
+@pytest.mark.parametrize("window", [None, UNLIMITED])
+def test_failed_trials_stand_behind_the_others_and_within_a_limit_last(window: Window | None) -> None:
+    specs = [spec(width) for width in range(5)]
+    ids = [one.trial_id for one in specs]
+    history = History(last_attempt=dict.fromkeys(ids[:3], 1), failed=frozenset(ids[:2]))
+    plan = make_plan(specs, profile(), history, window=window, pack=5)
+    assert [item.trial for pack in plan.arrays[0].packs for item in pack] == [*ids[2:], *ids[:2]]
+    assert [item.trial for pack in make_plan(specs, profile(), history, window=window, limit=2).arrays[0].packs for item in pack] == ids[
+        2:4
+    ]
 
 
 def test_one_array_for_each_resource_class() -> None:

@@ -70,3 +70,12 @@ def hopeless(width: int, tally: str) -> None:
         file.write(f"{width}\n")
     if width >= 0:
         raise RuntimeError(f"{width} is a width like any other")
+
+
+def diverging(lr: float, tally: str, model: str = "small") -> dict[str, float]:
+    """Fails in one way wherever the learning rate is too high, and always for the model called broken."""
+    with Path(tally).open("a") as file:
+        file.write(f"{model}:{lr:g}\n")
+    if lr > 0.5 or model == "broken":
+        raise ValueError("the loss is no number any more")
+    return {"score": lr}
