@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCHMARKS := plan overhead sampler svm training slurm
 
-.PHONY: demo test lint bench
+.PHONY: demo test check lint bench
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -21,6 +21,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	.ci/install-debian-packages
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# What needs no SLURM, Ray or browser: quick enough to run before every commit.
+check: lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slurm and not ray and not browser"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

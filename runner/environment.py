@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from runner import __name__ as _distribution
+from runner import __version__
 
 _GIT_TIMEOUT_S = 20
 
@@ -43,7 +43,7 @@ def capture(folder: Path) -> tuple[Environment, str]:
         commit=commit.strip() if commit else None,
         dirty=bool(patch) if commit else None,
         untracked=untracked.splitlines() if untracked else [],
-        runner_version=metadata.version(_distribution),
+        runner_version=__version__,
         python=platform.python_version(),
         executable=sys.executable,
         platform=platform.platform(),

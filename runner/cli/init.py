@@ -9,6 +9,8 @@ import typer
 
 from runner.cli import output
 from runner.errors import RunnerError
+from runner.grid.shipped import studies
+from runner.grid.shipped import study as study_text
 
 PROFILE = Path("cluster.yaml")
 GRID = """\
@@ -79,19 +81,25 @@ class NoCluster(RunnerError):
 def init(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="The file to write; else grid.yaml, or cluster.yaml with --slurm.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="The file to write; else grid.yaml, NAME.yaml with --study, cluster.yaml with --slurm.", show_default=False
+        ),
     ] = None,
+    study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Write the grid of a study that ships instead.")] = None,
+    list_studies: Annotated[bool, typer.Option("--list", help="List the studies that ship, and write nothing.")] = False,
     slurm: Annotated[
         bool, typer.Option("--slurm", help="Write a profile of this SLURM site instead, from what sinfo and scontrol say.")
     ] = False,
 ) -> None:
-    """Write a commented grid that runs as it is, or the profile of a SLURM site.
+    """Write a commented grid that runs as it is, a study that ships, or the profile of a SLURM site.
 
     An existing file is never overwritten.
 
     \b
     Example:
       runner init
+      runner init --list
+      runner init --study quickstart
       runner init --slurm
       runner plan grid.yaml
     """
@@ -101,8 +109,13 @@ def init(
         output.say(f"wrote {profile}")
         output.next_step("runner doctor" + ("" if profile == PROFILE else f" --cluster {profile}"), "checks it against the cluster")
         return
-    grid = file or Path("grid.yaml")
-    _write(grid, GRID, "runner init")
+    if list_studies:
+        for name, question in studies().items():
+            output.say(f"{name}\n    {question}")
+        output.next_step("runner init --study NAME", "writes one")
+        return
+    grid = file or Path("grid.yaml" if study is None else f"{study}.yaml")
+    _write(grid, GRID if study is None else study_text(study), "runner init" + ("" if study is None else f" --study {study}"))
     output.say(f"wrote {grid}")
     output.next_step(f"runner plan {grid}", "shows the trials it stands for")
 

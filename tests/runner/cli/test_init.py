@@ -8,6 +8,8 @@ from jobs.hardware import CPU
 from runner.grid.expand import load_grid
 from tests.runner.cli.conftest import Run
 
+GRIDS = Path(__file__).resolve().parents[3] / "grids"
+
 
 def test_the_grid_expands_as_it_is(run: Run, tmp_path: Path) -> None:
     done = run("init", cwd=tmp_path)
@@ -41,3 +43,21 @@ def test_without_slurm_the_cure_is_named_and_nothing_is_written(run: Run, tmp_pa
     assert done.code == 1
     assert "login node" in done.err
     assert not (tmp_path / "cluster.yaml").exists()
+
+
+def test_every_study_that_ships_is_listed_and_written_as_it_is(run: Run, tmp_path: Path) -> None:
+    listed = run("init", "--list", cwd=tmp_path)
+    lines = listed.out.partition("\n\n")[0].splitlines()
+    names = [line for line in lines if not line.startswith(" ")]
+    assert [path.stem for path in sorted(GRIDS.glob("*.yaml"))] == sorted(names)
+    assert names[0] == "quickstart"
+    for name in names:
+        assert run("init", "--study", name, cwd=tmp_path).code == 0
+        assert (tmp_path / f"{name}.yaml").read_bytes() == (GRIDS / f"{name}.yaml").read_bytes()
+
+
+def test_an_unknown_study_names_the_known_ones_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    done = run("init", "--study", "resnet", cwd=tmp_path)
+    assert done.code == 1
+    assert "quickstart" in done.err
+    assert list(tmp_path.glob("*.yaml")) == []
