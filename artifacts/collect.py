@@ -14,7 +14,7 @@ import pyarrow.csv
 
 from artifacts import compact, parquet
 from artifacts.errors import UnknownFormat
-from artifacts.index import Unreadable, load_table, named, names, walk
+from artifacts.index import Unreadable, load_table, named, names, walk, weight
 from artifacts.publish import replace
 from artifacts.record import Outcome
 from artifacts.store import Store
@@ -90,14 +90,14 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
     """Row numbers, each attempt once, by trial and attempt."""
     if table.num_rows == 0:
         return []
-    derived = table["derived"].to_pylist()
+    outcomes = table["outcome"].to_pylist()
+    weights = [weight(outcome, derived=bool(derived)) for outcome, derived in zip(outcomes, table["derived"].to_pylist(), strict=True)]
     once: dict[tuple[str, int], int] = {}
     for row, key in enumerate(zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True)):
-        if key not in once or derived[once[key]]:  # as in the index: the worker's own row before one derived in its place
+        if key not in once or weights[once[key]] < weights[row]:
             once[key] = row
     if attempts:
         return [once[key] for key in sorted(once)]
-    outcomes = table["outcome"].to_pylist()
     best: dict[str, int] = {}
     for key in sorted(once):
         row = once[key]

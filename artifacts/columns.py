@@ -205,11 +205,13 @@ The columns below are version {SCHEMA_VERSION} of the schema.
   numbers and makes text of everything else.
 - Accuracies and utilisations are fractions in [0, 1]. Times of day are UTC.
 
-Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `compacted-<id>.parquet` for many.
-They are published whole or not at all, and never edited. Each carries a checksum of all its bytes (`seal` in its metadata:
-CRC-32, taken with eight zeros in its own place); a file that does not agree with it is named and not believed.
-Compaction copies single records into one file before it removes them, so a reader may meet a row twice for a moment:
-(`trial`, `attempt`) tells rows apart.
+Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `<trial>.<attempt>.derived.parquet` for a
+derived one, `compacted-<id>.parquet` for many. They are published whole or not at all, and never edited. Each carries a
+checksum of all its bytes (`seal` in its metadata: CRC-32, taken with eight zeros in its own place); a file that does not agree
+with it is named and not believed. Compaction copies single records into one file before it removes them, so a reader may meet a
+row twice for a moment: (`trial`, `attempt`) tells attempts apart. Where an attempt has a derived record and its worker's own came
+after all, both stay, and every reader counts the worker's; of two workers' own (a network partition can make two of one) the
+completed one.
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from artifacts import parquet
 from artifacts.errors import UnreadableRecord
-from artifacts.index import COMPACTED, SUFFIX, load_table, named
+from artifacts.index import COMPACTED, SUFFIX, file_name, load_table, named
 from artifacts.publish import PARTIAL, publish, sync_folder, told
 from artifacts.record import Record
 from artifacts.tables import Pile, compatible, unite
 
 # A file that a killed worker was writing; publishing takes milliseconds, so nobody is at it any more.
 _STALE_S: Final = 3600.0
+_Key = tuple[str, int, bool]
 
 
 def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
@@ -27,23 +28,27 @@ def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
     Whoever dies in between leaves rows twice, which readers see through; two that compact the same files do as well.
     Values keep their types: records that disagree in one go to separate files.
     """
-    pile = Pile()
+    pile, singles = Pile(), dict[_Key, Path]()
     for path in dict.fromkeys(paths):
         if named(path)[0] is None:
             continue
         try:
-            pile.add(load_table(path))
+            table = load_table(path)
         except (FileNotFoundError, UnreadableRecord):
             continue  # another process compacted it; or it is damaged, and stays where the index names it
-    return _merge(folder, pile)
+        pile.add(table)
+        singles[_keys(table)[0]] = path
+    return _merge(folder, pile, singles)
 
 
 def compact_records(folder: Path, records: Iterable[Record]) -> list[Path]:
     """The same for records that this process has published itself, which need not be read again."""
-    pile = Pile()
+    pile, singles = Pile(), dict[_Key, Path]()
     for record in records:
         pile.add(record.to_table())
-    return _merge(folder, pile)
+        name = file_name(record.trial, record.attempt, derived=record.derived)
+        singles[record.trial, record.attempt, record.derived] = folder / name
+    return _merge(folder, pile, singles)
 
 
 def remove_stale_partials(folder: Path) -> None:
@@ -57,7 +62,7 @@ def remove_stale_partials(folder: Path) -> None:
                 continue
 
 
-def _merge(folder: Path, pile: Pile) -> list[Path]:
+def _merge(folder: Path, pile: Pile, singles: Mapping[_Key, Path]) -> list[Path]:
     published = []
     for group in compatible(pile.tables()):
         table = unite(group)
@@ -66,12 +71,14 @@ def _merge(folder: Path, pile: Pile) -> list[Path]:
         target = folder / f"{COMPACTED}{uuid.uuid4().hex}{SUFFIX}"
         publish(target, memoryview(parquet.table_bytes(table)))
         published.append(target)
-        _remove_singles(folder, table)
+        with told(folder):
+            for key in _keys(table):
+                singles[key].unlink(missing_ok=True)
+            sync_folder(folder)
     return published
 
 
-def _remove_singles(folder: Path, table: pa.Table) -> None:
-    with told(folder):
-        for trial, attempt in zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True):
-            (folder / f"{trial}.{attempt}{SUFFIX}").unlink(missing_ok=True)
-        sync_folder(folder)
+def _keys(table: pa.Table) -> list[_Key]:
+    """What tells a table's rows apart: an attempt may have a derived record beside its worker's own."""
+    derived = table["derived"].to_pylist() if "derived" in table.column_names else [False] * table.num_rows
+    return list(zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), map(bool, derived), strict=True))

@@ -16,6 +16,7 @@ from artifacts.errors import UnreadableRecord
 from artifacts.record import Outcome
 
 SUFFIX: Final = ".parquet"
+DERIVED: Final = ".derived"
 COMPACTED: Final = "compacted-"
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 T = TypeVar("T")
@@ -129,9 +130,14 @@ def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
     return table
 
 
+def file_name(trial: str, attempt: int, *, derived: bool) -> str:
+    """What a single record's file is called: a derived one never takes the place of what the worker itself may still say."""
+    return f"{trial}.{attempt}{DERIVED if derived else ''}{SUFFIX}"
+
+
 def named(path: Path) -> tuple[str | None, int | None]:
     """Trial and attempt from a single record's file name; None twice for a file of many."""
-    trial, _, attempt = path.name.removesuffix(SUFFIX).rpartition(".")
+    trial, _, attempt = path.name.removesuffix(SUFFIX).removesuffix(DERIVED).rpartition(".")
     if path.name.startswith(COMPACTED) or not trial or not attempt.isdecimal():
         return None, None
     return trial, int(attempt)
@@ -172,10 +178,22 @@ def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:
     return Index(trials, tuple(sorted(damaged)), frozenset(completed))
 
 
+def weight(outcome: str, *, derived: bool) -> int:
+    """Which of several records of one attempt counts: the one that weighs more.
+
+    What the worker itself says, however late, outweighs what was derived in its place. Of two workers that a network partition gave
+    one attempt, the one that came to its end.
+    """
+    return 0 if derived else 2 if outcome == Outcome.completed else 1
+
+
 def _with(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
     by_number = {known.attempt: known for known in attempts}
     before = by_number.get(attempt.attempt)
-    # What the worker itself says, however late, counts for more than what was derived in its place and compacted since.
-    if before is None or before.derived or not attempt.derived:
+    if before is None or _weight(before) <= _weight(attempt):
         by_number[attempt.attempt] = attempt
     return tuple(by_number[number] for number in sorted(by_number))
+
+
+def _weight(attempt: Attempt) -> int:
+    return weight(attempt.outcome, derived=attempt.derived)

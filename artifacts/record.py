@@ -87,6 +87,11 @@ class Record:
         core |= {name: (_TYPES[name], value) for name, value in self._fitted().items()}
         object.__setattr__(self, "_columns", {**{c.name: core[c.name] for c in COLUMNS if c.name in core}, **own})
 
+    @property
+    def derived(self) -> bool:
+        """Whether it was derived in place of one that its worker could not write."""
+        return bool(self.values.get("derived"))
+
     def columns(self) -> Iterator[tuple[str, str, Any]]:
         """Name, type and value of every column that has one, in the order of the schema; then parameters, then results."""
         columns: dict[str, tuple[str, Any]] = self.__dict__["_columns"]

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from artifacts import compact, parquet
-from artifacts.errors import AmbiguousTrial, UnknownSweep, UnknownTrial, UnreadableRecord
-from artifacts.index import SUFFIX, Cache, Index, load_table
+from artifacts.errors import AmbiguousTrial, RecordExists, UnknownSweep, UnknownTrial, UnreadableRecord
+from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
 from artifacts.publish import make_folder, publish, told
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
 from artifacts.tables import rows_of
@@ -42,13 +42,20 @@ class Store:
     def publish(self, record: Record) -> Path:
         """Publish a record whole or not at all.
 
+        A derived record stands in for one that its worker could not write. If the worker's own comes after all, both stay, and
+        every reader counts the worker's.
+
         Raises:
-            RecordExists: The attempt has one. A compacted one is not looked for: Index.next_attempt gives no number twice.
+            RecordExists: The attempt has one: for a derived record also one of its worker's. A compacted one is not looked for:
+                Index.next_attempt gives no number twice.
             StoreFull: Disk or quota are used up.
             StoreNotWritable: The file system refuses, or the store is not there.
         """
         folder = self.records_folder(record.sweep)
-        path = folder / f"{record.trial}.{record.attempt}{SUFFIX}"
+        own = folder / file_name(record.trial, record.attempt, derived=False)
+        path = folder / file_name(record.trial, record.attempt, derived=record.derived)
+        if record.derived and own.exists():
+            raise RecordExists(own)
         data = memoryview(parquet.record_bytes(record))
         if not folder.is_dir():
             with told(folder):
@@ -88,7 +95,7 @@ class Store:
         while True:
             index = self.index(sweep)
             try:
-                rows = [self._row(attempt.path, trial, attempt.attempt) for attempt in index.attempts(trial)]
+                rows = [self._row(trial, attempt) for attempt in index.attempts(trial)]
             except FileNotFoundError:  # compacted since it was indexed
                 continue
             if rows:
@@ -151,13 +158,13 @@ class Store:
         check_trial(trial)
         return self.root / _FILES / trial
 
-    def _row(self, path: Path, trial: str, attempt: int) -> dict[str, Any]:
-        table = load_table(path)
-        rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt))
-        for row in rows_of(rows):
+    def _row(self, trial: str, attempt: Attempt) -> dict[str, Any]:
+        table = load_table(attempt.path)
+        rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt.attempt))
+        for row in sorted(rows_of(rows), key=lambda row: weight(row["outcome"], derived=bool(row.get("derived"))), reverse=True):
             own = {*row["parameters"], *row["results"]}  # a file of many has other rows' parameters too
             return {
                 **dict.fromkeys(parquet.SCHEMA.names),
                 **{name: value for name, value in row.items() if name in RESERVED or name in own},
             }
-        raise UnreadableRecord(path, f"attempt {attempt} of trial {trial} was in it, and is no more")
+        raise UnreadableRecord(attempt.path, f"attempt {attempt.attempt} of trial {trial} was in it, and is no more")

@@ -15,6 +15,7 @@ import pytest
 
 from artifacts import parquet
 from artifacts.collect import collect, compact_leftovers
+from artifacts.errors import RecordExists
 from artifacts.index import names
 from artifacts.publish import publish
 from artifacts.record import Outcome
@@ -77,18 +78,54 @@ def test_an_outcome_of_another_word_is_unknown_and_not_completed(store: Store) -
     assert store.index("study").completed == set()
 
 
-@pytest.mark.parametrize("late_is_compacted", [False, True])
-def test_what_a_worker_says_late_outranks_what_was_derived_in_its_place(store: Store, late_is_compacted: bool) -> None:
+@pytest.mark.parametrize("compacted", ["", "derived", "late", "derived late", "both"])
+def test_what_a_worker_says_late_outranks_what_was_derived_in_its_place(store: Store, compacted: str) -> None:
     for trial in ("aa", "bb"):
         store.publish(make_record(trial, outcome="node_failed", derived=True, train_s=None))
-    compact_leftovers(store, "study")
-    for trial in ("aa", "bb"):
-        store.publish(make_record(trial, train_s=7.0))
-    if late_is_compacted:
+    if "derived" in compacted:
         compact_leftovers(store, "study")
-    assert store.index("study").completed == {"aa", "bb"}
+    late = [make_record(trial, train_s=7.0) for trial in ("aa", "bb")]
+    for record in late:
+        store.publish(record)
+    if "late" in compacted:
+        store.compact_published("study", late)
+    if "both" in compacted:
+        compact_leftovers(store, "study")
+    index = store.index("study")
+    assert index.completed == {"aa", "bb"}
+    assert [(one.outcome, one.derived) for one in index.attempts("aa")] == [(Outcome.completed, False)]
     assert [row["train_s"] for row in store.read("study", "aa")] == [7.0]
     assert collect(store, ["study"]).table["train_s"].to_pylist() == [7.0, 7.0]
+    assert collect(store, ["study"], attempts=True).table["derived"].to_pylist() == [False, False]
+    kept = [outcome for path in store.records_folder("study").iterdir() for outcome in parquet.read(path)["outcome"].to_pylist()]
+    assert sorted(kept) == ["completed"] * 2 + ["node_failed"] * 2
+
+
+def test_nothing_is_derived_where_the_worker_has_spoken(store: Store) -> None:
+    store.publish(make_record("aa"))
+    with pytest.raises(RecordExists):
+        store.publish(make_record("aa", outcome="killed", derived=True))
+
+
+def test_a_derived_record_under_the_name_of_older_stores_is_compacted_like_any(store: Store) -> None:
+    for trial in ("aa", "bb"):
+        path = store.publish(make_record(trial, outcome="killed", derived=True))
+        path.rename(path.with_name(f"{trial}.1.parquet"))
+    compact_leftovers(store, "study")
+    assert [path.name.startswith("compacted-") for path in store.records_folder("study").iterdir()] == [True]
+    assert [one.derived for trial in ("aa", "bb") for one in store.index("study").attempts(trial)] == [True, True]
+
+
+def test_of_two_workers_with_one_attempt_the_completed_one_counts(store: Store) -> None:
+    for outcomes in (("preempted", "completed"), ("completed", "preempted")):
+        sweep = f"study-{outcomes[0]}"
+        for outcome in outcomes:
+            for trial in ("aa", "bb"):
+                store.publish(make_record(trial, sweep=sweep, outcome=outcome))
+            compact_leftovers(store, sweep)
+        assert [one.outcome for one in store.index(sweep).attempts("aa")] == [Outcome.completed]
+        assert [row["outcome"] for row in store.read(sweep, "aa")] == ["completed"]
+        assert collect(store, [sweep], attempts=True).table["outcome"].to_pylist() == ["completed"] * 2
 
 
 DAMAGE = {
