@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,8 +36,8 @@ def logs(
     """Print what a trial wrote while it ran.
 
     A task runs several trials and writes one file; only this trial's part
-    of it is printed. Of a trial that its task never began, all that the
-    task wrote is printed: it says why.
+    of it is printed, and of a failed one the traceback last. Of a trial that
+    its task never began, all that the task wrote is printed: it says why.
 
     \b
     Example:
@@ -55,16 +57,22 @@ def logs(
     number = max(attempts) if attempt is None else attempt
     if number not in attempts:
         raise NoLog(found, number, f"it has attempts {', '.join(map(str, sorted(attempts)))}")
-    log = attempts[number]
+    log = attempts[number].get("log")
+    traceback = (attempts[number].get("traceback") or "").rstrip()
     if log is None:
+        if traceback:
+            output.say(traceback)
+            return
         raise NoLog(
             found, number, "nothing says where it was written (run inline, a trial prints to the terminal); `runner show` tells the rest"
         )
-    written = False
+    written: deque[str] = deque(maxlen=len(traceback.splitlines()) + 1)
     for line in section_lines(opened.root / log, found, number):
         output.say(line)
-        written = True
-    if not written:
+        written.append(line)
+    if traceback and not "\n".join(written).rstrip().endswith(traceback):
+        output.say(traceback)
+    elif not written:
         raise NoLog(found, number, f"{opened.root / log} is gone or says nothing about it")
 
 
@@ -83,8 +91,8 @@ def _print_task(store: Store, name: str) -> bool:
     return printed
 
 
-def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:
-    """The trial whose id starts so, and the log of each of its attempts, of those too that have started and left no record yet."""
+def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
+    """The trial whose id starts so, and what is known of each of its attempts, of those too that have left no record yet."""
     from artifacts.errors import AmbiguousTrial, UnknownTrial
     from runner.journal import open_attempts
 
@@ -93,7 +101,7 @@ def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:
     ]
     try:
         found, sweeps = store.find(prefix)
-        recorded: dict[int, str | None] = {row["attempt"]: row.get("log") for sweep in sweeps for row in store.read(sweep, found)}
+        recorded: dict[int, Mapping[str, Any]] = {row["attempt"]: row for sweep in sweeps for row in store.read(sweep, found)}
     except UnknownTrial:
         if not started:
             raise
@@ -101,4 +109,4 @@ def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, str | None]]:
     trials = {found, *(entry.trial for entry in started)}
     if len(trials) > 1:
         raise AmbiguousTrial(prefix, tuple(sorted(trials)))
-    return found, {entry.attempt: entry.log for entry in started} | recorded
+    return found, {entry.attempt: {"log": entry.log} for entry in started} | recorded

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,19 @@ def console() -> Console:
 def say(text: str = "") -> None:
     """Print one line of the result."""
     sys.stdout.write(shown(text) + "\n")
+
+
+def paragraph(text: str, *, indent: int = 0, hanging: int = 2) -> None:
+    """Print prose: a terminal gets it wrapped between words, a pipe in one line."""
+    if sys.stdout.isatty():
+        width = max(40, shutil.get_terminal_size().columns)
+        first, rest = " " * indent, " " * (indent + hanging)
+        text = textwrap.fill(
+            shown(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        )
+        say(text)
+    else:
+        say(" " * indent + text)
 
 
 def note(text: str) -> None:

@@ -22,7 +22,9 @@ NotCompletedOption = Annotated[
 def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCompletedOption = False, as_json: JsonOption = False) -> None:
     """Print everything that a trial recorded.
 
-    Every column with its unit, one attempt after another.
+    First how it ended, how well, how long and what differs from the defaults;
+    then every column with its unit, one attempt after another. A parameter
+    that was null or auto is shown with the value that was used.
 
     \b
     Example:
@@ -44,13 +46,18 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCo
         return
     for row in attempts:
         _print_attempt(row)
-    output.next_step(f"runner logs {found}", "prints what it wrote")
+    if any(row.get("log") or row.get("traceback") for row in attempts):
+        output.next_step(f"runner logs {found}", "prints what it wrote")
+    else:
+        output.next_step(f"runner collect {sweeps[-1]}", "sets it beside the others")
 
 
 def _print_attempt(row: Mapping[str, Any]) -> None:
-    from runner.report.record import history_table, sections
+    from runner.report.record import headline, history_table, sections
 
     output.heading(f"trial {row['trial']} of {row['sweep']}, attempt {row['attempt']}: {row['outcome']}")
+    for said in headline(row):
+        output.paragraph(said, indent=2)
     for section in sections(row):
         output.say()
         output.heading(section.title)
@@ -59,7 +66,7 @@ def _print_attempt(row: Mapping[str, Any]) -> None:
             below = "\n" + " " * (width + 4)
             output.say(f"  {line.name:<{width}}  {line.value.rstrip().replace(chr(10), below)}")
         if section.empty:
-            output.say(f"  not recorded: {', '.join(section.empty)}")
+            output.paragraph(f"not recorded: {', '.join(section.empty)}", indent=2)
     if row.get("history"):
         output.say()
         output.heading("history")
@@ -69,6 +76,7 @@ def _print_attempt(row: Mapping[str, Any]) -> None:
 
 def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
     from artifacts.collect import collect
+    from runner.report.record import first_line
     from runner.report.summary import varying_columns
     from runner.report.tables import listing
 
@@ -80,11 +88,5 @@ def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
     elif not rows:
         output.say(f"{sweep}: no recorded trial failed")
     else:
-        output.table(listing(list(names), [{**row, "error_message": _headline(row["error_message"])} for row in rows]))
+        output.table(listing(list(names), [{**row, "error_message": first_line(row["error_message"])} for row in rows]))
         output.next_step(f"runner show {rows[0]['trial']}", "shows the whole record")
-
-
-def _headline(message: str | None) -> str:
-    """The line of a message that names the error: the first, or the last if it is a whole traceback."""
-    lines = (message or "").strip().splitlines() or [""]
-    return lines[-1] if lines[0].startswith("Traceback") else lines[0]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from artifacts.columns import COLUMNS, Column
+import msgspec
+
+from artifacts.columns import COLUMNS, OUTCOMES, RESERVED, Column
+from jobs.errors import JobsError
+from jobs.registry import BUILT_IN, Workload, workload
 from runner.report.tables import Table, listing, percent, text
 
 OWN_SECTIONS = ("parameters", "results")
+ACCURACIES = ("test_accuracy", "val_accuracy", "train_accuracy")
+TIMES = ("total_s", "train_s", "eval_s", "queue_s")
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,31 @@ class Section:
     title: str
     lines: tuple[Line, ...]
     empty: tuple[str, ...] = ()
+
+
+def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader wants to know first of one attempt: how well, how long, why not, and what differs from the defaults."""
+    accuracies = [Line(name, with_unit(row[name], "fraction")) for name in ACCURACIES if row.get(name) is not None]
+    results = [Line(name, text(row[name])) for name in row.get("results") or () if isinstance(row.get(name), int | float)]
+    times = [Line(name.removesuffix("_s"), f"{row[name]:.3g} s") for name in TIMES if row.get(name) is not None]
+    error = ": ".join(filter(None, (row.get("error_type"), first_line(row.get("error_message")))))
+    known = workload_of(row)
+    changed = [name for name, shown in _parameters(row).items() if known is None or shown.changed]
+    title = "parameters" if known is None else "differs from the defaults"
+    pairs = ", ".join(f"{name} {_parameters(row)[name].value}" for name in changed)
+    lines = (
+        ", ".join(f"{line.name} {line.value}" for line in (*accuracies, *results)),
+        ", ".join(f"{line.name} {line.value}" for line in times),
+        f"{OUTCOMES.get(row['outcome'], '')}{': ' * bool(error)}{error}" if row["outcome"] != "completed" else "",
+        f"{title}: {pairs or 'nothing'}",
+    )
+    return tuple(filter(None, lines))
+
+
+def first_line(message: str | None) -> str:
+    """The line of a message that names the error: the first, or the last if it is a whole traceback."""
+    lines = (message or "").strip().splitlines() or [""]
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
@@ -76,6 +108,43 @@ def _by_section() -> dict[str, list[Column]]:
 
 
 def _own_section(name: str, row: Mapping[str, Any]) -> Section | None:
-    own: Iterable[str] = row.get(name) or ()
-    lines = tuple(Line(column, text(row.get(column)) or "null") for column in own)
+    if name == "parameters":
+        lines = tuple(Line(parameter, shown.value) for parameter, shown in _parameters(row).items())
+    else:
+        lines = tuple(Line(column, text(row.get(column)) or "null") for column in row.get(name) or ())
     return Section(name, lines) if lines else None
+
+
+@dataclass(frozen=True)
+class _Used:
+    value: str
+    changed: bool
+    """Whether the grid asked for something else than the default."""
+
+
+def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
+    """The parameters under the names that a grid has for them, each with the value that was used."""
+    asked = {
+        (name.removesuffix("_asked") if name.removesuffix("_asked") in RESERVED else name): row.get(name)
+        for name in row.get("parameters") or ()
+    }
+    known = workload_of(row)
+    params, stands_for = None, {}
+    if known is not None:
+        with suppress(JobsError):  # of an older release, which knew other parameters
+            params = known.read(asked)
+            stands_for = known.stands_for(params, row)
+    defaults = {field.name: field.default for field in msgspec.structs.fields(known.params)} if known is not None else {}
+    found = {}
+    for name, value in asked.items():
+        used = stands_for.get(name) if value is None or value == "auto" else None
+        plain = text(value) or "null"
+        shown = plain if used is None else f"{text(used)} ({'default' if value is None else plain})"
+        default = defaults.get(name, msgspec.NODEFAULT)
+        found[name] = _Used(shown, default is msgspec.NODEFAULT or (tuple(value) if isinstance(value, list) else value) != default)
+    return found
+
+
+def workload_of(row: Mapping[str, Any]) -> Workload | None:
+    """The built-in workload that computed it; None for a user's own function, whose defaults are in its source."""
+    return workload(row["workload"]) if row.get("workload") in BUILT_IN else None

@@ -13,6 +13,7 @@ from tests.runner.report.making import publish, record
 
 ONE, OTHER, RUNNING, SILENT = "00000000000000a1", "00000000000000b2", "00000000000000c3", "00000000000000d4"
 LOG = "sweeps/study/logs/task.log"
+TRACEBACK = "Traceback (most recent call last):\n  ...\nValueError: no\n"
 TEXT = f"""starting
 === trial {ONE} attempt 1 seed 0 ===
 first try
@@ -31,7 +32,7 @@ at work
 def store(tmp_path: Path) -> Store:
     store = publish(
         tmp_path / "store",
-        record(int(ONE, 16), {}, attempt=1, outcome="failed", log=LOG),
+        record(int(ONE, 16), {}, attempt=1, outcome="failed", log=LOG, traceback=TRACEBACK),
         record(int(ONE, 16), {}, attempt=2, log=LOG),
         record(int(OTHER, 16), {}, attempt=1, log="sweeps/study/logs/gone.log"),
         record(int(SILENT, 16), {}, attempt=1, node="n7"),
@@ -50,7 +51,18 @@ def test_the_last_attempt_is_printed(run: Run, store: Store) -> None:
 
 def test_an_earlier_attempt_can_be_asked_for(run: Run, store: Store) -> None:
     done = run("logs", ONE, "--attempt", "1", "--store", str(store.root))
-    assert done.out == f"=== trial {ONE} attempt 1 seed 0 ===\nfirst try\n"
+    assert done.out == f"=== trial {ONE} attempt 1 seed 0 ===\nfirst try\n{TRACEBACK}", "why it failed comes last"
+
+
+def test_a_traceback_that_the_trial_printed_itself_is_not_repeated(run: Run, store: Store) -> None:
+    log = store.root / LOG
+    log.write_text(log.read_text().replace("first try\n", f"first try\n{TRACEBACK}"))
+    assert run("logs", ONE, "--attempt", "1", "--store", str(store.root)).out.count("Traceback") == 1
+
+
+def test_a_failed_trial_without_a_log_has_its_traceback(run: Run, store: Store) -> None:
+    publish(store.root, record(0xE5, {}, attempt=1, outcome="failed", traceback=TRACEBACK))
+    assert run("logs", f"{0xE5:016x}", "--store", str(store.root)).out == TRACEBACK
 
 
 def test_a_trial_that_is_still_running_has_a_log_already(run: Run, store: Store) -> None:

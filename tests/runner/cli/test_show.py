@@ -41,6 +41,25 @@ def test_every_attempt_is_shown_with_units(run: Run, store: Store) -> None:
     assert lines[lines.index("history") + 1 :][:2] == ["epoch val_accuracy margin", "1 0.5 2"]
 
 
+def test_it_begins_with_outcome_accuracy_times_and_what_differs_from_the_defaults(run: Run, store: Store) -> None:
+    publish(store.root, record(0xAF, {"lr": 0.1, "optimizer": "sgd", "momentum": None, "epochs": 5}, test_accuracy=0.975, train_s=2.5))
+    done = run("show", f"{0xAF:016x}", "--store", str(store.root))
+    assert done.out.splitlines()[:4] == [
+        f"trial {0xAF:016x} of study, attempt 0: completed",
+        "  test_accuracy 97.50 %",
+        "  train 2.5 s",
+        "  differs from the defaults: lr 0.1, optimizer sgd",
+    ]
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert "momentum 0 (default)" in lines, "the value used, not null"
+    failed = record(0xA0, {"p": None}, workload="m:f", outcome="failed", error_type="ValueError", error_message="no")
+    publish(store.root, failed)
+    assert run("show", f"{0xA0:016x}", "--store", str(store.root)).out.splitlines()[1:3] == [
+        "  raised an exception: ValueError: no",
+        "  parameters: p null",
+    ]
+
+
 def test_a_beginning_of_the_id_is_enough_if_it_is_the_only_one(run: Run, store: Store) -> None:
     assert run("show", f"{0xAB:016x}"[:-1], "--store", str(store.root)).code == 1
     publish(store.root, record(0xF << 60, {}))

@@ -27,7 +27,7 @@ def test_parameters_and_results_are_sections_of_their_own(tmp_path: Path) -> Non
     store = publish(tmp_path, record(0, {"lr": 0.1, "momentum": None}, results={"score": 3}))
     (row,) = store.read("study", f"{0:016x}")
     by_title = {section.title: {line.name: line.value for line in section.lines} for section in sections(row)}
-    assert by_title["parameters"] == {"lr": "0.1", "momentum": "null"}
+    assert by_title["parameters"] == {"lr": "0.1", "momentum": "does not act (default)"}, "adam has none"
     assert by_title["results"] == {"score": "3"}
     assert list(by_title)[:3] == ["identity", "parameters", "results"]
 
