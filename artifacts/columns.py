@@ -41,7 +41,7 @@ OUTCOMES: Final[dict[str, str]] = {
 }
 
 HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("epoch", "int", "", "Counted from 1."),
+    ("epoch", "double", "", "Counted from 1; a part of an epoch, or a step, where the workload counts so."),
     ("seconds", "double", "s", "Training time of the epoch."),
     ("lr", "double", "", "Learning rate at its end."),
     ("train_loss", "double", "", "Mean over the epoch."),
@@ -75,6 +75,13 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("disturbed", "bool", "", "True where something else used the hardware during the measurement."),
         ("disturbed_by", "list<string>", "", "What disturbed it."),
         ("resumed_from_epoch", "int", "", "Epoch of the checkpoint this attempt went on from; missing if it started anew."),
+        (
+            "diverged",
+            "bool",
+            "",
+            "True where a loss or an accuracy of a completed attempt, or of its last epoch, is NaN or infinite.",
+        ),
+        ("not_written", "list<string>", "", "What no column can hold and was left out of this record: the name, and why."),
     ),
     "time": (
         ("submitted_at", "timestamp", "UTC", "When the trial was handed to the backend."),

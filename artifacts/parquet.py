@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from artifacts.columns import COLUMNS, HISTORY, SCHEMA_VERSION
-from artifacts.errors import UnreadableRecord
+from artifacts.errors import BadColumn, UnreadableRecord
 from artifacts.record import Record
+from artifacts.values import told
 
 _SCALARS: Final[dict[str, pa.DataType]] = {
     "null": pa.null(),
@@ -31,7 +32,7 @@ def list_of(item: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", item))
 
 
-_HISTORY: Final = list_of(pa.struct([pa.field(name, pa.int32() if name == "epoch" else _SCALARS[kind]) for name, kind, _, _ in HISTORY]))
+_HISTORY: Final = list_of(pa.struct([pa.field(name, _SCALARS[kind]) for name, kind, _, _ in HISTORY]))
 _MARK: Final = b"crc32:"
 _ZEROS: Final = b"00000000"
 _SEAL: Final = {"seal": _MARK + _ZEROS}
@@ -52,12 +53,29 @@ SCHEMA: Final = pa.schema([pa.field(column.name, arrow_type(column.type)) for co
 
 def table_of(record: Record) -> pa.Table:
     """The record's row, with columns only for what it has."""
-    return pa.Table.from_batches([_batch(record)])
+    return pa.Table.from_batches([_batch(list(record.columns()))])
 
 
 def record_bytes(record: Record) -> bytes:
-    """The record as a Parquet file, sealed."""
-    batch = _batch(record)
+    """The record as a Parquet file, sealed.
+
+    Raises:
+        BadColumn: One of its columns cannot be written.
+    """
+    columns = list(record.columns())
+    try:
+        return _row_bytes(columns)
+    except Exception:
+        for column in columns:
+            try:
+                _row_bytes([column])
+            except Exception as error:
+                raise BadColumn(column[0], f"it cannot be written ({told(error)})") from error
+        raise
+
+
+def _row_bytes(columns: Sequence[tuple[str, str, Any]]) -> bytes:
+    batch = _batch(columns)
     sink = pa.BufferOutputStream()
     # Dictionaries, statistics and compression cost more than they save on a single row.
     with pq.ParquetWriter(
@@ -97,10 +115,16 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(data))
         table = file.read(columns=None if columns is None else [*dict.fromkeys((*_KEY, *columns))], use_threads=False)
         table = table.replace_schema_metadata(None)  # the seal is the file's, and tells equal schemas apart
+        table = table.cast(_as_now(table.schema)) if columns is None else table
     except (pa.ArrowException, OSError) as error:
         raise UnreadableRecord(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
     _check(path, table)
     return table
+
+
+def _as_now(schema: pa.Schema) -> pa.Schema:
+    """The schema with the types that the record's columns have now: in records of before, an epoch is a small integer."""
+    return pa.schema([SCHEMA.field(field.name) if field.name in SCHEMA.names else field for field in schema])
 
 
 def _sealed(buffer: pa.Buffer) -> bytes:
@@ -134,8 +158,7 @@ def _check(path: Path, table: pa.Table) -> None:
         raise UnreadableRecord(path, f"written with schema {newest}, and this runner knows up to {SCHEMA_VERSION}: use a newer runner")
 
 
-def _batch(record: Record) -> pa.RecordBatch:
-    columns = list(record.columns())
+def _batch(columns: Sequence[tuple[str, str, Any]]) -> pa.RecordBatch:
     row = {name: value for name, _, value in columns}
     # One conversion of one struct is more than twice as fast as an array per column.
     return pa.RecordBatch.from_struct_array(pa.array([row], _row_type(tuple((name, kind) for name, kind, _ in columns))))

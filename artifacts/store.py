@@ -56,7 +56,7 @@ class Store:
         path = folder / file_name(record.trial, record.attempt, derived=record.derived)
         if record.derived and own.exists():
             raise RecordExists(own)
-        data = memoryview(parquet.record_bytes(record))
+        data = memoryview(record.file)
         if not folder.is_dir():
             with told(folder):
                 # Not its parents: where they are missing the store's file system is not mounted, and the record would be lost beneath.

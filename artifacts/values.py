@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -28,12 +29,15 @@ def fit(name: str, kind: str, value: Any) -> Any:
     Raises:
         BadColumn: The value is of another type.
     """
-    value = plain(value)
-    if value is None:
-        return None
-    fitted = _FITS[kind](value)
-    if fitted is None:
-        raise BadColumn(name, f"it holds {kind}, and {value!r} is {type(value).__name__}")
+    try:
+        value = plain(value)
+        fitted = None if value is None else _FITS[kind](value)
+    except BadColumn:
+        raise
+    except Exception as error:  # arrays and mappings of the user's own classes may raise anything when read
+        raise BadColumn(name, f"it holds {kind}, and this cannot be read as one ({told(error)})") from error
+    if fitted is None and value is not None:
+        raise BadColumn(name, f"it holds {kind}, and {shown(value)} is {type(value).__name__}")
     return fitted
 
 
@@ -43,7 +47,15 @@ def infer(name: str, value: Any) -> tuple[str, Any]:
     Raises:
         BadColumn: It is neither number, text, date, list nor mapping.
     """
-    value = plain(value)
+    try:
+        return _infer(name, plain(value))
+    except BadColumn:
+        raise
+    except Exception as error:  # as in fit; also a mapping that holds itself, or an integer of too many digits
+        raise BadColumn(name, f"it cannot be read ({told(error)})") from error
+
+
+def _infer(name: str, value: Any) -> tuple[str, Any]:
     match value:
         case None:
             return "null", None
@@ -80,6 +92,20 @@ def plain(value: Any) -> Any:
 def clean(text: str) -> str:
     """Text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial its record."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shown(value: Any) -> str:
+    """The value for a message: short, and whatever its own ``repr`` does."""
+    try:
+        return clean(reprlib.repr(value))
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+def told(error: BaseException) -> str:
+    """An exception for a message: its type, and the first line of what it says."""
+    lines = clean(str(error)).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def as_json(value: Any) -> str:
@@ -145,10 +171,13 @@ def _history(value: Any) -> list[dict[str, Any]] | None:
 
 def _epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: fit(f"history.{name}", kind, entry[name]) for name, kind in _HISTORY_TYPES.items() if name in entry and name != "extra"}
-    extra = {**(entry.get("extra") or {}), **{name: value for name, value in entry.items() if name not in _HISTORY_TYPES}}
-    if extra:
-        known["extra"] = {name: fit(f"history.{name}", "double", value) for name, value in extra.items()}
-    return known
+    own = {**(entry.get("extra") or {}), **{name: value for name, value in entry.items() if name not in _HISTORY_TYPES}}
+    extra: dict[str, float | None] = {}
+    for name, value in own.items():
+        if clean(name) in extra:
+            raise BadColumn(f"history.{name}", "another one is spelled like it in UTF-8")
+        extra[clean(name)] = fit(f"history.{name}", "double", value)
+    return {**known, "extra": extra} if extra else known
 
 
 _FITS: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,15 +11,24 @@ from typing import Any, Literal
 import msgspec
 
 from artifacts.columns import COLUMNS, HISTORY
+from artifacts.errors import BadColumn
+from artifacts.values import fit, plain, shown
 from jobs.errors import BadMetric, nearest
 from jobs.measure.clock import PhaseClock
 from jobs.measure.readings import Readings
 
 METRIC_SECTIONS = ("accuracy", "throughput", "memory")
 # What a workload may say of itself; identity, ledger and device are measured by the runner and never taken from it.
-NOTABLE = frozenset(column.name for column in COLUMNS if column.section in METRIC_SECTIONS) | {"engine", "threads", "resumed_from_epoch"}
+NOTABLE = frozenset(column.name for column in COLUMNS if column.section in METRIC_SECTIONS) | {
+    "engine",
+    "threads",
+    "resumed_from_epoch",
+    "diverged",
+}
 ACCURACIES = frozenset(column.name for column in COLUMNS if column.section == "accuracy" and column.unit == "fraction")
 _INTEGERS = frozenset(column.name for column in COLUMNS if column.type == "int")
+_ROUNDING = 1e-5
+"""How far outside [0, 1] an accuracy may lie by rounding in single precision."""
 _HISTORY = frozenset(name for name, *_ in HISTORY) - {"epoch", "extra"}
 
 
@@ -132,17 +142,20 @@ class Context:
         now = self._readings()
         return now if self._earlier is None else now.after(self._earlier)
 
-    def report(self, epoch: int, **metrics: float) -> None:
+    def report(self, epoch: float, **metrics: float) -> None:
         """Append one entry to the history; names that it does not have go to its ``extra``.
 
         Args:
-            epoch: Counted from 1.
+            epoch: Counted from 1; also a part of one (0.5), or the number of a step.
             metrics: Numbers. Accuracies are fractions, ``seconds`` and ``samples_per_s`` say it in their names.
 
         Raises:
-            BadMetric: Not a number, or an accuracy outside [0, 1].
+            BadMetric: Not a number, an accuracy outside [0, 1], or an epoch that a double does not hold as it is.
         """
-        entry: dict[str, Any] = {"epoch": int(epoch)}
+        number = measured("epoch", epoch)
+        if number is None or not math.isfinite(number) or number != epoch:
+            raise BadMetric("epoch", f"is {shown(epoch)}, but an epoch is a number, whole up to 2**53: count epochs or steps")
+        entry: dict[str, Any] = {"epoch": int(number) if float(number).is_integer() else number}
         extra: dict[str, Any] = {}
         for name, value in metrics.items():
             number = measured(name, value)
@@ -154,13 +167,14 @@ class Context:
         """Fill core columns of the record: accuracies, throughput, memory, ``engine``, ``threads``, ``resumed_from_epoch``.
 
         Raises:
-            BadMetric: Not such a column, not a number, or an accuracy outside [0, 1].
+            BadMetric: Not such a column, not a number, or an accuracy outside [0, 1]; NaN is a diverged model's accuracy.
         """
         for name, value in columns.items():
             if name not in NOTABLE:
                 known = tuple(sorted(NOTABLE))
                 raise BadMetric(name, f"a workload cannot fill this column{nearest(name, known)}: it may fill {', '.join(known)}")
-            self.noted[name] = str(value) if name == "engine" else measured(name, value)
+            taken: Callable[[str, Any], Any] = _NOTED.get(name, measured)
+            self.noted[name] = taken(name, value)
 
     def stop_requested(self) -> bool:
         """Whether to write a checkpoint and raise StopRequested now: the walltime is near, or a preemption."""
@@ -179,10 +193,36 @@ def measured(name: str, value: Any) -> float | int | None:
         number = float(value)
     except (TypeError, ValueError, RuntimeError):
         raise BadMetric(name, f"is not a number but {type(value).__name__}") from None
-    if name in ACCURACIES and not 0 <= number <= 1:
-        raise BadMetric(name, f"is {number:g}, but accuracies are fractions in [0, 1]: divide percentages by 100")
+    except OverflowError:
+        raise BadMetric(name, "is larger than any double") from None
+    if name in ACCURACIES:
+        return _fraction(name, number)
     if name not in _INTEGERS:
         return number
-    if not number.is_integer():
-        raise BadMetric(name, f"is {number:g}, but this column holds whole numbers")
-    return int(number)
+    try:
+        whole: int = fit(name, "int", number)
+    except BadColumn:
+        raise BadMetric(name, f"is {number:g}, but this column holds whole numbers of 64 bits") from None
+    return whole
+
+
+def _fraction(name: str, number: float) -> float:
+    # NaN is what a diverged model has; a float32 mean of ones may be 1.0000001.
+    if -_ROUNDING <= number <= 1 + _ROUNDING:
+        return min(max(number, 0.0), 1.0)
+    if math.isnan(number):
+        return number
+    raise BadMetric(name, f"is {number:.9g}, but accuracies are fractions in [0, 1]: divide percentages by 100")
+
+
+def _flag(name: str, value: Any) -> bool | None:
+    if value is None or plain(value) in (True, False):
+        return None if value is None else bool(value)
+    raise BadMetric(name, f"is {shown(value)}, but this column holds true or false")
+
+
+def _word(_: str, value: Any) -> str:
+    return str(value)
+
+
+_NOTED: Mapping[str, Callable[[str, Any], Any]] = {"engine": _word, "diverged": _flag}

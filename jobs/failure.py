@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 from artifacts.record import Outcome
+from artifacts.values import clean
 from jobs.errors import StopRequested, WrongDevice
 from jobs.measure import loaded_torch
 
@@ -90,7 +91,7 @@ def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
 
 def _name(error: BaseException) -> str:
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return _cut(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}", LONGEST_MESSAGE)
 
 
 def _text(error: BaseException) -> str:
@@ -109,7 +110,7 @@ def _trace(error: BaseException) -> str:
 
 def _cut(text: str, longest: int) -> str:
     """The text in UTF-8's range; of a long one the beginning and, mostly, the end, which says what happened."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = clean(text)
     if len(text) <= longest:
         return text
     head = longest // 4

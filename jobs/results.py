@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from artifacts.errors import BadColumn
 from artifacts.record import RESERVED, parameter_column
-from artifacts.values import infer
+from artifacts.values import infer, shown, told
 from jobs.context import NOTABLE, Context
 from jobs.errors import BadMetric, BadResult
 
@@ -21,7 +22,11 @@ def take(returned: Any, parameters: Mapping[str, Any], context: Context, results
         return
     if not isinstance(returned, Mapping):
         raise BadResult((("", f"is {type(returned).__name__}: return a mapping of names to numbers or text, or nothing"),))
-    problems = [(str(key), problem) for key, value in returned.items() if (problem := _take(key, value, parameters, context, results))]
+    problems = [
+        (key if isinstance(key, str) else shown(key), problem)
+        for key, value in returned.items()
+        if (problem := _take(key, value, parameters, context, results))
+    ]
     if problems:
         raise BadResult(tuple(problems))
 
@@ -29,16 +34,16 @@ def take(returned: Any, parameters: Mapping[str, Any], context: Context, results
 def _take(key: Any, value: Any, parameters: Mapping[str, Any], context: Context, results: dict[str, Any]) -> str | None:
     """Why this one cannot be a column; None if it was taken."""
     if not isinstance(key, str) or not key.strip():
-        return f"the name {key!r} is not text"
+        return f"the name {shown(key)} is not text"
     try:
         if key in NOTABLE:
             context.note(**{key: value})
             return None
         _, plain = infer(key, value)
-    except BadMetric as error:
+    except (BadMetric, BadColumn) as error:
         return error.reason
     except Exception as error:  # arrays and mappings of the user's own classes may raise anything when read
-        return getattr(error, "reason", None) or f"{type(error).__name__}: {error}"
+        return told(error)
     if key in RESERVED:
         return "is a column that the runner measures itself: return it under another name"
     if key in parameters:

@@ -63,7 +63,7 @@ def publish_derived(store: Store, started: Started, outcome: Outcome, message: s
 def derived_record(submission: Submission, array: FrozenArray, spec: JobSpec, started: Started, outcome: Outcome, message: str) -> Record:
     """What is known of an attempt from the outside; columns only its worker could have measured stay empty."""
     about = submission.about
-    return Record(
+    return Record.keeping(
         sweep=submission.sweep,
         trial=started.trial,
         attempt=started.attempt,

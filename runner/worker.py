@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from artifacts.errors import ArtifactsError, BadColumn, RecordExists
+from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
 from cluster.errors import ProcessSpent, Requeue
@@ -165,7 +165,7 @@ class Worker:
         }
         if finished.outcome == Outcome.preempted and (why := WHY_STOPPED.get(values["outcome"])):
             values["error_message"] = why
-        record = self._record(trial, attempt, finished, values)
+        record = Record.keeping(self.sweep, trial, attempt, finished.parameters, values, finished.results)
         self._publish(record, trial)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
         ended = Ended(
@@ -222,14 +222,6 @@ class Worker:
             "dirty": environment.dirty,
             "runner_version": environment.runner_version,
         }
-
-    def _record(self, trial: str, attempt: int, finished: Finished, values: dict[str, Any]) -> Record:
-        """The record; of a result that no column can hold it says so, instead of being lost."""
-        try:
-            return Record(self.sweep, trial, attempt, finished.parameters, values, finished.results)
-        except BadColumn as error:
-            values |= {"outcome": Outcome.failed, "error_type": type(error).__qualname__, "error_message": str(error)}
-            return Record(self.sweep, trial, attempt, finished.parameters, values)
 
     def _publish(self, record: Record, trial: str) -> None:
         try:

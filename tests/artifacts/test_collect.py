@@ -21,6 +21,7 @@ from artifacts import parquet
 from artifacts.collect import collect, compact_leftovers, write_table
 from artifacts.columns import COLUMNS, RESERVED
 from artifacts.errors import StoreNotWritable, UnknownFormat, UnknownSweep
+from artifacts.record import Record
 from artifacts.store import Store
 from tests.artifacts.conftest import SmallDisk, make_record
 
@@ -224,3 +225,27 @@ def test_records_that_are_still_held_are_compacted_as_they_were_published(store:
     (path,) = store.compact_published(records[0].sweep, records)
     assert [found.name for found in store.records_folder(records[0].sweep).glob("*.parquet")] == [path.name]
     assert [Store(store.root).read(record.sweep, record.trial) for record in records] == before
+
+
+def old_epochs(record: Record) -> bytes:
+    """The file of a record as it was written when an epoch was a small integer."""
+    old = parquet.list_of(
+        pa.struct(
+            [field.with_type(pa.int32()) if field.name == "epoch" else field for field in parquet.SCHEMA.field("history").type.value_type]
+        )
+    )
+    table = record.to_table()
+    place = table.column_names.index("history")
+    return parquet.table_bytes(table.set_column(place, pa.field("history", old), table["history"].cast(old)))
+
+
+def test_records_of_before_are_read_beside_those_of_now(store: Store) -> None:
+    (store.records_folder("study")).mkdir()
+    (store.records_folder("study") / "aa.1.parquet").write_bytes(old_epochs(make_record("aa", history=[{"epoch": 1, "custom": 2.0}])))
+    store.publish(make_record("bb", history=[{"epoch": 1.5}]))
+    for _ in range(2):
+        rows = collect(store, ["study"]).table
+        assert rows.schema.field("history").type == parquet.SCHEMA.field("history").type
+        assert [[entry["epoch"] for entry in history] for history in rows["history"].to_pylist()] == [[1], [1.5]]
+        assert store.read("study", "aa")[0]["history"][0]["extra"] == {"custom": 2.0}
+        assert compact_leftovers(store, "study") in (2, 0)

@@ -185,3 +185,88 @@ def test_a_record_travels_between_processes() -> None:
     assert again == record
     assert published(again) == published(record)
     assert json.loads(published(again)["options"]) == {"a": [1]}
+
+
+def test_a_large_step_and_a_part_of_an_epoch_are_kept_as_reported() -> None:
+    history = [{"epoch": 0.5}, {"epoch": 3_000_000_000}, {"epoch": 2**53}]
+    assert [entry["epoch"] for entry in published(make_record(history=history))["history"]] == [0.5, 3_000_000_000, 2**53]
+
+
+def test_names_that_utf8_cannot_hold_are_spelled_out() -> None:
+    row = published(make_record(parameters={"p\udcff": 1}, results={"r\udcff": 2}, history=[{"epoch": 1, "m\udcff": 3.0}]))
+    assert (row["p\\udcff"], row["r\\udcff"], row["history"][0]["extra"]) == (1, 2, {"m\\udcff": 3.0})
+    assert (row["parameters"], row["results"]) == (["p\\udcff"], ["r\\udcff"])
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    dtype = "float64"
+
+    def tolist(self) -> Any:
+        raise RuntimeError("the device is gone")
+
+    __repr__ = __str__ = tolist  # type: ignore[assignment]
+
+
+def _endless() -> dict[str, Any]:
+    endless: dict[str, Any] = {}
+    endless["self"] = endless
+    return endless
+
+
+@pytest.mark.parametrize(
+    "unwritable",
+    [Hostile(), object(), _endless(), 10**5000, {"a": 10**5000}, {(1, 2): 3}, [Hostile()], b"x", 1j, datetime],
+    ids=["raises", "object", "endless", "digits", "digits-inside", "keys", "inside", "bytes", "complex", "class"],
+)
+def test_what_no_column_can_hold_is_named_and_costs_nothing_else(unwritable: Any) -> None:
+    with pytest.raises(BadColumn):
+        make_record(results={"net": unwritable})
+    record = Record.keeping("study", "aa", 1, {"p": unwritable}, {"outcome": "completed", "steps": unwritable}, {"net": unwritable, "a": 1})
+    row = published(record)
+    assert (row["a"], row["parameters"], row["results"]) == (1, [], ["a"])
+    assert sorted(entry.partition(":")[0] for entry in row["not_written"]) == ["net", "p", "steps"]
+
+
+def test_a_metric_that_does_not_fit_costs_no_other_of_the_history() -> None:
+    history = [{"epoch": 1, "loss": 0.5, "extra": {"note": "x"}}, {"epoch": 2, "loss": Hostile(), "train_loss": 10**400, "note": 1}]
+    row = published(Record.keeping("study", "aa", 1, {}, {"outcome": "completed", "history": history}))
+    assert [entry["epoch"] for entry in row["history"]] == [1, 2]
+    assert [entry["extra"] for entry in row["history"]] == [{"loss": 0.5}, {"note": 1.0}]
+    assert sorted(entry.partition(":")[0] for entry in row["not_written"]) == ["history.loss", "history.note", "history.train_loss"]
+
+
+def test_of_names_that_collide_one_is_kept_and_the_other_named() -> None:
+    parameters = {"engine": 1, "engine_asked": 2, "a\udcff": 3, "a\\udcff": 4}
+    results = {"engine_asked": 5, "outcome": 6, "b\udcff": 7, "b\\udcff": 8}
+    history = [{"epoch": 1, "m\udcff": 1.0, "m\\udcff": 2.0}]
+    row = published(Record.keeping("study", "aa", 1, parameters, {"outcome": "completed", "history": history}, results))
+    assert (row["engine_asked"], row["a\\udcff"], row["b\\udcff"], row["outcome"]) == (1, 3, 7, "completed")
+    assert row["history"][0]["extra"] in ({"m\\udcff": 1.0}, {"m\\udcff": 2.0})
+    assert len(row["not_written"]) == 6  # two parameters, three results and a metric
+
+
+def test_without_an_outcome_there_is_no_record() -> None:
+    with pytest.raises(BadColumn, match="outcome"):
+        Record.keeping("study", "aa", 1, {}, {"outcome": "finished"})
+
+
+@pytest.mark.parametrize(
+    ("more", "diverged"),
+    [
+        ({}, False),
+        ({"val_loss": math.nan}, True),
+        ({"test_accuracy": math.nan}, True),
+        ({"results": {"loss": -math.inf}}, True),
+        ({"results": {"Valid_Loss": math.inf}}, True),
+        ({"results": {"ratio": math.nan}}, False),
+        ({"history": [{"epoch": 1, "train_loss": math.nan}, {"epoch": 2, "train_loss": 0.5}]}, False),
+        ({"history": [{"epoch": 1, "train_loss": math.nan}]}, True),
+        ({"history": [{"epoch": 1, "my_loss": math.inf}]}, True),
+        ({"diverged": True}, True),
+    ],
+)
+def test_a_completed_attempt_says_whether_it_diverged(more: dict[str, Any], diverged: bool) -> None:
+    assert published(make_record(**more))["diverged"] is diverged
+    assert "diverged" not in published(make_record(outcome="failed", **{**more, "diverged": None}))

@@ -60,13 +60,55 @@ def test_numbers_of_all_kinds_are_numbers(context: Context, given: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "given", [{"test_accuracy": 50}, {"test_accuracy": float("nan")}, {"train_loss": "low"}, {"steps": 1.5}, {"val_loss": [1]}]
+    "given",
+    [
+        {"test_accuracy": 50},
+        {"test_accuracy": 1.001},
+        {"test_accuracy": -0.01},
+        {"test_accuracy": float("inf")},
+        {"train_loss": "low"},
+        {"train_loss": 10**400},
+        {"steps": 1.5},
+        {"steps": 1e300},
+        {"steps": float("nan")},
+        {"val_loss": [1]},
+        {"diverged": "yes"},
+    ],
 )
 def test_what_is_no_such_number_is_refused(context: Context, given: dict[str, Any]) -> None:
     with pytest.raises(errors.BadMetric):
         context.note(**given)
+
+
+@pytest.mark.parametrize("given", [{"test_accuracy": 50}, {"train_loss": "low"}, {"custom": 10**400}, {"val_loss": [1]}])
+def test_an_epoch_with_no_such_number_is_refused(context: Context, given: dict[str, Any]) -> None:
     with pytest.raises(errors.BadMetric):
         context.report(1, **given)
+    assert context.history == []
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(np.float32(1.0) + np.float32(1.2e-7), 1.0), (-1e-8, 0.0), (float("nan"), float("nan")), (0.25, 0.25)],
+)
+def test_rounding_and_divergence_are_no_mistakes_of_an_accuracy(context: Context, value: Any, kept: float) -> None:
+    context.note(test_accuracy=value)
+    context.report(1, val_accuracy=value)
+    np.testing.assert_equal([context.noted["test_accuracy"], context.history[0]["val_accuracy"]], [kept, kept])
+
+
+def test_epochs_are_kept_as_they_were_reported(context: Context) -> None:
+    reported = [0.5, 1.0, 1.5, 2, np.int64(3), 3_000_000_000]
+    for epoch in reported:
+        context.report(epoch, train_loss=0.5)
+    assert [entry["epoch"] for entry in context.history] == reported
+    assert [type(entry["epoch"]) for entry in context.history] == [float, int, float, int, int, int]
+
+
+@pytest.mark.parametrize("epoch", [None, "1", float("nan"), float("inf"), 2**53 + 1, 10**400, [1]])
+def test_an_epoch_that_is_no_exact_number_is_refused(context: Context, epoch: Any) -> None:
+    with pytest.raises(errors.BadMetric, match="epoch"):
+        context.report(epoch, train_loss=0.5)
     assert context.history == []
 
 

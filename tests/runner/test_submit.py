@@ -58,6 +58,28 @@ def test_limit_leaves_the_rest_for_later(desk: Desk) -> None:
     assert desk.outcomes() == {"completed": 6}
 
 
+def test_what_is_hard_to_write_costs_no_record_and_not_the_rest_of_the_pack(desk: Desk) -> None:
+    cases = ["step", "half", "nan", "rounded", "digits", "raises", "object", "name", "collision", "huge", "plain"]
+    desk.run("submit", desk.grid(f"workload: toys:outlandish\nmatrix: {{case: {cases}}}\n"), "--backend", "inline", code=1)
+    rows = {row["case"]: row for row in desk.json("collect", "toy")}
+    assert {case for case, row in rows.items() if row["outcome"] != "completed"} == {"raises", "object"}
+    assert not any(row["derived"] for row in rows.values())
+    assert {case: row["history"][0]["epoch"] for case, row in rows.items()} == {
+        **dict.fromkeys(cases, 1),
+        "step": 3_000_000_000,
+        "half": 0.5,
+    }
+    assert rows["rounded"]["test_accuracy"] == 1
+    assert {case for case, row in rows.items() if row["diverged"]} == {"nan"}
+    assert rows["object"]["done"] == 1
+    assert "net" in rows["object"]["error_message"]
+    assert rows["collision"]["c\\udcff"] == 1
+    assert [entry.partition(":")[0] for entry in rows["collision"]["not_written"]] == ["c\\udcff"]
+    assert {case for case, row in rows.items() if row["not_written"]} == {"collision"}
+    assert (rows["name"]["r\\udcff"], rows["name"]["nul\0"]) == ("v\\udcff", "\0")
+    assert len(rows["huge"]["text"]) == 2**20
+
+
 @pytest.mark.ray
 def test_a_worker_that_dies_costs_its_trial_alone_and_the_record_says_how(desk: Desk) -> None:
     grid = desk.grid(MOODY)

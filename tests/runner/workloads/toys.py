@@ -79,3 +79,20 @@ def diverging(lr: float, tally: str, model: str = "small") -> dict[str, float]:
     if lr > 0.5 or model == "broken":
         raise ValueError("the loss is no number any more")
     return {"score": lr}
+
+
+def outlandish(case: str, *, context: Context) -> dict[str, Any]:
+    """Measures what is hard to write down; every case but ``object`` is a result all the same."""
+    context.report({"step": 3_000_000_000, "half": 0.5}.get(case, 1), **{"m\udcff" if case == "name" else "m": 1.0})
+    if case == "raises":
+        raise ValueError("\udcff\0" + "x" * 100_000)
+    returned: dict[str, Any] = {
+        "nan": {"test_accuracy": float("nan")},
+        "rounded": {"test_accuracy": 1.0000001},
+        "digits": {"digits": 10**30},
+        "object": {"net": object(), 1: 2},
+        "name": {"r\udcff": "v\udcff", "nul\0": "\0"},
+        "collision": {"c\udcff": 1, "c\\udcff": 2},
+        "huge": {"text": "x" * 2**20},
+    }.get(case, {})
+    return {"done": 1.0, **returned}
