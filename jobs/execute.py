@@ -17,6 +17,7 @@ from typing import Any
 from artifacts.record import Outcome
 from jobs import failure, results
 from jobs.context import Context
+from jobs.forks import forks_end_here
 from jobs.measure import device, gpus, loaded_torch, threads
 from jobs.measure.clock import PhaseClock
 from jobs.measure.device import Expectation
@@ -152,14 +153,19 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
     try:
         with sampler:
             with context.phase("import"):
-                function = found.load()
+                with forks_end_here():
+                    function = found.load()
                 loaded_torch.set_threads(context.threads)  # it may have been loaded just now
             if found.is_custom:
                 with context.phase("train"):  # what the user's function does not call otherwise
-                    returned = function(**_arguments(found, function, finished.parameters, params, context))
+                    arguments = _arguments(found, function, finished.parameters, params, context)
+                    with forks_end_here():
+                        returned = function(**arguments)
                 results.take(returned, finished.parameters, context, finished.results)
             else:
-                context.note(**(function(params, context) or {}))
+                with forks_end_here():
+                    noted = function(params, context)
+                context.note(**(noted or {}))
     finally:
         finished.values.update(_measured(context, sampler, peak))
 

@@ -49,6 +49,47 @@ def body(code: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("way", "code"),
+    [
+        ("sys.exit(0)", 0),
+        ("sys.exit(3)", 3),
+        ("sys.exit()", 0),
+        ("sys.exit('no more')", 1),
+        ("raise ValueError('in the fork')", 1),
+        ("return {'forked': 1.0}", 0),
+        ("sys.stdout.close(); sys.exit(4)", 4),
+    ],
+)
+def test_a_fork_ends_as_in_a_script_and_returns_to_nobody(run: Run, capfd: pytest.CaptureFixture[str], way: str, code: int) -> None:
+    here = os.getpid()
+    finished = run(
+        body(
+            f"""
+import os, sys
+child = os.fork()
+if child == 0:
+    print('printed and not flushed')
+    {way}
+return {{'code': float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))}}"""
+        )
+    )
+    assert os.getpid() == here, "a fork went on with the tests"
+    assert (finished.outcome, finished.results) == ("completed", {"code": code})
+    said = capfd.readouterr()
+    assert "printed and not flushed" in said.out
+    assert ("Traceback" in said.err, "no more" in said.err) == ("ValueError" in way, "no more" in way)
+
+
+def test_a_fork_at_import_ends_there(run: Run) -> None:
+    here = os.getpid()
+    finished = run(
+        "import os\nchild = os.fork()\nif child == 0: raise SystemExit(5)\ncode = os.waitpid(child, 0)[1]\n" + body("return {'c': code}")
+    )
+    assert os.getpid() == here
+    assert finished.results == {"c": 5 << 8}
+
+
+@pytest.mark.parametrize(
     ("source", "outcome", "error_type"),
     [
         (body("raise ValueError('no')"), "failed", "ValueError"),
