@@ -90,6 +90,25 @@ class _Sections(msgspec.Struct):
     slurm: Any = None
 
 
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 7) of cluster.yaml, for editors."""
+    (sections,), definitions = msgspec.json.schema_components([_Written], ref_template="#/definitions/{name}")
+    top = definitions.pop(sections["$ref"].rpartition("/")[2])
+    top["properties"]["targets"] |= {"propertyNames": {"pattern": f"^{_TARGET_NAME.pattern}$"}, "minProperties": 1}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **top, "title": "cluster.yaml of runner", "definitions": definitions}
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole file, as a person may write it."""
+
+    targets: dict[str, Resources | None]
+    """What each name stands for; nothing after a name asks for the defaults."""
+    backend: Literal["auto", "slurm", "ray", "inline"] = "auto"
+    """What runs the trials; auto is slurm where sbatch is found, else ray."""
+    slurm: SlurmSettings | None = None
+    """How this site's SLURM wants to be used."""
+
+
 def _targets(values: Mapping[str, Any], problems: list[ProfileProblem]) -> dict[str, Resources]:
     """The targets that are right; mistakes of the others are added to ``problems``."""
     written = values.get("targets")

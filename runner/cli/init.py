@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from runner.cli import output
+from runner.cli.schema import Kind, schema_of
 from runner.errors import RunnerError
 from runner.grid.shipped import studies
 from runner.grid.shipped import study as study_text
@@ -93,7 +95,8 @@ def init(
 ) -> None:
     """Write a commented grid that runs as it is, a study that ships, or the profile of a SLURM site.
 
-    An existing file is never overwritten.
+    An existing file is never overwritten. Beside it stands its JSON Schema,
+    from which editors with a YAML language server complete and check.
 
     \b
     Example:
@@ -105,7 +108,7 @@ def init(
     """
     if slurm:
         profile = file or PROFILE
-        _write(profile, _profile(), "runner init --slurm")
+        _write(profile, _profile(), "runner init --slurm", Kind.cluster)
         output.say(f"wrote {profile}")
         output.next_step("runner doctor" + ("" if profile == PROFILE else f" --cluster {profile}"), "checks it against the cluster")
         return
@@ -115,19 +118,23 @@ def init(
         output.next_step("runner init --study NAME", "writes one")
         return
     grid = file or Path("grid.yaml" if study is None else f"{study}.yaml")
-    _write(grid, GRID if study is None else study_text(study), "runner init" + ("" if study is None else f" --study {study}"))
+    command = "runner init" + ("" if study is None else f" --study {study}")
+    _write(grid, GRID if study is None else study_text(study), command, Kind.grid)
     output.say(f"wrote {grid}")
     output.next_step(f"runner plan {grid}", "shows the trials it stands for")
 
 
-def _write(file: Path, text: str, command: str) -> None:
+def _write(file: Path, text: str, command: str, kind: Kind) -> None:
+    """Write a new file, and beside it the schema that its first line names for editors."""
+    schema = file.with_name(f".{kind}.schema.json")
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(f"# yaml-language-server: $schema={schema.name}\n{text}")
+        schema.write_bytes(msgspec.json.format(msgspec.json.encode(schema_of(kind)), indent=1))
     except FileExistsError:
         raise FileExists(str(file), command) from None
     except OSError as error:
-        raise FileNotWritable(str(file), error.strerror or str(error)) from error
+        raise FileNotWritable(str(error.filename or file), error.strerror or str(error)) from error
 
 
 def _profile() -> str:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from runner.cli import cancel, collect, data, doctor, init, logs, output, params, plan, retry, show, status, submit
+from runner.cli import cancel, collect, data, doctor, init, logs, output, params, plan, retry, schema, show, status, submit
 
 HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("plan")(plan.plan)
 app.command("params")(params.params)
+app.command("schema")(schema.schema)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("collect")(collect.collect)

@@ -7,6 +7,7 @@ from pathlib import Path
 from jobs.hardware import CPU
 from runner.grid.expand import load_grid
 from tests.runner.cli.conftest import Run
+from tests.runner.schema_checks import check
 
 GRIDS = Path(__file__).resolve().parents[3] / "grids"
 
@@ -19,6 +20,12 @@ def test_the_grid_expands_as_it_is(run: Run, tmp_path: Path) -> None:
     assert len(expanded.specs) == 3 * 5 + 3 * 4
     assert expanded.merged == 0
     assert {spec.workload for spec in expanded.specs} == {"train", "svm"}
+
+
+def test_an_editor_finds_the_schema_that_the_first_line_names(run: Run, tmp_path: Path) -> None:
+    run("init", cwd=tmp_path)
+    named = (tmp_path / "grid.yaml").read_text().splitlines()[0].partition("$schema=")[2]
+    assert check([str(tmp_path / "grid.yaml")], tmp_path / named) == []
 
 
 def test_an_existing_file_is_never_overwritten(run: Run, tmp_path: Path) -> None:
@@ -53,7 +60,9 @@ def test_every_study_that_ships_is_listed_and_written_as_it_is(run: Run, tmp_pat
     assert names[0] == "quickstart"
     for name in names:
         assert run("init", "--study", name, cwd=tmp_path).code == 0
-        assert (tmp_path / f"{name}.yaml").read_bytes() == (GRIDS / f"{name}.yaml").read_bytes()
+        first, rest = (tmp_path / f"{name}.yaml").read_text().split("\n", 1)
+        assert first == "# yaml-language-server: $schema=.grid.schema.json"
+        assert rest == (GRIDS / f"{name}.yaml").read_text()
 
 
 def test_an_unknown_study_names_the_known_ones_and_writes_nothing(run: Run, tmp_path: Path) -> None:
