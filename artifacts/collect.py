@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from artifacts import compact, parquet
@@ -18,10 +19,11 @@ from artifacts.index import Unreadable, load_table, named, names, walk, weight
 from artifacts.publish import replace
 from artifacts.record import Outcome
 from artifacts.store import Store
-from artifacts.tables import Pile, as_text, in_order, rows_of, unite
+from artifacts.tables import Pile, as_text, in_order, is_mixed, rows_of, unite, values_of
 
 # Compaction holds this many rows in memory, and loses at most this much work when it is killed.
 _CHUNK: Final = 1000
+_FORMULA: Final = r"^[=+\-@\t\r\n]"
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,27 @@ def _without_nulls_type(table: pa.Table) -> pa.Table:
 
 
 def _csv(table: pa.Table) -> bytes:
-    texts = [as_text(table[field.name]) if pa.types.is_nested(field.type) else table[field.name] for field in table.schema]
+    columns = [_cells(table, field) for field in table.schema]
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(pa.table(texts, names=table.column_names), sink)
+    pyarrow.csv.write_csv(pa.table(columns, names=_harmless(pa.array(table.column_names)).to_pylist()), sink)
     return bytes(sink.getvalue())
+
+
+def _cells(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    if pa.types.is_nested(field.type):
+        return as_text(table[field.name])
+    if not pa.types.is_string(field.type):
+        return table[field.name]
+    cells = _harmless(table[field.name])
+    if is_mixed(field):  # where a cell may be a number after all
+        numbers = pa.array([isinstance(value, int | float) for value in values_of(table, field.name)])
+        cells = pc.if_else(numbers, table[field.name], cells)
+    return cells
+
+
+def _harmless(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The texts, an apostrophe before those that a spreadsheet would run as a formula."""
+    return pc.if_else(pc.match_substring_regex(texts, _FORMULA), pc.binary_join_element_wise("'", texts, ""), texts)
 
 
 def _json(table: pa.Table) -> bytes:

@@ -10,9 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from artifacts.parquet import SCHEMA, list_of
+from artifacts.values import read_back, spelled
 
 _NUMBERS: Final = (pa.int64(), pa.float64())
 _LISTS: Final = (list_of(pa.int64()), list_of(pa.float64()))
+_MIXED: Final = {"values": "spelled"}
+"""Metadata of a text column whose values were of several kinds, and are spelled so that each can be told."""
 
 
 class Pile:
@@ -54,19 +57,35 @@ def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
 
 
 def unite(tables: Iterable[pa.Table]) -> pa.Table:
-    """One table with every column of any; numbers that disagree are widened, everything else that does becomes text."""
+    """One table with every column of any; numbers that disagree are widened, everything else that does is spelled as text."""
     tables = list(tables)
     types: dict[str, list[pa.DataType]] = {}
+    mixed = set()
     for table in tables:
         for field in table.schema:
             kinds = types.setdefault(field.name, [])
             # By equality and not in a set: equal types of maps may differ in their hashes.
             if field.type != pa.null() and field.type not in kinds:
                 kinds.append(field.type)
+            if is_mixed(field):
+                mixed.add(field.name)
     try:
-        return _joined(tables, pa.schema([pa.field(name, _common(kinds)) for name, kinds in types.items()]))
+        return _joined(tables, pa.schema([_common(name, kinds, mixed) for name, kinds in types.items()]))
     except pa.ArrowInvalid:  # an integer that no double can hold
-        return _joined(tables, pa.schema([pa.field(name, _common(kinds, widen=False)) for name, kinds in types.items()]))
+        return _joined(tables, pa.schema([_common(name, kinds, mixed, widen=False) for name, kinds in types.items()]))
+
+
+def is_mixed(field: pa.Field) -> bool:
+    """Whether a text column holds values of several kinds, each spelled as ``artifacts.values`` does."""
+    return bool(field.metadata) and field.metadata.get(b"values") == b"spelled"
+
+
+def values_of(table: pa.Table, name: str) -> list[Any]:
+    """A column's values, each of the kind it had in its record; mappings as dict."""
+    values: list[Any] = table.column(name).to_pylist(maps_as_pydicts="strict")
+    if is_mixed(table.schema.field(name)):
+        return [None if value is None else read_back(value) for value in values]
+    return values
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -80,31 +99,38 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """The table's rows as Python values: mappings as dict, times of day in datetime's own UTC."""
+    """The table's rows as Python values of the kinds they had: mappings as dict, times of day in datetime's own UTC."""
     times = [field.with_type(pa.timestamp("us", "+00:00")) if pa.types.is_timestamp(field.type) else field for field in table.schema]
     # Arrow asks the system's time zone files what "UTC" is, and a bare node may have none.
     rows: list[dict[str, Any]] = table.cast(pa.schema(times)).to_pylist(maps_as_pydicts="strict")
+    for name in (field.name for field in table.schema if is_mixed(field)):
+        for row, value in zip(rows, values_of(table, name), strict=True):
+            row[name] = value
     return rows
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column as text: lists and structures as JSON."""
-    if not pa.types.is_nested(column.type):
-        return column.cast(pa.string())
+    """A column of lists or structures as JSON."""
     texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist(maps_as_pydicts="strict")]
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def _common(kinds: list[pa.DataType], *, widen: bool = True) -> pa.DataType:
-    if len(kinds) <= 1:
-        return kinds[0] if kinds else pa.null()
+def _common(name: str, kinds: list[pa.DataType], mixed: set[str], *, widen: bool = True) -> pa.Field:
+    if len(kinds) <= 1 and name not in mixed:
+        return pa.field(name, kinds[0] if kinds else pa.null())
     if widen and all(kind in _NUMBERS for kind in kinds):
-        return pa.float64()
-    return list_of(pa.float64()) if widen and all(kind in _LISTS for kind in kinds) else pa.string()
+        return pa.field(name, pa.float64())
+    if widen and all(kind in _LISTS for kind in kinds):
+        return pa.field(name, list_of(pa.float64()))
+    return pa.field(name, pa.string(), metadata=_MIXED)
 
 
 def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables([_as(table, schema) for table in tables]).combine_chunks() if tables else schema.empty_table()
+
+
+def _spelled(table: pa.Table, name: str) -> pa.Array:
+    return pa.array([None if value is None else spelled(value) for value in values_of(table, name)], pa.string())
 
 
 def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -112,10 +138,10 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         if field.name not in table.column_names:
             columns.append(pa.nulls(table.num_rows, field.type))
+        elif is_mixed(field):
+            columns.append(_spelled(table, field.name))
         elif table[field.name].type == field.type:
             columns.append(table[field.name])
-        elif field.type == pa.string():
-            columns.append(as_text(table[field.name]))
         else:
             columns.append(table[field.name].cast(field.type))
     return pa.table(columns, schema=schema)

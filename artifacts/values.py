@@ -113,6 +113,30 @@ def as_json(value: Any) -> str:
     return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=lambda item: _json_default(plain(item))))
 
 
+def spelled(value: Any) -> str:
+    """The value as text beside values of other kinds, so that no two look alike: JSON, and bare text where that is no JSON.
+
+    1 and 1.0 are ``1``, and the text "1" is ``"1"``; the text "auto" is ``auto``.
+    """
+    if isinstance(value, str) and read_back(value) is value:
+        return value
+    return json.dumps(_leveled(value), ensure_ascii=False)
+
+
+def read_back(text: str) -> Any:
+    """The inverse of ``spelled``."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _leveled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_leveled(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and int(value) in _INT64 else value
+
+
 def _json_default(item: Any) -> Any:
     return item if isinstance(item, (bool, int, float, str, list, dict)) else str(item)
 

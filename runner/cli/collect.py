@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -130,12 +130,13 @@ def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset
 
 
 def _print(gathered: Gathered, by: Sequence[str] | None, *, attempts: bool, as_json: bool) -> None:
+    from artifacts.tables import rows_of
     from runner.report.summary import summarise
 
     table = gathered.table
     grouped = by is not None or not attempts
     if as_json:
-        output.json(summarise(table, by).as_rows() if by is not None else table.to_pylist(maps_as_pydicts="strict"))
+        output.json(summarise(table, by).as_rows() if by is not None else rows_of(table))
         return
     if not table.num_rows:
         output.say("no records")
@@ -147,12 +148,13 @@ def _print(gathered: Gathered, by: Sequence[str] | None, *, attempts: bool, as_j
 
 
 def _attempts_table(table: pa.Table) -> Table:
+    from artifacts.tables import rows_of
     from runner.report.summary import metrics_of, varying_columns
 
     metrics = [metric.name for metric in metrics_of(table) if not metric.timing]
-    names = list(dict.fromkeys((*ATTEMPT_COLUMNS, *varying_columns(table), "seed", *metrics, *AFTER_ATTEMPT_COLUMNS)))
-    rows: list[dict[str, Any]] = table.select([name for name in names if name in table.column_names]).to_pylist()
-    return listing(names, rows)
+    diverged = ("diverged",) if True in table.column("diverged").to_pylist() else ()
+    names = list(dict.fromkeys((*ATTEMPT_COLUMNS, *diverged, *varying_columns(table), "seed", *metrics, *AFTER_ATTEMPT_COLUMNS)))
+    return listing(names, rows_of(table.select([name for name in names if name in table.column_names])))
 
 
 def _say_next(table: pa.Table) -> None:

@@ -76,13 +76,14 @@ def _print_attempt(row: Mapping[str, Any]) -> None:
 
 def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
     from artifacts.collect import collect
+    from artifacts.tables import rows_of
     from runner.report.record import first_line
     from runner.report.summary import varying_columns
     from runner.report.tables import listing
 
     table = collect(store, [sweep]).table
     names = dict.fromkeys(("trial", "attempt", "outcome", *varying_columns(table), "seed", "error_type", "error_message"))
-    rows = [row for row in table.select(list(names)).to_pylist() if row["outcome"] != "completed"]
+    rows = [row for row in rows_of(table.select(list(names))) if row["outcome"] != "completed"]
     if as_json:
         output.json(rows)
     elif not rows:

@@ -12,8 +12,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from artifacts.values import spelled
 from jobs.errors import nearest
 from runner.errors import RunnerError
 
@@ -72,6 +71,8 @@ class Group:
     """Completed trials whose measurement other work disturbed."""
     means: Mapping[str, Mean]
     """By metric; a metric that no completed trial has is absent."""
+    diverged: int = 0
+    """Completed trials with a loss or an accuracy that is NaN or infinite; they are in the means as they are."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,22 @@ class Summary:
     """How many trials by outcome."""
     devices: Mapping[str, int]
     """How many completed trials by the device that computed them."""
+    no_numbers: tuple[tuple[str, int, Any], ...] = ()
+    """Metrics for which completed trials gave something else than a number: how many, and what one of them gave."""
+
+    def title(self, metric: Metric) -> str:
+        """The metric's name, told from a parameter that other trials have under the same one."""
+        return f"{metric.name} (result)" if metric.name in self.by else metric.name
 
     def as_rows(self) -> list[dict[str, Any]]:
         """One flat mapping per group, for scripts."""
         rows = []
         for group in self.groups:
             row: dict[str, Any] = dict(zip(self.by, group.keys, strict=True))
-            row |= {"n": group.n, "not_completed": group.not_completed, "disturbed": group.disturbed}
+            row |= {"n": group.n, "not_completed": group.not_completed, "disturbed": group.disturbed, "diverged": group.diverged}
             for metric in self.metrics:
                 mean = group.means.get(metric.name)
-                row[metric.name] = None if mean is None else {"mean": mean.mean, "sd": mean.sd, "n": mean.n}
+                row[self.title(metric)] = None if mean is None else {"mean": mean.mean, "sd": mean.sd, "n": mean.n}
             rows.append(row)
         return rows
 
@@ -131,6 +138,7 @@ def summarise(table: pa.Table, by: Sequence[str] | None = None) -> Summary:
         averaged=columns.averaged(by, rows_of.values()),
         not_completed=dict(outcomes.most_common()),
         devices=columns.devices(),
+        no_numbers=columns.no_numbers(metrics),
     )
 
 
@@ -153,22 +161,33 @@ class _Columns:
         self._hashable: dict[str, list[Hashable]] = {}
         self._named: dict[str, list[str]] = {}
         self._varying: dict[str, bool] = {}
+        self._masked: dict[tuple[str, str], list[Any]] = {}
         self.names: list[str] = list(table.column_names)
         self.n_rows: int = table.num_rows
         self.completed = [row for row, outcome in enumerate(self.values("outcome")) if outcome == COMPLETED]
 
     def values(self, name: str) -> list[Any]:
         """Every row's value; nulls where the table has no such column."""
+        from artifacts.tables import values_of
+
         if name not in self._values:
-            self._values[name] = self._table.column(name).to_pylist() if name in self.names else [None] * self.n_rows
+            self._values[name] = values_of(self._table, name) if name in self.names else [None] * self.n_rows
         return self._values[name]
 
+    def key(self, name: str) -> list[Any]:
+        """As ``values``; of a parameter only where it is one, not where another workload returned a result of its name."""
+        return self._only_where(name, "parameters") if name in self._named_in("parameters") else self.values(name)
+
     def hashable(self, name: str) -> list[Hashable]:
-        """As ``values``, with lists and mappings as JSON text."""
+        """As ``key``, spelled so that equal keys are equal and no others: lists and mappings, and a column of several kinds."""
         if name not in self._hashable:
-            values = self.values(name)
-            nested = name in self.names and self._table.schema.field(name).type.num_fields > 0
-            self._hashable[name] = [msgspec.json.encode(value).decode() for value in values] if nested else values
+            keys = self.key(name)
+            kinds = {type(key) for key in keys if key is not None}
+            if kinds == {float}:
+                keys = ["NaN" if key != key else key for key in keys]  # NaN equals nothing, not even itself
+            elif len(kinds) > 1 or kinds & {list, dict}:
+                keys = [None if key is None else spelled(key) for key in keys]
+            self._hashable[name] = keys
         return self._hashable[name]
 
     def varying(self) -> tuple[str, ...]:
@@ -190,14 +209,26 @@ class _Columns:
     def group(self, by: Sequence[str], rows: Sequence[int], metrics: Sequence[Metric]) -> Group:
         outcomes, disturbed = self.values("outcome"), self.values("disturbed")
         completed = [row for row in rows if outcomes[row] == COMPLETED]
+        diverged = self.values("diverged")
         means = {metric.name: mean_of(numbers) for metric in metrics if (numbers := self._numbers(metric.name, completed))}
         return Group(
-            keys=tuple(self.values(name)[rows[0]] for name in by),
+            keys=tuple(self.key(name)[rows[0]] for name in by),
             n=len(completed),
             not_completed=len(rows) - len(completed),
             disturbed=sum(disturbed[row] is True for row in completed),
             means=means,
+            diverged=sum(diverged[row] is True for row in completed),
         )
+
+    def no_numbers(self, metrics: Sequence[Metric]) -> tuple[tuple[str, int, Any], ...]:
+        """Of each metric how many completed trials gave something that is no number, and one such value."""
+        found = []
+        for metric in metrics:
+            values = self._measured(metric.name)
+            others = [values[row] for row in self.completed if values[row] is not None and not _is_number(values[row])]
+            if others:
+                found.append((metric.name, len(others), others[0]))
+        return tuple(found)
 
     def averaged(self, by: Sequence[str], groups: Iterable[Sequence[int]]) -> tuple[tuple[str, int, int], ...]:
         completed = set(self.completed)
@@ -245,25 +276,51 @@ class _Columns:
         return self._named[list_column]
 
     def _numbers(self, name: str, rows: Iterable[int]) -> list[float]:
-        values = self.values(name)
-        return [value for row in rows if isinstance(value := values[row], int | float) and not isinstance(value, bool)]
+        values = self._measured(name)
+        return [value for row in rows if _is_number(value := values[row])]
+
+    def _measured(self, name: str) -> list[Any]:
+        """A metric's values: those of a result only where it is one, not where another workload has a parameter of its name."""
+        return self._only_where(name, "results") if name in self._named_in("results") else self.values(name)
+
+    def _only_where(self, name: str, list_column: str) -> list[Any]:
+        """The column's values in the rows that list it among their parameters, or their results; null in the others."""
+        if name not in self._named_in("parameters") or name not in self._named_in("results"):
+            return self.values(name)
+        if (name, list_column) not in self._masked:
+            listed = self._table.column(list_column).to_pylist()
+            self._masked[name, list_column] = [
+                value if name in (names or ()) else None for value, names in zip(self.values(name), listed, strict=True)
+            ]
+        return self._masked[name, list_column]
 
 
 def mean_of(numbers: Sequence[float]) -> Mean:
-    """Mean and sample standard deviation of at least one number."""
-    mean = statistics.fmean(numbers)
-    if len(numbers) == 1:
+    """Mean and sample standard deviation of at least one number; NaN and infinity where a number is, or where it is out of range."""
+    n = len(numbers)
+    if not all(map(math.isfinite, numbers)):
+        mean = sum(number for number in numbers if not math.isfinite(number))  # infinity and minus infinity make NaN
+        return Mean(mean, None if n == 1 else math.nan, n)
+    # Neither a sum nor a square may leave the range of a double; a power of two changes no digit.
+    exponent = math.frexp(max(map(abs, numbers)))[1]
+    scaled = [math.ldexp(number, -exponent) for number in numbers]
+    mean = math.ldexp(statistics.fmean(scaled), exponent)
+    if n == 1:
         return Mean(mean, None, 1)
-    if not math.isfinite(mean):
-        return Mean(mean, math.nan, len(numbers))
-    return Mean(mean, statistics.stdev(numbers, xbar=mean), len(numbers))
+    try:
+        return Mean(mean, math.ldexp(statistics.stdev(scaled), exponent), n)
+    except OverflowError:
+        return Mean(mean, math.inf, n)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _order(key: Any) -> tuple[int, float, str]:
-    """Nulls first, then numbers (also those that a mixed column holds as text), then text."""
+    """Nulls first, then numbers, NaN last of them, then everything else as text."""
     if key is None:
         return (0, 0.0, "")
-    try:
-        return (1, float(key), "")
-    except (TypeError, ValueError):
-        return (2, 0.0, str(key))
+    if _is_number(key):
+        return (1, math.inf, "NaN") if key != key else (1, float(key), "")
+    return (2, 0.0, str(key))

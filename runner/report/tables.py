@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
+from artifacts.values import spelled
 from runner.report.summary import Group, Mean, Metric, Summary
 
 BLANK = ""
+_MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,23 @@ class Table:
 
 def summary_table(summary: Summary) -> Table:
     """One row per group: its keys, how many completed trials stand behind it, and mean ± sd of every metric."""
-    keys = [_flush([text(group.keys[i]) for group in summary.groups]) for i in range(len(summary.by))]
+    keys = [_flush(_key_cells([group.keys[i] for group in summary.groups])) for i in range(len(summary.by))]
     columns: list[tuple[Heading, list[str]]] = [
         (Heading(name, right=right), cells) for name, (right, cells) in zip(summary.by, keys, strict=True)
     ]
     columns.append((Heading("n", right=True), [str(group.n) for group in summary.groups]))
     if any(group.not_completed for group in summary.groups):
         columns.append((Heading("not completed", right=True), [_count(group.not_completed) for group in summary.groups]))
-    columns.extend((Heading(_title(metric)), _means(metric, summary.groups)) for metric in summary.metrics)
+    if any(group.diverged for group in summary.groups):
+        columns.append((Heading("diverged", right=True), [_count(group.diverged) for group in summary.groups]))
+    columns.extend((Heading(_title(summary, metric)), _means(metric, summary.groups)) for metric in summary.metrics)
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
     return Table(tuple(heading for heading, _ in columns), rows, tuple(_notes(summary)))
 
 
 def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
     """One row per mapping, one column per name; a missing or null value is left blank."""
-    columns = [[text(value) for value in values] for values in zip(*([row.get(name) for name in names] for row in rows), strict=True)]
+    columns = [_cells(values) for values in zip(*([row.get(name) for name in names] for row in rows), strict=True)]
     flushed = [_flush(cells) for cells in columns] if columns else [(False, []) for _ in names]
     headings = tuple(Heading(name, right=right) for name, (right, _) in zip(names, flushed, strict=True))
     return Table(headings, tuple(zip(*(cells for _, cells in flushed), strict=True)))
@@ -69,7 +73,7 @@ def text(value: Any) -> str:
 
 def percent(fraction: float) -> str:
     """A fraction in percent, without the sign: 0.98123 is 98.12."""
-    return f"{100 * fraction:.2f}"
+    return _number(100 * fraction, 2)
 
 
 def plural(count: int, noun: str) -> str:
@@ -77,8 +81,23 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _title(metric: Metric) -> str:
-    return f"{metric.name} %" if metric.fraction else metric.name
+def _title(summary: Summary, metric: Metric) -> str:
+    return f"{metric.name} %" if metric.fraction else summary.title(metric)
+
+
+def _key_cells(keys: Sequence[Any]) -> list[str]:
+    """Keys as text, no two different ones alike: text that could be a number stands in quotes beside numbers."""
+    cells = _cells(keys)
+    numbers = [key for key in keys if isinstance(key, int | float)]
+    if len(set(map(text, numbers))) < len(set(numbers)):  # six digits do not tell them apart
+        return [repr(key) if isinstance(key, float) else cell for key, cell in zip(keys, cells, strict=True)]
+    return cells
+
+
+def _cells(values: Sequence[Any]) -> list[str]:
+    kinds = {type(value) for value in values if value is not None}
+    beside_others = len(kinds) > 1
+    return [spelled(value) if beside_others and isinstance(value, str) else text(value) for value in values]
 
 
 def _means(metric: Metric, groups: Sequence[Group]) -> list[str]:
@@ -106,14 +125,18 @@ def _mean(metric: Metric, group: Group, mean: Mean | None) -> tuple[str, str]:
 
 
 def _decimals(value: float) -> int:
-    """Decimals that show three digits of a value, at most six; the sd beside it gets as many."""
+    """Decimals that show three digits of a value; the sd beside it gets as many."""
     if not math.isfinite(value) or value == 0:
         return 0
-    return min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return max(0, 2 - math.floor(math.log10(abs(value))))
 
 
 def _number(value: float, decimals: int) -> str:
-    return f"{value:.3g}" if abs(value) >= 1e7 else f"{value:.{decimals}f}"
+    """A number with so many decimals; in scientific notation if it would take many places, or be shown as the zero it is not."""
+    shown = f"{value:.{decimals}f}"
+    if abs(value) >= 1e7 or decimals > _MOST_DECIMALS or (value and not float(shown)):
+        return f"{value:.3g}"
+    return shown
 
 
 def _count(count: int) -> str:
@@ -141,6 +164,11 @@ def _notes(summary: Summary) -> Iterable[str]:
     if summary.not_completed:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in summary.not_completed.items())
         yield f"{plural(sum(summary.not_completed.values()), 'trial')} not completed and in no average: {outcomes}"
+    diverged = sum(group.diverged for group in summary.groups)
+    if diverged:
+        yield f"{plural(diverged, 'completed trial')} diverged: a loss or an accuracy is NaN or infinite, and so is its mean"
+    for name, count, value in summary.no_numbers:
+        yield f"{name} is no number in {plural(count, 'completed trial')} ({spelled(value)}, for example): in none of its means"
     disturbed = sum(group.disturbed for group in summary.groups)
     if disturbed:
         yield f"* {plural(disturbed, 'measurement')} disturbed by other work on the same device: not to be compared"

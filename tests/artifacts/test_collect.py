@@ -249,3 +249,45 @@ def test_records_of_before_are_read_beside_those_of_now(store: Store) -> None:
         assert [[entry["epoch"] for entry in history] for history in rows["history"].to_pylist()] == [[1], [1.5]]
         assert store.read("study", "aa")[0]["history"][0]["extra"] == {"custom": 2.0}
         assert compact_leftovers(store, "study") in (2, 0)
+
+
+ALIKE = [1, "1", True, "true", [1, 2], "[1,2]", "[1, 2]", 0.5, "0.5", "auto", '"1"', "NaN", "null", 1e-30, -3]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_values_of_different_kinds_never_become_one(store: Store, tmp_path: Path, compacted: bool) -> None:
+    for number, value in enumerate(ALIKE):
+        for sweep in ("study", "other")[: 1 + number % 2]:
+            store.publish(make_record(f"{number:02}", sweep=sweep, parameters={"p": value}))
+    if compacted:
+        compact_leftovers(store, "study")
+    table = collect(store, ["study", "other"]).table
+    texts = table["p"].to_pylist()[: len(ALIKE)]
+    assert len(set(texts)) == len(ALIKE)
+    assert texts[:3] == ["1", '"1"', "true"]
+    assert texts[9] == "auto"
+    write_table(table, tmp_path / "table.json")
+    again = [row["p"] for row in json.loads((tmp_path / "table.json").read_text())]
+    assert again == [*ALIKE, *ALIKE[1::2]]
+    assert [type(value) for value in again] == [type(value) for value in [*ALIKE, *ALIKE[1::2]]]
+
+
+def test_equal_numbers_are_one_value_however_they_were_typed(store: Store) -> None:
+    for number, value in enumerate([1, 1.0, [1, 2], [1.0, 2.0], "scale"]):
+        store.publish(make_record(f"{number:02}", parameters={"p": value}))
+    assert column(store, "p") == ["1", "1", "[1, 2]", "[1, 2]", "scale"]
+
+
+def test_no_text_in_a_csv_is_a_formula_and_every_number_is_a_number(store: Store, tmp_path: Path) -> None:
+    texts = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a=1", "", None]
+    for number, text in enumerate(texts):
+        parameters = {"text": text, "number": -1 - number, "mixed": -number if number % 2 else text}
+        store.publish(make_record(f"{number:02}", parameters=parameters, results={"=name()": 1}, train_loss=-1.5))
+    write_table(collect(store, ["study"]).table, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "'\rx", "a=1", "", ""]
+    assert [row["number"] for row in rows] == [str(-1 - number) for number in range(len(texts))]
+    assert [row["mixed"] for row in rows] == ["'=1+1", "-1", '"-1"', "-3", "'\tx", "-5", "a=1", "-7", ""]
+    assert {row["train_loss"] for row in rows} == {"-1.5"}
+    assert "'=name()" in rows[0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from artifacts.values import spelled
 from runner.report.summary import Mean, UnknownColumn, mean_of, summarise
 from tests.runner.report.making import collected, record
 
@@ -141,3 +143,77 @@ def test_an_unknown_key_names_the_nearest_column(tmp_path: Path) -> None:
 def test_a_mean_without_a_number_in_it_says_so() -> None:
     assert math.isnan(mean_of([1.0, math.nan]).mean)
     assert math.isinf(mean_of([1.0, math.inf]).mean)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "mean", "sd"),
+    [
+        ([1e160, 2e160], 1.5e160, 0.5e160 * math.sqrt(2)),
+        ([1.7e308, 1.7e308], 1.7e308, 0.0),
+        ([1.7e308, -1.7e308], 0.0, math.inf),
+        ([1e-300, 3e-300], 2e-300, math.sqrt(2) * 1e-300),
+        ([math.inf, -math.inf], math.nan, math.nan),
+        ([1.7e308, 1.7e308, -math.inf], -math.inf, math.nan),
+        ([1, math.nan], math.nan, math.nan),
+        ([0, 0], 0.0, 0.0),
+        ([2**62, 2**62 + 1024], 2.0**62 + 512, 512 * math.sqrt(2)),
+    ],
+)
+def test_no_number_is_too_large_or_too_small_for_a_mean(numbers: list[float], mean: float, sd: float) -> None:
+    found = mean_of(numbers)
+    assert found.mean == pytest.approx(mean, rel=1e-12, abs=0, nan_ok=True)
+    assert found.sd == pytest.approx(sd, rel=1e-12, abs=0, nan_ok=True)
+
+
+def test_values_of_different_kinds_are_different_keys(tmp_path: Path) -> None:
+    values: list[Any] = [1, "1", True, "true", [1, 2], "[1,2]", 1.0]
+    table = collected(tmp_path, *(record(i, {"p": value}, total_s=1.0) for i, value in enumerate(values)))
+    summary = summarise(table)
+    assert summary.by == ("p",)
+    assert {spelled(group.keys[0]): group.n for group in summary.groups} == {
+        "1": 2, '"1"': 1, "true": 1, '"true"': 1, "[1, 2]": 1, '"[1,2]"': 1
+    }  # fmt: skip
+
+
+def test_a_result_named_like_another_workloads_parameter_is_no_key(tmp_path: Path) -> None:
+    shared = [
+        record(10 * width + seed, {"width": width}, workload="x:shared", seed=seed, results={"height": 2.0 * width})
+        for width in (1, 2)
+        for seed in range(3)
+    ]
+    other = [
+        record(100 * height + seed, {"height": height}, workload="x:other", seed=seed, results={"width": height + 0.1 * seed})
+        for height in (4, 5)
+        for seed in range(3)
+    ]
+    summary = summarise(collected(tmp_path, *shared, *other))
+    found = [(row["workload"], row["width"], row["height"], row["n"]) for row in summary.as_rows()]
+    assert sorted(found, key=str) == [
+        ("x:other", None, 4, 3), ("x:other", None, 5, 3), ("x:shared", 1, None, 3), ("x:shared", 2, None, 3)
+    ]  # fmt: skip
+    assert {metric.name for metric in summary.metrics} == {"height", "width"}
+    (row,) = (row for row in summary.as_rows() if row["height"] == 4)
+    assert row["width (result)"]["mean"] == pytest.approx(4.1)
+    assert row["height (result)"] is None
+
+
+def test_what_is_no_number_leaves_the_metric_and_is_told(tmp_path: Path) -> None:
+    scores: list[Any] = [0.5, 0.7, True, "best", "0.9", None]
+    table = collected(tmp_path, *(record(i, {}, seed=i, results={"score": score}) for i, score in enumerate(scores)))
+    summary = summarise(table)
+    (group,) = summary.groups
+    assert group.means["score"].mean == pytest.approx(0.6)
+    assert (group.n, group.means["score"].n) == (6, 2)
+    assert summary.no_numbers == (("score", 3, True),)
+
+
+def test_a_key_that_is_nan_is_one_key(tmp_path: Path) -> None:
+    table = collected(tmp_path, *(record(i, {}, val_loss=math.nan if i else 0.5) for i in range(3)))
+    assert [group.n for group in summarise(table, ["val_loss"]).groups] == [1, 2]
+
+
+def test_completed_trials_that_diverged_are_counted(tmp_path: Path) -> None:
+    table = collected(
+        tmp_path, record(0, {}, val_loss=0.5, total_s=1.0), record(1, {}, val_loss=math.inf, total_s=1.0), record(2, {}, outcome="failed")
+    )
+    assert [row["diverged"] for row in summarise(table).as_rows()] == [1]

@@ -87,3 +87,37 @@ def test_a_listing_leaves_blank_what_a_row_lacks() -> None:
     assert table.rows == (("1", "x"), ("20", ""))
     assert [heading.right for heading in table.headings] == [True, False]
     assert listing(("a",), []) == Table((Heading("a"),), ())
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "shown"),
+    [
+        (1e-9, 2e-10, "1e-09 ± 2e-10"),
+        (1.234e-5, 0.0, "1.23e-05 ± 0"),
+        (0.00123, 0.00004, "0.00123 ± 0.00004"),
+        (5.0, 1e-6, "5.00 ± 1e-06"),
+        (-1e-9, 1.0, "-1e-09 ± 1"),
+        (0.0, 1e-9, "0 ± 1e-09"),
+        (1.5e160, math.inf, "1.5e+160 ± inf"),
+        (math.nan, math.nan, "nan ± nan"),
+    ],
+)
+def test_no_number_is_shown_as_the_zero_it_is_not(mean: float, sd: float, shown: str) -> None:
+    group = Group((), 2, 0, 0, {"score": Mean(mean, sd, 2)})
+    assert summary_table(Summary((), (Metric("score"),), (group,), (), {}, {})).rows[0][1].strip() == shown
+
+
+def test_keys_that_differ_look_different(tmp_path: Path) -> None:
+    table = summary_table(summarise(collected(tmp_path, *(record(i, {"p": p}, total_s=1.0) for i, p in enumerate([1, "1", "auto", True])))))
+    assert {row[0] for row in table.rows} == {"1", '"1"', "auto", "true"}
+    close = [record(i, {"lr": lr}, total_s=1.0) for i, lr in enumerate([0.12345678, 0.12345679])]
+    assert {row[0] for row in summary_table(summarise(collected(tmp_path / "close", *close))).rows} == {"0.12345678", "0.12345679"}
+
+
+def test_what_diverged_and_what_is_no_number_is_said_below_the_table(tmp_path: Path) -> None:
+    records = [record(i, {}, seed=i, results={"loss": loss}) for i, loss in enumerate([0.5, math.nan, "low"])]
+    table = summary_table(summarise(collected(tmp_path, *records)))
+    assert [heading.text for heading in table.headings] == ["n", "diverged", "loss"]
+    assert table.rows == (("3", "1", "nan ± nan (n=2)"),)
+    assert table.notes[0].startswith("1 completed trial diverged")
+    assert table.notes[1] == "loss is no number in 1 completed trial (low, for example): in none of its means"
