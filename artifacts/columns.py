@@ -209,7 +209,12 @@ The columns below are version {SCHEMA_VERSION} of the schema.
   says which one ran.
 - **Results** that the user's own function returned stand in columns of their own too, and `results` lists them.
 - Mappings, and lists of mixed kinds, are JSON text. Types are kept per trial; where trials disagree, `collect` widens
-  numbers and makes text of everything else.
+  numbers and spells everything else so that no two values look alike: as JSON, and text bare unless it could be taken for JSON
+  (`1` is a number there, `"1"` a text, and `auto` is `auto`). JSON output has such values as they were recorded.
+- **NaN and infinity are values**, not missing ones. Parquet and CSV hold them; JSON has no word for them and says null, and
+  `diverged` tells a loss or an accuracy that is one from a missing one.
+- In CSV, text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets an apostrophe in front, so that no spreadsheet runs it as a
+  formula. Numbers stay as they are.
 - Accuracies and utilisations are fractions in [0, 1]. Times of day are UTC.
 
 Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `<trial>.<attempt>.derived.parquet` for a

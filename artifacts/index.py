@@ -30,6 +30,8 @@ class Attempt(NamedTuple):
     derived: bool
     disturbed: bool
     path: Path
+    diverged: bool = False
+    """Whether it completed with a loss or an accuracy that is NaN or infinite."""
 
 
 class Unreadable(NamedTuple):
@@ -157,13 +159,14 @@ def _scan(folder: Path) -> dict[str, int]:
 
 
 def _rows_of(path: Path) -> Rows:
-    table = load_table(path, ("derived", "disturbed"))
-    flags = (
-        [bool(flag) for flag in table[name].to_pylist()] if name in table.column_names else repeat(False)
-        for name in ("derived", "disturbed")
+    flags_of = ("derived", "disturbed", "diverged")
+    table = load_table(path, flags_of)
+    derived, disturbed, diverged = (
+        [bool(flag) for flag in table[name].to_pylist()] if name in table.column_names else repeat(False) for name in flags_of
     )
     outcomes = (_OUTCOMES.get(outcome, Outcome.unknown) for outcome in table["outcome"].to_pylist())
-    return list(zip(table["trial"].to_pylist(), map(Attempt, table["attempt"].to_pylist(), outcomes, *flags, repeat(path)), strict=True))
+    attempts = map(Attempt, table["attempt"].to_pylist(), outcomes, derived, disturbed, repeat(path), diverged)
+    return list(zip(table["trial"].to_pylist(), attempts, strict=True))
 
 
 def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:

@@ -43,6 +43,8 @@ class SweepStatus:
     """For each task that ended before it began a trial, why, by the first trial of its pack."""
     trouble: str
     """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
+    diverged: int = 0
+    """Completed trials with a loss or an accuracy that is NaN or infinite."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -102,6 +104,7 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
         stopped=tuple(stopped_groups(submission.folder)),
         stillborn=view.stillborn,
         trouble=view.trouble,
+        diverged=sum(_has_diverged(index, trial) for trial in expected & index.completed),
     )
 
 
@@ -131,6 +134,10 @@ def the_sweep(store: Store, name: str | None) -> str:
     if len(known) != 1:
         raise SweepNotNamed(str(store.root), tuple(known))
     return known[0]
+
+
+def _has_diverged(index: Index, trial: str) -> bool:
+    return [attempt.diverged for attempt in index.attempts(trial) if attempt.outcome is Outcome.completed][-1]
 
 
 def _queue_word(state: State) -> str:

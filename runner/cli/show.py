@@ -55,7 +55,9 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCo
 def _print_attempt(row: Mapping[str, Any]) -> None:
     from runner.report.record import headline, history_table, sections
 
-    output.heading(f"trial {row['trial']} of {row['sweep']}, attempt {row['attempt']}: {row['outcome']}")
+    output.heading(
+        f"trial {row['trial']} of {row['sweep']}, attempt {row['attempt']}: {row['outcome']}{', diverged' * bool(row['diverged'])}"
+    )
     for said in headline(row):
         output.paragraph(said, indent=2)
     for section in sections(row):

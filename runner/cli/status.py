@@ -98,6 +98,8 @@ def _show(status: SweepStatus, *, last: bool) -> None:
         (target, str(sum(counts.values())), *(str(counts[word] or "") for word in words)) for target, counts in status.by_target.items()
     )
     output.table(Table(headings, rows))
+    if status.diverged:
+        output.say(f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or infinite")
     if status.earlier:
         output.say(f"{status.earlier} recorded trials belong to earlier grids of this name")
     for stopped in status.stopped:
@@ -124,6 +126,7 @@ def _plain(status: SweepStatus) -> dict[str, Any]:
         "driven": status.driven,
         "counts": dict(status.counts),
         "by_target": {target: dict(counts) for target, counts in status.by_target.items()},
+        "diverged": status.diverged,
         "earlier": status.earlier,
         "unreadable": list(status.unreadable),
         "stopped": list(status.stopped),

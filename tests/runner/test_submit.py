@@ -71,6 +71,10 @@ def test_what_is_hard_to_write_costs_no_record_and_not_the_rest_of_the_pack(desk
     }
     assert rows["rounded"]["test_accuracy"] == 1
     assert {case for case, row in rows.items() if row["diverged"]} == {"nan"}
+    assert "completed, diverged" in desk.run("show", rows["nan"]["trial"])
+    assert desk.json("status", "toy")[0]["diverged"] == 1
+    assert "1 of the completed trials diverged" in desk.run("status", "toy")
+    assert "1 completed trial diverged" in desk.run("collect", "toy")
     assert rows["object"]["done"] == 1
     assert "net" in rows["object"]["error_message"]
     assert rows["collision"]["c\\udcff"] == 1
