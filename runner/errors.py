@@ -38,6 +38,21 @@ class SweepNotNamed(RunnerError):
         return f"{self.store} has several sweeps: name one of {', '.join(self.known)}"
 
 
+class NoSweepInFile(RunnerError):
+    """A file was given where a sweep is named, and it names none."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, file: str, exists: bool, known: tuple[str, ...]) -> None:
+        super().__init__(file, exists, known)
+        self.file, self.exists, self.known = file, exists, known
+
+    def __str__(self) -> str:
+        why = "is no grid with a name" if self.exists else "is not there"
+        has = f"name one of the store's sweeps ({', '.join(self.known)})" if self.known else "the store has no sweep yet"
+        return f"{self.file} {why}: {has}, or give the file that was submitted"
+
+
 class ProblemsFound(RunnerError):
     """Everything that is wrong with what the user wrote, a line each; nothing was queued."""
 

@@ -37,6 +37,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     import_path: list[str]
     """Folders from which the user's own workloads and models are imported: the grid's and the one submit was typed in."""
     environment: Environment
+    grid: str = ""
+    """Where the file of the grid was; empty for one that came through a pipe."""
     notes: list[str] = []
     merged: int = 0
 

@@ -80,6 +80,7 @@ def read_request(
         data_dir=str(data_dir.resolve()) if data_dir else None,
         import_path=list(dict.fromkeys((str(folder), str(Path.cwd())))),
         environment=environment,
+        grid=str(grid.resolve()) if grid.is_file() else "",
         notes=list(expanded.notes),
         merged=expanded.merged,
     )

@@ -41,6 +41,8 @@ class SweepStatus:
     """Groups whose queue was stopped because their first trials all failed in the same way."""
     stillborn: dict[str, str]
     """For each task that ended before it began a trial, why, by the first trial of its pack."""
+    grid: str
+    """The file that it was submitted from, as one would type it here; empty if it is not there any more."""
     trouble: str
     """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
     diverged: int = 0
@@ -103,6 +105,7 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
         unreadable=tuple(f"{damaged.path}: {damaged.reason}" for damaged in index.unreadable),
         stopped=tuple(stopped_groups(submission.folder)),
         stillborn=view.stillborn,
+        grid=grid_file(submission),
         trouble=view.trouble,
         diverged=sum(_has_diverged(index, trial) for trial in expected & index.completed),
     )
@@ -114,6 +117,14 @@ def latest_submission(store: Store, sweep: str) -> Submission:
     if not frozen:
         raise UnknownSweep(sweep, tuple(submitted_sweeps(store)), store.root)
     return frozen[-1]
+
+
+def grid_file(submission: Submission) -> str:
+    """The file that a submission was read from, as one would type it here; empty if it is not there any more."""
+    path = Path(submission.about.grid)
+    if not submission.about.grid or not path.is_file():
+        return ""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def submitted_sweeps(store: Store) -> list[str]:

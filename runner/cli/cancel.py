@@ -37,4 +37,4 @@ def cancel(
             output.say(f"{sweep}: nothing queued or running")
             continue
         output.say(f"{sweep}: cancelled {plural(done.tasks, 'task')} with {plural(len(done.trials), 'trial')}")
-        output.next_step(f"runner status {sweep}", "shows how it stands; submit runs again what was cancelled")
+        output.next_step(output.typed("runner", "status", sweep), "shows how it stands; submit runs again what was cancelled")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument
+from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
 from runner.report.tables import Table, listing, plural, summary_table
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def collect(
     from artifacts.store import Store
 
     opened = Store(store)
+    sweeps = sweeps_of(opened, sweeps)
     _settle(opened, sweeps)
     gathered = gather(opened, sweeps or [], attempts=attempts, expected=None if earlier else _expected(opened, sweeps))
     if file is not None:
@@ -161,8 +162,9 @@ def _say_next(table: pa.Table) -> None:
     trials, outcomes = table.column("trial").to_pylist(), table.column("outcome").to_pylist()
     failed = next((trial for trial, outcome in zip(trials, outcomes, strict=True) if outcome != "completed"), None)
     if failed is not None:
-        output.next_step(f"runner show {failed}", "tells why it did not complete")
+        output.next_step(output.typed("runner", "show", failed), "tells why it did not complete")
     elif trials:
-        output.next_step(f"runner show {trials[0]}", "shows everything that one trial recorded")
+        output.next_step(output.typed("runner", "show", trials[0]), "shows everything that one trial recorded")
     else:
-        output.next_step("runner submit grid.yaml", "runs the trials of a grid")
+        there = Path("grid.yaml").is_file()
+        output.next_step(*(("runner submit grid.yaml", "runs the trials of a grid") if there else ("runner init", "writes a first grid")))

@@ -9,10 +9,11 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from runner import __version__
 from runner.cli import cancel, collect, data, doctor, init, logs, output, params, plan, retry, schema, show, status, submit
 
 HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
@@ -32,6 +33,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        output.say(f"runner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _runner(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
 app.command("init")(init.init)
 app.command("plan")(plan.plan)
 app.command("params")(params.params)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from runner.cli import output
+
+if TYPE_CHECKING:
+    from artifacts.store import Store
 
 DEFAULT_STORE = Path("results")
 
@@ -25,9 +31,15 @@ def complete_trial(context: typer.Context, incomplete: str) -> list[str]:
     return sorted({entry.trial for entry in entries if entry.trial.startswith(incomplete)})
 
 
+def _note_store(context: typer.Context, store: Path) -> Path:
+    source = context.get_parameter_source("store")
+    output.name_store(str(store) if source is not None and source.name == "COMMANDLINE" else None)
+    return store
+
+
 StoreOption = Annotated[
     Path,
-    typer.Option("--store", metavar="FOLDER", envvar="RUNNER_STORE", help="Folder of the records."),
+    typer.Option("--store", metavar="FOLDER", envvar="RUNNER_STORE", help="Folder of the records.", callback=_note_store),
 ]
 ClusterOption = Annotated[
     Path | None,
@@ -44,18 +56,35 @@ DataDirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 SweepsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SWEEP", help="Sweeps; all of the store if none is named.", autocompletion=complete_sweep),
+    typer.Argument(
+        metavar="SWEEP", help="Sweeps, by name or by the grid's file; all of the store if none is named.", autocompletion=complete_sweep
+    ),
 ]
 NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SWEEP|TRIAL]...", help="Sweeps, or trials by their id; the only sweep if none is named.", autocompletion=complete_sweep
+        metavar="[SWEEP|TRIAL]...",
+        help="Sweeps, by name or by the grid's file, or trials by their id; the only sweep if none is named.",
+        autocompletion=complete_sweep,
     ),
 ]
 TrialArgument = Annotated[
     str,
     typer.Argument(metavar="TRIAL", help="Id of a trial, or its beginning.", autocompletion=complete_trial),
 ]
+
+
+def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
+    """The sweeps that the words on the command line mean, each once, and said where a word is a file."""
+    from runner.selection import sweep_of
+
+    found = []
+    for name in names or ():
+        sweep = sweep_of(store, name)
+        if sweep != name:
+            output.note(f"{name} is the grid of the sweep '{sweep}'")
+        found.append(sweep)
+    return list(dict.fromkeys(found))
 
 
 def _store_of(context: typer.Context) -> Path:

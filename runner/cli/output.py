@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -90,6 +91,19 @@ def error(text: str) -> None:
 def next_step(command: str, reason: str) -> None:
     """Print the line that says what to type next, and what for."""
     _styled("\nnext: ", (command, "bold cyan"), f"   {reason}")
+
+
+def typed(*words: str) -> str:
+    """Return a command line as a shell would have to be given it, with the store that this one was given."""
+    return shlex.join([*words, *_store])
+
+
+def name_store(path: str | None) -> None:
+    """Say which store the commands that are printed from now on have to name; None for the one they find by themselves."""
+    _store[:] = [] if path is None else ["--store", path]
+
+
+_store: list[str] = []
 
 
 def heading(text: str) -> None:

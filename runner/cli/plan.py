@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.plan import Plan
     from runner.request import Request
 
-GridArgument = Annotated[Path, typer.Argument(metavar="GRID", exists=True, dir_okay=False, help="The grid.yaml.")]
+GridArgument = Annotated[Path, typer.Argument(metavar="GRID", help="The grid's file, such as grid.yaml.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -55,11 +55,28 @@ def plan(
     """
     from runner.planning import Options, plan_request
 
+    check_file(grid, store)
     request = read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     from artifacts.store import Store
 
     opened = Store(store)
     show(request, opened, plan_request(request, opened, Options(pack=pack, limit=limit)), as_json=json)
+
+
+def check_file(grid: Path, store: Path) -> None:
+    """Raise typer.BadParameter unless there is a file; where it is the name of a sweep, say where that one's grid is."""
+    from artifacts.store import Store
+    from runner.status import grid_file, latest_submission, submitted_sweeps
+
+    if grid.exists() and not grid.is_dir():
+        return
+    opened = Store(store)
+    if str(grid) in submitted_sweeps(opened):
+        file = grid_file(latest_submission(opened, str(grid)))
+        where = f"that sweep was submitted from {file}" if file else "give the file that it was submitted from"
+        raise typer.BadParameter(f"'{grid}' is the name of a sweep, but a grid is given by its file: {where}", param_hint="GRID")
+    what = "is a folder" if grid.is_dir() else "does not exist"
+    raise typer.BadParameter(f"file '{grid}' {what}: 'runner init' writes a first grid.yaml", param_hint="GRID")
 
 
 def read(

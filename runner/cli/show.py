@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, TrialArgument
+from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, TrialArgument, sweeps_of
 
 if TYPE_CHECKING:
     from artifacts.store import Store
@@ -37,7 +37,7 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCo
 
     opened = Store(store)
     if failed:
-        _show_failed(opened, trial, as_json=as_json)
+        _show_failed(opened, sweeps_of(opened, [trial])[0], as_json=as_json)
         return
     found, sweeps = opened.find(trial)
     attempts = [row for sweep in sweeps for row in opened.read(sweep, found)]
@@ -47,9 +47,9 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCo
     for row in attempts:
         _print_attempt(row)
     if any(row.get("log") or row.get("traceback") for row in attempts):
-        output.next_step(f"runner logs {found}", "prints what it wrote")
+        output.next_step(output.typed("runner", "logs", found), "prints what it wrote")
     else:
-        output.next_step(f"runner collect {sweeps[-1]}", "sets it beside the others")
+        output.next_step(output.typed("runner", "collect", sweeps[-1]), "sets it beside the others")
 
 
 def _print_attempt(row: Mapping[str, Any]) -> None:
@@ -92,4 +92,4 @@ def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
         output.say(f"{sweep}: no recorded trial failed")
     else:
         output.table(listing(list(names), [{**row, "error_message": first_line(row["error_message"])} for row in rows]))
-        output.next_step(f"runner show {rows[0]['trial']}", "shows the whole record")
+        output.next_step(output.typed("runner", "show", rows[0]["trial"]), "shows the whole record")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument
+from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
 from runner.cli.submit import stopped_text
 from runner.report.tables import plural
 
@@ -41,11 +41,11 @@ def status(
     from runner.errors import SweepNotNamed
     from runner.status import submitted_sweeps, sweep_status
 
-    names = sweeps or submitted_sweeps(Store(store))
+    opened = Store(store)
+    names = sweeps_of(opened, sweeps) or submitted_sweeps(opened)
     if not names:
         raise SweepNotNamed(str(store), ())
     pause_s = _FIRST_PAUSE_S
-    opened = Store(store)
     shown: list[SweepStatus] = []
     while True:
         found = [sweep_status(opened, name) for name in names]
@@ -113,9 +113,15 @@ def _show(status: SweepStatus, *, last: bool) -> None:
     if not last:
         return
     if status.completed:
-        output.next_step(f"runner collect {status.sweep}", "gathers the records in one table")
+        output.next_step(output.typed("runner", "collect", status.sweep), "gathers the records in one table")
     elif status.settled:
-        output.next_step("runner submit GRID", f"runs what has no completed record ('runner retry {status.sweep}' only what failed)")
+        retry = output.typed("runner", "retry", status.sweep)
+        if status.grid:
+            output.next_step(
+                output.typed("runner", "submit", status.grid), f"runs what has no completed record ('{retry}' only what failed)"
+            )
+        else:
+            output.next_step(retry, "runs again what failed; submitting the grid's file runs all that has no completed record")
 
 
 def _plain(status: SweepStatus) -> dict[str, Any]:

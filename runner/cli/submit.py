@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -59,6 +60,7 @@ def submit(
     from artifacts.store import Store
     from runner.planning import Options, plan_request
 
+    planning_output.check_file(grid, store)
     request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     options = Options(pack=pack, limit=limit, keep_going=keep_going)
     if dry_run:
@@ -71,7 +73,7 @@ def run(request: Request, store: Store, options: Options) -> None:
     """Submit and say how it ended; exit 1 unless every trial that ran was completed."""
     from runner.submit import submit as submit_request
 
-    with _terminated_like_ctrl_c(), _progress_display(request.sweep) as watch:
+    with _terminated_like_ctrl_c(), progress_display(request.sweep) as watch:
         done = submit_request(request, store, options, watch)
     _say(request, done)
 
@@ -82,14 +84,14 @@ def _say(request: Request, done: Submitted) -> None:
         output.note(f"note: {note}")
     if not plan.arrays and not plan.queued:
         output.say(f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials have a completed record")
-        output.next_step(f"runner collect {request.sweep}", "gathers them in one table")
+        output.next_step(output.typed("runner", "collect", request.sweep), "gathers them in one table")
         return
     if progress is None or not plan.arrays:
         tasks = sum(len(array.packs) for array in plan.arrays)
         new = f"{plural(plan.trials, 'trial')} queued in {plural(tasks, 'task')} of {plural(len(plan.arrays), 'array')}"
         known = f"{plural(plan.queued, 'trial')} with the scheduler already"
         output.say(f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}")
-        output.next_step(f"runner status {request.sweep}", "shows how they stand")
+        output.next_step(output.typed("runner", "status", request.sweep), "shows how they stand")
         return
     words = [f"{progress.completed} completed", *(f"{count} {outcome}" for outcome, count in sorted(progress.failed.items()))]
     before = f" ({plan.completed} were completed before)" if plan.completed else ""
@@ -100,9 +102,9 @@ def _say(request: Request, done: Submitted) -> None:
     for stopped in done.stopped:
         output.error(stopped_text(stopped))
     if progress.failed or done.unstarted:
-        output.next_step(f"runner show --failed {request.sweep}", "says why")
+        output.next_step(output.typed("runner", "show", "--failed", request.sweep), "says why")
         raise typer.Exit(1)
-    output.next_step(f"runner collect {request.sweep}", "gathers the records in one table")
+    output.next_step(output.typed("runner", "collect", request.sweep), "gathers the records in one table")
 
 
 def stopped_text(stopped: Stopped) -> str:
@@ -117,32 +119,35 @@ def stopped_text(stopped: Stopped) -> str:
 
 
 @contextmanager
-def _progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding], None]]:
+def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding], None]]:
     """A live line on a terminal; elsewhere a plain line now and then."""
     if not (sys.stderr.isatty() and output.is_rich()):
         yield _PlainLines(sweep)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Live
+    from rich.table import Column
 
+    # On a narrow terminal the words give way first; bar, count and time left stay.
+    part = max(5, min(20, (shutil.get_terminal_size().columns - 30) // 3))
     columns: tuple[Any, ...] = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[words]}"),
-        TimeRemainingColumn(),
+        SpinnerColumn(table_column=Column(no_wrap=True, width=1)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=part)),
+        BarColumn(bar_width=part, table_column=Column(no_wrap=True, width=part)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
-    with Live(*columns, console=Console(stderr=True), transient=True) as live:
-        task = live.add_task(sweep, total=None, words="starting workers")
+    with Live(*columns, console=Console(stderr=True), transient=True, expand=True) as live:
+        task = live.add_task(output.cell(sweep), total=None, words="starting workers", left="")
 
         def show(progress: Progress | Feeding) -> None:
             if isinstance(progress, Feeding):
                 words = f"{progress.left} tasks wait for room under the submit limit; Ctrl-C leaves them to the next submit"
                 live.update(task, total=progress.queued + progress.left, completed=progress.queued, words=words)
                 return
-            live.update(task, total=progress.total, completed=progress.done, words=_words(progress))
+            live.update(task, total=progress.total, completed=progress.done, words=_words(progress), left=_left(progress))
 
         yield show
 
@@ -164,9 +169,12 @@ class _PlainLines:
         if (finished and not self._said_all) or time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY_S
             self._said_all = finished
-            left_s = None if finished else progress.left_s
-            left = "" if left_s is None else f", about {duration(left_s)} left"
-            output.note(f"{self._sweep}: {progress.done}/{progress.total} done, {_words(progress)}{left}")
+            words = ", ".join(filter(None, (_words(progress), "" if finished else _left(progress))))
+            output.note(f"{self._sweep}: {progress.done}/{progress.total} done, {words}")
+
+
+def _left(progress: Progress) -> str:
+    return "" if progress.left_s is None else f"{duration(progress.left_s)} left"
 
 
 def _words(progress: Progress) -> str:

@@ -41,7 +41,7 @@ def test_it_prints_one_table_and_what_to_type_next(run: Run, store: Store) -> No
         "1 trial not completed and in no average: 1 failed",
         "measured on Model T (6 trials)",
         "",
-        f"next: runner show {99:016x} tells why it did not complete",
+        f"next: runner show {99:016x} --store {store.root} tells why it did not complete",
     ]
 
 
@@ -101,7 +101,7 @@ def test_an_unreadable_record_is_named_and_the_rest_is_collected(run: Run, store
 def test_a_store_without_records_says_what_to_do(run: Run) -> None:
     done = run("collect")
     assert done.code == 0
-    assert "runner submit" in done.out
+    assert "next: runner init" in done.out
 
 
 def test_records_of_earlier_grids_are_left_out_and_counted(store: Store) -> None:

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from artifacts.errors import UnknownSweep
+from runner import __version__
 from runner.cli import main as cli
 from runner.errors import RunnerError
 from runner.journal import Journal, Started
@@ -61,6 +62,11 @@ def test_wrong_usage_is_2_and_says_why(run: Run, arguments: list[str]) -> None:
     assert done.code == 2
     assert "Error: " in done.err
     assert done.out == ""
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    done = run("--version")
+    assert (done.code, done.out, done.err) == (0, f"runner {__version__}\n", "")
 
 
 def test_what_a_floor_reports_is_1_and_one_line_without_a_traceback(run: Run, tmp_path: Path) -> None:

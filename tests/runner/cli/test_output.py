@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.record import Outcome
 from runner.cli import output
+from runner.cli.submit import progress_display
+from runner.journal import Ended
+from runner.progress import Progress
 from runner.report.tables import Heading, Table
 from tests.runner.report.making import publish, record
 
@@ -112,8 +116,34 @@ def test_terminal_escapes_of_records_logs_and_arguments_are_shown(tmp_path: Path
         assert ours.replace("\n", "").isprintable(), arguments
         assert r"\x1b" in ours, arguments
         assert "\x1b[31m" not in shown, arguments
-    assert r"no-such-\x1b[31mgrid" in _in_a_terminal(["plan", "no-such-\x1b[31mgrid"], code=2)
-    assert r"--\x1b[31m" in _in_a_terminal(["plan", "--\x1b[31m"], code=2)
+    for arguments in (["plan", "no-such-\x1b[31mgrid"], ["plan", "--\x1b[31m"]):
+        assert "\x1b" not in _in_a_terminal(arguments, code=2)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_the_progress_line_keeps_bar_count_and_time_left(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, now = _Terminal(), [0.0]
+    for name, value in {"COLUMNS": str(columns), "TERM": "xterm-256color"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    progress = Progress(12345, now=lambda: now[0])
+    progress.follow(Ended(f"{number:016x}", 1, Outcome.failed) for number in range(17))
+    now[0] = 30.0
+    progress.end(Ended("ff", 1, Outcome.completed, accuracy=0.98))
+    with progress_display("a-sweep-with-a-rather-long-[red]name") as show:
+        show(progress)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
+    line = next(line for line in reversed(lines) if line.strip())
+    assert len(line) <= columns
+    assert "━" in line
+    assert " 18/12345 5 h 42 min left 0 " in line
 
 
 @pytest.mark.parametrize("setting", [{}, {"NO_COLOR": "1"}])
@@ -123,7 +153,7 @@ def test_a_narrow_terminal_gets_whole_cells_in_blocks(tmp_path: Path, setting: d
     lines = re.sub(
         r"\x1b\[[0-9;]*m", "", _in_a_terminal(["collect", "--attempts", "--store", str(store.root)], COLUMNS="80", **setting)
     ).splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(len(line) for line in lines if not line.startswith("next: ")) <= 80
     assert len([line for line in lines if line.startswith(f"{1:016x}")]) > 1, "the id stands in every block"
     for cell in ("crop_flip1", "0.0001234561", "onecycle1", "resnet181", "node-17"):
         assert any(cell in line.split() for line in lines), cell
