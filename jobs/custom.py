@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -20,6 +21,7 @@ import msgspec
 
 from artifacts.columns import RESERVED
 from jobs.errors import BadWorkload, nearest
+from jobs.spec import plain
 
 RESERVED_PARAMETERS: Mapping[str, str] = {
     **dict.fromkeys(sorted(RESERVED), "is a column of every record, so no parameter can have this name: call it something else"),
@@ -57,8 +59,43 @@ def read(name: str, import_path: tuple[str, ...] = ()) -> Signature:
 @cache
 def widened(params: type[msgspec.Struct], extra: frozenset[str]) -> type[msgspec.Struct]:
     """The struct with more fields, of any type: the parameters that ``**kwargs`` takes."""
-    fields = [(key, Any) for key in sorted(extra)]
-    return msgspec.defstruct(params.__name__, fields, bases=(params,), frozen=True, kw_only=True, forbid_unknown_fields=True)
+    return _struct([(key, Any) for key in sorted(extra)], params)
+
+
+def fields_of(params: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields by the names of their parameters, which may be no names of attributes."""
+    return {info.encode_name: info for info in msgspec.structs.fields(params)}
+
+
+def made(params: type[msgspec.Struct], values: Mapping[str, Any]) -> msgspec.Struct:
+    """A struct of parameters from their values as typed, by their names."""
+    fields = fields_of(params)
+    return params(**{fields[name].name: value for name, value in values.items()})
+
+
+def unusable(name: str) -> str | None:
+    """Why no parameter can have this name; None if one can."""
+    if not name.strip():
+        return "is no name"
+    if any(character in '"\\' or character < " " or "\ud800" <= character <= "\udfff" for character in name):
+        return "cannot have quotes, backslashes, control characters or bytes that are not UTF-8 in its name: call it something else"
+    return None
+
+
+def _struct(fields: list[Any], base: type[msgspec.Struct] | None = None) -> type[msgspec.Struct]:
+    """A struct for the parameters; one that cannot name an attribute (``optimizer.lr``, ``__init__``) stands under another there."""
+    taken = {name for name, *_ in fields} | set(base.__struct_fields__ if base else ())
+    others = (other for n in count() if (other := f"parameter_{n}") not in taken)
+    attributes = [name if name.isidentifier() and not name.startswith("__") else next(others) for name, *_ in fields]
+    return msgspec.defstruct(
+        "Params",
+        [(attribute, *rest) for attribute, (_, *rest) in zip(attributes, fields, strict=True)],
+        bases=(base,) if base else (),
+        rename={attribute: name for attribute, (name, *_) in zip(attributes, fields, strict=True) if attribute != name},
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
 
 
 def _definition(name: str, module: str, function: str, import_path: tuple[str, ...], depth: int) -> ast.FunctionDef | None:
@@ -71,9 +108,14 @@ def _definition(name: str, module: str, function: str, import_path: tuple[str, .
         return None
     try:
         tree = ast.parse(Path(spec.origin).read_bytes(), spec.origin)
+        nodes = list(ast.walk(tree))
     except SyntaxError as error:
         raise BadWorkload(name, f"{spec.origin}:{error.lineno}: {error.msg}") from None
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node in tree.body}
+    except OSError as error:
+        raise BadWorkload(name, f"{spec.origin} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError, MemoryError):
+        return None  # source that this Python takes, if at all, only as a whole: the function itself can tell
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     if function in functions:
         return functions[function]
     for node in tree.body:
@@ -82,7 +124,7 @@ def _definition(name: str, module: str, function: str, import_path: tuple[str, .
                 if (alias.asname or alias.name) == function:
                     source = _absolute(node, module, is_package=spec.submodule_search_locations is not None)
                     return _definition(name, source, alias.name, import_path, depth + 1)
-    if function in _bound(tree):
+    if function in _bound(nodes):
         return None
     known = tuple(functions)
     has = f"it has {', '.join(known)}" if known else "it has none"
@@ -116,10 +158,10 @@ def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
     return ".".join([*parents[:keep], *([node.module] if node.module else [])])
 
 
-def _bound(tree: ast.Module) -> set[str]:
+def _bound(nodes: list[ast.AST]) -> set[str]:
     """Names that the module binds by other means than a plain ``def``: assignments, classes, imports, conditional ones."""
     bound = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             bound.add(node.id)
         elif isinstance(node, ast.alias):
@@ -133,8 +175,7 @@ def _bound(tree: ast.Module) -> set[str]:
 
 def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
     if definition is None:
-        empty = msgspec.defstruct("Params", [], frozen=True, kw_only=True, forbid_unknown_fields=True)
-        return Signature(empty, accepts_any=True, takes=None)
+        return Signature(_struct([]), accepts_any=True, takes=None)
     arguments = definition.args
     if arguments.posonlyargs:
         raise BadWorkload(name, f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by name: drop the '/'")
@@ -148,10 +189,12 @@ def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
             continue
         if argument.arg in RESERVED_PARAMETERS:
             raise BadWorkload(name, f"its parameter '{argument.arg}' {RESERVED_PARAMETERS[argument.arg]}")
+        if argument.arg in {known for known, *_ in fields}:
+            raise BadWorkload(name, f"two of its parameters are called '{argument.arg}'")
         fields.append(_field(argument, default))
     names = {argument.arg for argument, _ in pairs}
     return Signature(
-        msgspec.defstruct("Params", fields, frozen=True, kw_only=True, forbid_unknown_fields=True),
+        _struct(fields),
         accepts_any=arguments.kwarg is not None,
         takes=frozenset(names).intersection(GIVEN),
     )
@@ -163,14 +206,16 @@ def _field(argument: ast.arg, default: ast.expr | None) -> tuple[str, Any] | tup
         return argument.arg, kind
     try:
         value = ast.literal_eval(default)
-    except ValueError:
-        # Computed when the module is imported: left to the function itself, so the parameter may be absent.
+        plain(value)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # NotPlain among them
+        # Computed when the module is imported, or no value that a grid can have: left to the function itself, so the
+        # parameter may be absent.
         return argument.arg, Union[kind, msgspec.UnsetType], msgspec.UNSET  # noqa: UP007 - `kind` may be Any
     if kind is Any and isinstance(value, tuple):
         kind = tuple  # grids have lists only
     if value is None or not _fits(value, kind):
-        kind = Union[kind, type(value)]  # noqa: UP007 - `def f(x: int = None)` is common
-    if isinstance(value, list | dict | set):
+        kind = _usable(Union[kind, type(value)])  # noqa: UP007 - `def f(x: int = None)` is common
+    if isinstance(value, list | dict):
         return argument.arg, kind, msgspec.field(default_factory=lambda: ast.literal_eval(default))
     return argument.arg, kind, value
 
@@ -178,9 +223,18 @@ def _field(argument: ast.arg, default: ast.expr | None) -> tuple[str, Any] | tup
 def _fits(value: Any, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, OverflowError):
         return False
     return True
+
+
+def _usable(kind: Any) -> Any:
+    """The type, or Any if msgspec cannot tell its kinds apart in JSON."""
+    try:
+        msgspec.json.Decoder(kind)
+    except Exception:  # it says so with TypeError, OverflowError (a Literal beyond 64 bits) and others
+        return Any
+    return kind
 
 
 _SIMPLE: dict[str, Any] = {
@@ -206,11 +260,9 @@ def _type_of(annotation: ast.expr | None) -> Any:
     if annotation is None:
         return Any
     try:
-        kind = _understood(annotation)
-        msgspec.json.Decoder(kind)  # some unions cannot be told apart in JSON
-    except (KeyError, TypeError, ValueError, SyntaxError):
+        return _usable(_understood(annotation))
+    except Exception:  # an annotation may be any expression
         return Any
-    return kind
 
 
 def _understood(node: ast.expr) -> Any:

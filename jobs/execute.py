@@ -158,7 +158,7 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
                 loaded_torch.set_threads(context.threads)  # it may have been loaded just now
             if found.is_custom:
                 with context.phase("train"):  # what the user's function does not call otherwise
-                    arguments = _arguments(found, function, finished.parameters, params, context)
+                    arguments = _arguments(found, function, params, context)
                     with forks_end_here():
                         returned = function(**arguments)
                 results.take(returned, finished.parameters, context, finished.results)
@@ -170,13 +170,11 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
         finished.values.update(_measured(context, sampler, peak))
 
 
-def _arguments(
-    found: Workload, function: Callable[..., Any], parameters: Mapping[str, Any], params: Any, context: Context
-) -> dict[str, Any]:
+def _arguments(found: Workload, function: Callable[..., Any], params: Any, context: Context) -> dict[str, Any]:
     """What the user's function is called with: its parameters as typed, and context and seed where it asks for them."""
     given = {"context": context, "seed": context.seed}
     takes = found.takes if found.takes is not None else frozenset(inspect.signature(function).parameters)
-    return {name: getattr(params, name) for name in parameters} | {name: value for name, value in given.items() if name in takes}
+    return found.values(params) | {name: value for name, value in given.items() if name in takes}
 
 
 def _seen(expect: Expectation, context: Context, sampler: Sampler) -> Readings:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import inspect as types
 
+from jobs import custom
 from jobs.registry import BUILT_IN, Workload, workload
 
 ALWAYS: Final = "always"
@@ -52,12 +53,12 @@ def describe(of: Workload) -> tuple[Parameter, ...]:
     words = _docstrings(of.params)
     section, found = "", []
     sections: Mapping[str, str] = getattr(sys.modules[of.params.__module__], "SECTIONS", {}) if not of.is_custom else {}
-    for field in msgspec.structs.fields(of.params):
-        section = sections.get(field.name, section)
-        meaning, _, acts = words.get(field.name, "").partition("\n\n")
+    for name, field in custom.fields_of(of.params).items():
+        section = sections.get(name, section)
+        meaning, _, acts = words.get(name, "").partition("\n\n")
         found.append(
             Parameter(
-                name=field.name,
+                name=name,
                 type=_type(field.type),
                 range=_range(types.type_info(field.type)),
                 default=_default(field),

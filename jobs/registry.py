@@ -84,7 +84,7 @@ class Workload:
         struct = self._struct_for(raw)
         try:
             return msgspec.convert({key: plain(value) for key, value in raw.items()}, struct)
-        except (msgspec.ValidationError, NotPlain):
+        except (msgspec.ValidationError, NotPlain, UnicodeError):
             raise BadParameters(self.name, tuple(self._problems(raw, struct))) from None
 
     def canonical(self, params: msgspec.Struct) -> dict[str, Any]:
@@ -99,26 +99,31 @@ class Workload:
 
     def written_out(self, params: msgspec.Struct) -> dict[str, Any]:
         """Every parameter, defaults too: what the record says about the trial."""
-        names, values, _ = _fields_of(type(params))
-        pairs = zip(names, values(params), strict=True)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs if value is not msgspec.UNSET}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.values(params).items()}
 
     def names(self) -> tuple[str, ...]:
         """The parameters it knows, for messages and for completion."""
-        return tuple(sorted(self.params.__struct_fields__))
+        return tuple(sorted(custom.fields_of(self.params)))
+
+    def values(self, params: msgspec.Struct) -> dict[str, Any]:
+        """Every parameter by its name, with the value that the function is called with; without those left to it."""
+        names, values, _ = _fields_of(type(params))
+        return {name: value for name, value in zip(names, values(params), strict=True) if value is not msgspec.UNSET}
 
     def _struct_for(self, raw: Mapping[str, Any]) -> type[msgspec.Struct]:
         if not self.accepts_any:
             return self.params
-        extra = raw.keys() - set(self.params.__struct_fields__) - self.reserved.keys()
+        extra = {name for name in raw.keys() - custom.fields_of(self.params).keys() - self.reserved.keys() if not custom.unusable(name)}
         return custom.widened(self.params, frozenset(extra)) if extra else self.params
 
     def _problems(self, raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> list[tuple[str, str]]:
         problems = []
-        fields = {info.name: info for info in msgspec.structs.fields(struct)}
+        fields = custom.fields_of(struct)
         for key, value in raw.items():
             if key in self.reserved:
                 problems.append((key, self.reserved[key]))
+            elif self.accepts_any and (reason := custom.unusable(key)):
+                problems.append((key, reason))
             elif key not in fields:
                 known = self.names()
                 problems.append((key, f"is no parameter of '{self.name}'{nearest(key, known)}: it has {', '.join(known)}"))
@@ -188,12 +193,13 @@ BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}
 @cache
 def _fields_of(struct: type[msgspec.Struct]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
     """Names in order, what takes their values from a struct, and their defaults; UNSET stands for no default."""
-    defaults = {}
-    for info in msgspec.structs.fields(struct):
-        default = info.default_factory() if info.default_factory is not msgspec.NODEFAULT else info.default
-        defaults[info.name] = msgspec.UNSET if default is msgspec.NODEFAULT else default
-    names = tuple(sorted(defaults))
-    return names, _getter(names), tuple(defaults[name] for name in names)
+    fields = custom.fields_of(struct)
+    names = tuple(sorted(fields))
+    defaults = [
+        fields[name].default if fields[name].default_factory is msgspec.NODEFAULT else fields[name].default_factory() for name in names
+    ]
+    getter = _getter(tuple(fields[name].name for name in names))
+    return names, getter, tuple(msgspec.UNSET if default is msgspec.NODEFAULT else default for default in defaults)
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

@@ -19,7 +19,7 @@ LARGEST_INTEGER = 2**63
 
 
 class NotPlain(ValueError):
-    """A value that JSON cannot hold without loss: nan, infinity, an integer beyond 64 bits, or an object."""
+    """A value that JSON cannot hold without loss: nan, infinity, an integer beyond 64 bits, half a character, or an object."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +69,9 @@ def plain(value: Any) -> Any:
         if not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
             raise NotPlain(f"{value} does not fit 64 bits")
         return value
-    if value is None or kind is str or kind is bool:
+    if kind is str:
+        return _whole(value)
+    if value is None or kind is bool:
         return value
     if kind is dict:
         return {_key(key): plain(inner) for key, inner in value.items()}
@@ -103,7 +105,10 @@ def _is_plain(values: Iterable[Any]) -> bool:
         elif kind is list:
             if not _is_plain(value):
                 return False
-        elif kind is not str and kind is not int and kind is not bool and value is not None:
+        elif kind is str:
+            if not value.isascii():  # it may hold half of a character
+                return False
+        elif kind is not int and kind is not bool and value is not None:
             return False
     return True
 
@@ -111,7 +116,13 @@ def _is_plain(values: Iterable[Any]) -> bool:
 def _key(key: Any) -> str:
     if type(key) is not str:
         raise NotPlain(f"the key {key!r} is not text")
-    return key
+    return _whole(key)
+
+
+def _whole(text: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise NotPlain(f"{text!r} holds half of a character (a lone surrogate), which UTF-8 has no bytes for")
+    return text
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

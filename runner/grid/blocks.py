@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from jobs.custom import made
 from jobs.spec import plain
 from runner.grid.problems import Origin, Problem
 from runner.grid.values import BadValue, Parameters
@@ -180,10 +181,10 @@ class _Converter:
             for cell in axis:
                 cell.params = {key: plain(value) for key, value in cell.typed.items()}
                 if any(value == default(key) for key, value in cell.typed.items()):  # a spec may leave it out
-                    params = canonical(block.struct(**{**typed, **cell.typed}))
+                    params = canonical(made(block.struct, {**typed, **cell.typed}))
                     cell.params = {key: params[key] for key in cell.typed if key in params}
         of_axes = {key for axis in block.axes for key in (axis[0].typed if axis else ())}
-        block.params = {key: value for key, value in canonical(block.struct(**typed)).items() if key not in of_axes}
+        block.params = {key: value for key, value in canonical(made(block.struct, typed)).items() if key not in of_axes}
 
     def _wrong(self, key: str, origin: Origin, message: str) -> None:
         self._group.broken.add(key)

@@ -37,12 +37,12 @@ class Parameters:
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
-        self._fields = {info.name: info for info in msgspec.structs.fields(workload.params)}
+        self._fields = custom.fields_of(workload.params)
         self._required = {name for name, info in self._fields.items() if info.required}
 
     def knows(self, key: str) -> bool:
         """Whether the workload takes a parameter of that name."""
-        return key in self._fields or (self.workload.accepts_any and key not in self.workload.reserved)
+        return key in self._fields or (self.workload.accepts_any and key not in self.workload.reserved and not custom.unusable(key))
 
     def typed(self, key: str, value: Any) -> Any:
         """The value as the workload's struct holds it.
@@ -68,6 +68,8 @@ class Parameters:
             raise BadValue("the seed is no parameter: `repeats: n` gives every trial the seeds 0 to n-1")
         if key in self.workload.reserved:
             raise BadValue(self.workload.reserved[key])
+        if self.workload.accepts_any and (reason := custom.unusable(key)):
+            raise BadValue(reason)
         raise BadValue(f"workload '{self.workload.name}' has no such parameter: {nearest(key, (*self._fields, 'target'))}")
 
     def default(self, key: str) -> Any:

@@ -136,3 +136,82 @@ def test_an_earlier_folder_wins(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "json.py").write_text(f"def main({folder}=1): ...\n")
     assert workload("json:main", (str(tmp_path / "first"), str(tmp_path / "second"))).names() == ("first",)
+
+
+@pytest.mark.parametrize("name", ["optimizer.lr", "learning-rate", "my param", "__init__", "__slots__", "class", "parameter_0", "π", "é x"])
+def test_kwargs_take_any_name(write: Any, name: str) -> None:
+    found = write("def main(x: int = 1, **others): ...\n")
+    params = found.read({name: 2})
+    assert found.canonical(params) == {name: 2, "x": 1}
+    assert found.written_out(params) == found.values(params) == {name: 2, "x": 1}
+    assert found.names() == ("x",)
+
+
+@pytest.mark.parametrize("name", ["", " ", 'a"b', "a\\b", "a\nb", "a\0", "a\udcff"])
+def test_a_name_that_no_parameter_can_have_is_a_mistake_and_named(write: Any, name: str) -> None:
+    with pytest.raises(BadParameters) as caught:
+        write("def main(**others): ...\n").read({name: 2})
+    assert [key for key, _ in caught.value.problems] == [name]
+
+
+@pytest.mark.parametrize(
+    "default",
+    ["{0: 0.1, 30: 0.01}", "b'x'", "{1, 2}", "1j", "...", "1e999", "-1e999", "9" * 30, "[b'x']", "{'a': {0: 1}}", "{[]: 1}", "'\\udcff'"],
+)
+@pytest.mark.parametrize("annotation", ["", ": dict", ": int", ": 'str | None'"])
+def test_a_default_that_no_grid_can_write_is_left_to_the_function(write: Any, default: str, annotation: str) -> None:
+    found = write(f"def main(lr: float, odd{annotation} = {default}): ...\n")
+    assert found.canonical(found.read({"lr": 0.1})) == {"lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "a: tuple[()] = ()",
+        "a: list[()] = []",
+        "a: Literal[99999999999999999999] = 1",
+        "a: Literal[()] = 1",
+        "a: Literal[b'x'] = 1",
+        "a: Literal['b'] = 'c'",
+        "a: list[int] = (1, 2)",
+        "a: dict[int, int] = {}",
+        "a: 'list[' = 1",
+        "a: '' = 1",
+        "a: Optional[()] = 1",
+        "a: Union[()] = 1",
+        "a: Annotated[()] = 1",
+        "a: (lambda: 1)() = 1",
+        "a: int[0] = 1",
+        "a: dict[str] = 1",
+        "__init__=1, a=1",
+        "__slots__=1, a=1",
+        "__post_init__=1, a=1",
+        "__annotations__=1, a=1",
+        "__weakref__=1, a=1",
+        "__dict__=1, a=1",
+        "self=1, cls=2, mro=3, _=4, __x=5, a=1",
+        "*args, a=1, **kwargs",
+    ],
+)
+def test_an_odd_signature_is_a_signature(write: Any, parameter: str) -> None:
+    found = write(f"def main({parameter}): ...\n")
+    assert "a" in found.canonical(found.read({}))
+    found.read({"a": found.values(found.read({}))["a"]})
+
+
+def test_source_that_cannot_be_taken_apart_is_left_to_the_function(write: Any) -> None:
+    found = write("x = " + "+".join(["1"] * 20_000) + "\ndef main(a=1): ...\n")
+    found.read({"a": 2})
+
+
+@pytest.mark.parametrize("source", [b"\xff\xfe", b"def main(a, a): ...", b"# coding: nowhere\ndef main(): ...", b"def main(a=1): ...\n\0"])
+def test_source_that_is_no_python_is_told(tmp_path: Path, source: bytes) -> None:
+    (tmp_path / "odd.py").write_bytes(source)
+    with pytest.raises(BadWorkload, match="odd"):
+        workload("odd:main", (str(tmp_path),))
+
+
+def test_a_function_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(BadWorkload, match="folder"):
+        workload("folder:main", (str(tmp_path),))

@@ -214,3 +214,9 @@ def test_a_function_that_takes_anything(expand: Expand, tmp_path: Path) -> None:
     (tmp_path / "open_mine.py").write_text("def main(a=1, **parameters): ...", encoding="utf-8")
     grid = "name: x\nworkload: open_mine:main\nmatrix: {b: [1, two]}\ninclude: [{c: [1, {d: null}]}]"
     assert [spec.params for spec in specs_of(grid, expand)] == [{"a": 1, "b": 1}, {"a": 1, "b": "two"}, {"a": 1, "c": [1, {"d": None}]}]
+
+
+def test_a_parameter_of_any_name_goes_where_kwargs_are_taken(expand: Expand) -> None:
+    Path("named.py").write_text("def main(**options): ...\n")
+    specs = specs_of("name: x\nworkload: named:main\nmatrix: {optimizer.lr: [0.1, 0.2], my param: [1]}\nfixed: {__init__: 3}", expand)
+    assert [spec.params for spec in specs] == [{"__init__": 3, "my param": 1, "optimizer.lr": lr} for lr in (0.1, 0.2)]
