@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from artifacts.index import Unreadable, load_table, named, names, walk, weight
 from artifacts.publish import replace
 from artifacts.record import Outcome
 from artifacts.store import Store
-from artifacts.tables import Pile, as_text, in_order, is_mixed, rows_of, unite, values_of
+from artifacts.tables import Pile, as_text, column_of, in_order, is_mixed, rows_of, unite, values_of
 
 # Compaction holds this many rows in memory, and loses at most this much work when it is killed.
 _CHUNK: Final = 1000
@@ -86,6 +86,13 @@ def write_table(table: pa.Table, path: Path) -> None:
     if path.suffix not in _FORMATS:
         raise UnknownFormat(path, tuple(_FORMATS))
     replace(path, memoryview(_FORMATS[path.suffix](table)))
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write mappings with the same keys as ``write_table`` does a table; a column of several kinds is spelled."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = [column_of(name, [row.get(name) for row in rows]) for name in names]
+    write_table(pa.table([values for _, values in columns], schema=pa.schema([field for field, _ in columns])), path)
 
 
 def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -86,6 +86,17 @@ def values_of(table: pa.Table, name: str) -> list[Any]:
     if is_mixed(table.schema.field(name)):
         return [None if value is None else read_back(value) for value in values]
     return values
+
+
+def column_of(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
+    """The values as a column; those of several kinds are spelled, as ``unite`` does."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and not kinds <= {int, float}:
+        array = pa.array([None if value is None else spelled(value) for value in values], pa.string())
+        return pa.field(name, array.type, metadata=_MIXED), array
+    array = pa.array(values)
+    array = array.cast(pa.string()) if array.type == pa.null() else array
+    return pa.field(name, array.type), array
 
 
 def in_order(table: pa.Table) -> pa.Table:

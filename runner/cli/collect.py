@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
+from runner.report.summary import UnknownColumn, known_columns
 from runner.report.tables import Table, listing, plural, summary_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from artifacts.store import Store
+    from runner.report.summary import Summary
 
 ATTEMPT_COLUMNS = ("trial", "attempt", "outcome")
+TRIAL_COLUMNS = ("trial", "outcome")
 AFTER_ATTEMPT_COLUMNS = ("total_s", "node", "error_type")
 
 
@@ -27,13 +31,34 @@ def collect(
     store: StoreOption = DEFAULT_STORE,
     file: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Also write every row and column: .parquet, .csv or .json by its ending."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Also write a file: every row and column (.parquet, .csv, .json), or with --by, and always as .md and .tex, "
+            "the table that is printed.",
+        ),
     ] = None,
     by: Annotated[
         str | None,
         typer.Option("--by", metavar="COLUMN,...", help="Columns to group by; else every parameter that varies, but for the seed."),
     ] = None,
-    attempts: Annotated[bool, typer.Option("--attempts", help="One row per attempt instead of one per trial.")] = False,
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", metavar="COLUMN,...", help="Columns to average; else the accuracy or first result, and the times."),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", metavar="CONDITION", help='Only these trials, as in "lr<0.1 and model=resnet18".'),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="[-]COLUMN", help="Sort by a column, the best first; with a minus, the worst first.")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, metavar="N", help="Only the first N rows; without --sort the best by the first metric.")
+    ] = None,
+    trials: Annotated[bool, typer.Option("--trials", help="One row per trial, with its id, instead of means.")] = False,
+    attempts: Annotated[bool, typer.Option("--attempts", help="One row per attempt, with the trial's id, instead of means.")] = False,
     earlier: Annotated[bool, typer.Option("--all", help="Also trials that the sweep's grid no longer has.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,7 +72,9 @@ def collect(
     Example:
       runner collect
       runner collect quickstart --by model,lr
-      runner collect quickstart -o table.csv
+      runner collect quickstart --where "lr<0.1" --metric val_accuracy --top 3
+      runner collect quickstart --trials --sort test_accuracy
+      runner collect quickstart --by model,lr -o table.tex
     """
     from artifacts.store import Store
 
@@ -55,17 +82,110 @@ def collect(
     sweeps = sweeps_of(opened, sweeps)
     _settle(opened, sweeps)
     gathered = gather(opened, sweeps or [], attempts=attempts, expected=None if earlier else _expected(opened, sweeps))
+    if where is not None:
+        gathered = _only(gathered, where)
+    shown = _View(gathered.table, _names(by), _names(metric), sort, top, trials=trials, attempts=attempts)
     if file is not None:
-        from artifacts.collect import write_table
-
-        write_table(gathered.table, file)
-        output.note(f"wrote {plural(gathered.table.num_rows, 'row')} to {file}")
-    keys = None if by is None else [name.strip() for name in by.split(",") if name.strip()]
-    _print(gathered, keys, attempts=attempts, as_json=as_json)
+        output.note(f"wrote {plural(shown.write(file), 'row')} to {file}")
+    if as_json:
+        output.json(shown.plain())
+    else:
+        _print(gathered, shown)
     for problem in gathered.unreadable:
         output.error(problem)
     if gathered.unreadable:
         raise typer.Exit(1)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+class _View:
+    """What of the records is wanted: means of groups, or rows of trials or attempts; in which order, and how many."""
+
+    def __init__(
+        self,
+        table: pa.Table,
+        by: Sequence[str] | None,
+        metrics: Sequence[str] | None,
+        sort: str | None,
+        top: int | None,
+        *,
+        trials: bool,
+        attempts: bool,
+    ) -> None:
+        self.listed = trials or (attempts and by is None)
+        self._table, self._by, self._metrics, self._sort, self._top, self._attempts = table, by, metrics, sort, top, attempts
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The means."""
+        from runner.report.summary import arranged, summarise
+
+        return arranged(summarise(self._table, self._by, self._metrics), self._sort, self._top)
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """The records."""
+        from runner.report.summary import arranged_rows
+
+        return self._table.take(arranged_rows(self._table, self._sort, self._top)) if self._table.num_rows else self._table
+
+    @property
+    def table(self) -> Table:
+        """What is printed."""
+        return self._listing() if self.listed else summary_table(self.summary)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """What ``--json`` prints: the groups that ``--by`` asks for, else the records."""
+        from artifacts.tables import rows_of
+
+        return self.summary.as_rows() if self._by is not None and not self.listed else rows_of(self.rows)
+
+    def write(self, file: Path) -> int:
+        """Write the file that ``-o`` asks for, and return the number of its rows."""
+        from artifacts.collect import write_table
+        from runner.report import export
+
+        if (self._by is not None and not self.listed) or file.suffix in export.TEXT:
+            if self.listed:
+                export.write_text(self.table, file)
+            else:
+                export.write_summary(self.summary, self.table, file)
+            return len(self.table.rows)
+        rows = self.rows if self.listed else self._table
+        write_table(rows, file)
+        return int(rows.num_rows)
+
+    def _listing(self) -> Table:
+        from artifacts.tables import rows_of
+        from runner.report.summary import metrics_of, varying_columns
+
+        table = self.rows
+        metrics = self._metrics or [metric.name for metric in metrics_of(self._table) if not metric.timing]
+        diverged = ("diverged",) if True in table.column("diverged").to_pylist() else ()
+        first, last = (ATTEMPT_COLUMNS, AFTER_ATTEMPT_COLUMNS) if self._attempts else (TRIAL_COLUMNS, AFTER_ATTEMPT_COLUMNS[:1])
+        sort = () if self._sort is None else (self._sort.removeprefix("-"),)
+        after = [name for name in last if table.column(name).null_count < table.num_rows]
+        keys = self._by or varying_columns(self._table)
+        names = list(dict.fromkeys((*first, *diverged, *keys, "seed", *metrics, *sort, *after)))
+        for name in names:
+            if name not in table.column_names:
+                raise UnknownColumn(name, known_columns(self._table))
+        left_out = self._table.num_rows - table.num_rows
+        notes = (f"the first {table.num_rows} of {self._table.num_rows} rows",) if left_out else ()
+        return replace(listing(names, rows_of(table.select(names))), notes=notes)
+
+
+def _only(gathered: Gathered, where: str) -> Gathered:
+    """The records for which a condition holds."""
+    from runner.report.where import matching, parse
+
+    table = gathered.table
+    rows = matching(table, parse(where), where)
+    note = f"{plural(len(rows), 'trial')} of {table.num_rows} where {where}"
+    return Gathered(table.take(rows) if rows else table.slice(0, 0), gathered.unreadable, (note, *gathered.notes))
 
 
 @dataclass(frozen=True)
@@ -130,32 +250,14 @@ def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset
     return {name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs) for name in submitted}
 
 
-def _print(gathered: Gathered, by: Sequence[str] | None, *, attempts: bool, as_json: bool) -> None:
-    from artifacts.tables import rows_of
-    from runner.report.summary import summarise
-
-    table = gathered.table
-    grouped = by is not None or not attempts
-    if as_json:
-        output.json(summarise(table, by).as_rows() if by is not None else rows_of(table))
-        return
-    if not table.num_rows:
-        output.say("no records")
+def _print(gathered: Gathered, shown: _View) -> None:
+    if gathered.table.num_rows:
+        output.table(shown.table)
     else:
-        output.table(summary_table(summarise(table, by)) if grouped else _attempts_table(table))
+        output.say("no records")
     for note in gathered.notes:
         output.say(note)
-    _say_next(table)
-
-
-def _attempts_table(table: pa.Table) -> Table:
-    from artifacts.tables import rows_of
-    from runner.report.summary import metrics_of, varying_columns
-
-    metrics = [metric.name for metric in metrics_of(table) if not metric.timing]
-    diverged = ("diverged",) if True in table.column("diverged").to_pylist() else ()
-    names = list(dict.fromkeys((*ATTEMPT_COLUMNS, *diverged, *varying_columns(table), "seed", *metrics, *AFTER_ATTEMPT_COLUMNS)))
-    return listing(names, rows_of(table.select([name for name in names if name in table.column_names])))
+    _say_next(shown.rows if shown.listed else gathered.table)
 
 
 def _say_next(table: pa.Table) -> None:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -124,24 +124,27 @@ def cell(text: str) -> str:
 def table(content: Table, *, indent: int = 0) -> None:
     """Print a table and the notes below it.
 
-    A terminal too narrow for it gets the columns in several blocks, each with the first column again: no cell is broken
-    and no id is cut. A pipe gets one line per row, however long.
+    A terminal too narrow for it gets the columns in several blocks: no cell is broken and no id is cut. What tells the rows
+    apart stands in each block, or the number of the row where that is too wide. A pipe gets one line per row, however long.
     """
     rows = [tuple(map(cell, row)) for row in content.rows]
-    heads = [cell(head.text) for head in content.headings]
-    widths = [max(map(_width, column)) for column in zip(heads, *rows, strict=True)]
-    for number, block in enumerate(_blocks(widths, indent)):
+    heads = [(cell(head.text), head.right) for head in content.headings]
+    widths = [max(map(_width, column)) for column in zip([text for text, _ in heads], *rows, strict=True)]
+    room = shutil.get_terminal_size().columns - indent
+    if not sys.stdout.isatty() or _span(widths) <= room:
+        blocks = [list(range(len(widths)))]
+    else:
+        keys = content.keys
+        if _span(widths[:keys]) > room / 2 and keys != 1:
+            rows = [(str(number), *row) for number, row in enumerate(rows, start=1)]
+            heads, widths, keys = [("#", True), *heads], [max(1, len(str(len(rows)))), *widths], 1
+        blocks = _blocks(widths, keys, room)
+    for number, block in enumerate(blocks):
         if number:
             say()
-        _block(
-            [heads[i] for i in block],
-            [[row[i] for i in block] for row in rows],
-            [widths[i] for i in block],
-            [content.headings[i].right for i in block],
-            indent,
-        )
+        _block([[row[i] for i in block] for row in rows], [heads[i] for i in block], [widths[i] for i in block], indent)
     for text in content.notes:
-        say(" " * indent + text)
+        paragraph(text, indent=indent)
 
 
 def json(value: Any) -> None:
@@ -168,29 +171,32 @@ def _styled(*parts: str | tuple[str, str]) -> None:
     console().print(Text.assemble(*safe))
 
 
-def _blocks(widths: Sequence[int], indent: int) -> list[list[int]]:
-    """Which columns stand side by side: all of them in a pipe, else as many as the terminal has room for."""
-    if not sys.stdout.isatty():
-        return [list(range(len(widths)))]
-    room = shutil.get_terminal_size().columns - indent
-    blocks: list[list[int]] = [[]]
-    for column, width in enumerate(widths):
-        used = sum(widths[i] + len(_GAP) for i in blocks[-1])
-        if len(blocks[-1]) > (len(blocks) > 1) and used + width > room:
-            blocks.append([0])
-        blocks[-1].append(column)
+def _span(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _blocks(widths: Sequence[int], keys: int, room: int) -> list[list[int]]:
+    """Which columns stand side by side: the keys, and as many others as there is room for."""
+    repeated = list(range(keys))
+    blocks = [repeated]
+    for column in range(keys, len(widths)):
+        wider = [*blocks[-1], column]
+        if _span([widths[i] for i in wider]) > room and len(blocks[-1]) > keys:
+            blocks.append([*repeated, column])
+        else:
+            blocks[-1] = wider
     return blocks
 
 
-def _block(heads: list[str], rows: list[list[str]], widths: list[int], right: list[bool], indent: int) -> None:
-    def line(cells: list[str]) -> str:
+def _block(rows: list[list[str]], heads: list[tuple[str, bool]], widths: list[int], indent: int) -> None:
+    def line(cells: Iterable[str]) -> str:
         padded = (
-            " " * (width - _width(text)) + text if flush else text + " " * (width - _width(text))
-            for text, width, flush in zip(cells, widths, right, strict=True)
+            " " * (width - _width(text)) + text if right else text + " " * (width - _width(text))
+            for text, width, (_, right) in zip(cells, widths, heads, strict=True)
         )
         return " " * indent + _GAP.join(padded).rstrip()
 
-    heading(line(heads))
+    heading(line(text for text, _ in heads))
     if is_rich():
         room = shutil.get_terminal_size().columns
         say((" " * indent + _GAP.join("─" * width for width in widths))[:room])

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from artifacts.columns import COLUMNS
 from artifacts.values import spelled
 from jobs.errors import nearest
 from runner.errors import RunnerError
@@ -19,12 +20,17 @@ from runner.errors import RunnerError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T")
+
 COMPLETED = "completed"
 TIMES = ("train_s", "total_s")
 ACROSS_WORKLOADS = ("sweep", "workload")
 IDENTITY = (*ACROSS_WORKLOADS, "target")
 # Where two trials differ in one of these, their numbers are not of one kind, though nobody asked for the difference.
 HARDWARE = ("gpu_name", "cpu_model", "engine", "driver_version", "torch_version", "sklearn_version")
+
+_COUNTS: Final = ("n", "not_completed", "disturbed", "diverged")
+_SCHEMA: Final = {column.name: column for column in COLUMNS}
 
 
 class UnknownColumn(RunnerError):
@@ -35,7 +41,18 @@ class UnknownColumn(RunnerError):
         self.name, self.known = name, known
 
     def __str__(self) -> str:
-        return f"the records have no column '{self.name}'{nearest(self.name, self.known)}: group by one of {', '.join(self.known)}"
+        return f"the records have no column '{self.name}'{nearest(self.name, self.known)}: they have {', '.join(self.known)}"
+
+
+class NoNumbers(RunnerError):
+    """A column was to be averaged that holds no numbers."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f"'{self.name}' holds no numbers, so it is no metric: name one of {', '.join(self.known)}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,8 @@ class Metric:
     """Whether it is a fraction in [0, 1], shown in percent."""
     timing: bool = False
     """Whether other work on the device disturbs it."""
+    more_is_better: bool = False
+    """Whether the best value is the largest."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,10 @@ class Summary:
     """How many trials by outcome."""
     devices: Mapping[str, int]
     """How many completed trials by the device that computed them."""
+    shared: tuple[int, tuple[str, ...]] = (0, ())
+    """How many trials stand in several sweeps, and in which; each counts once in a group."""
+    left_out: int = 0
+    """Groups that were not among the first."""
     no_numbers: tuple[tuple[str, int, Any], ...] = ()
     """Metrics for which completed trials gave something else than a number: how many, and what one of them gave."""
 
@@ -99,7 +122,8 @@ class Summary:
         """One flat mapping per group, for scripts."""
         rows = []
         for group in self.groups:
-            row: dict[str, Any] = dict(zip(self.by, group.keys, strict=True))
+            names = (f"{name} (key)" if name in _COUNTS else name for name in self.by)
+            row: dict[str, Any] = dict(zip(names, group.keys, strict=True))
             row |= {"n": group.n, "not_completed": group.not_completed, "disturbed": group.disturbed, "diverged": group.diverged}
             for metric in self.metrics:
                 mean = group.means.get(metric.name)
@@ -108,38 +132,115 @@ class Summary:
         return rows
 
 
-def summarise(table: pa.Table, by: Sequence[str] | None = None) -> Summary:
+def summarise(table: pa.Table, by: Sequence[str] | None = None, metrics: Sequence[str] | None = None) -> Summary:
     """Group a table of records and average each group.
+
+    A trial that several sweeps have recorded counts once in a group.
 
     Args:
         table: One row per trial, as ``artifacts.collect`` gives it.
-        by: The key columns; None for every parameter that varies, and sweep, workload and target where they vary.
+        by: The key columns; None for every parameter that varies, and sweep, workload and target where they vary. Where one of
+            several workloads has no such column, the workload becomes a key too, so that its trials can be told.
+        metrics: The columns to average; None for the accuracy, or else the first result, of each workload, and the times.
 
     Raises:
-        UnknownColumn: A key column is not in the table.
+        UnknownColumn: A key column or a metric is not in the table.
+        NoNumbers: A metric is not a column of numbers.
     """
     columns = _Columns(table)
-    if by is None:
-        by = columns.varying()
-    for name in by:
+    for name in (*(by or ()), *(metrics or ())):
         if name not in columns.names:
-            raise UnknownColumn(name, tuple(columns.names))
+            raise UnknownColumn(name, known_columns(table))
+    by = columns.varying() if by is None else columns.told_apart(by)
     rows_of: dict[tuple[Hashable, ...], list[int]] = {}
     keys = [columns.hashable(name) for name in by]
     for row in range(columns.n_rows):
         rows_of.setdefault(tuple(key[row] for key in keys), []).append(row)
-    metrics = columns.metrics()
-    groups = [columns.group(by, rows, metrics) for rows in rows_of.values()]
-    outcomes = Counter(outcome for outcome in columns.values("outcome") if outcome != COMPLETED)
+    distinct = [columns.distinct(rows) for rows in rows_of.values()]
+    averaged = columns.metrics() if metrics is None else tuple(columns.metric(name) for name in metrics)
+    groups = [columns.group(by, rows, averaged) for rows in distinct]
+    once = columns.distinct(range(columns.n_rows))
+    outcomes = Counter(outcome for row in once if (outcome := columns.values("outcome")[row]) != COMPLETED)
     return Summary(
         by=tuple(by),
-        metrics=metrics,
+        metrics=averaged,
         groups=tuple(sorted(groups, key=lambda group: [_order(key) for key in group.keys])),
-        averaged=columns.averaged(by, rows_of.values()),
+        averaged=columns.averaged(by, distinct),
         not_completed=dict(outcomes.most_common()),
-        devices=columns.devices(),
-        no_numbers=columns.no_numbers(metrics),
+        devices=columns.devices(once),
+        shared=columns.shared(),
+        no_numbers=columns.no_numbers(averaged),
     )
+
+
+def arranged(summary: Summary, sort: str | None, top: int | None) -> Summary:
+    """Return the summary with its groups in another order, and only the first of them.
+
+    Args:
+        sort: A key, ``n`` or a metric, the best group first: the largest accuracy or rate, the smallest of anything else;
+            a minus sign in front turns it round. None sorts by the first metric if only the top is asked for.
+        top: How many groups are kept; None keeps all.
+
+    Raises:
+        UnknownColumn: The summary has no such column.
+    """
+    if sort is None and top is None:
+        return summary
+    name, backwards = _named_order(sort if sort is not None else next((metric.name for metric in summary.metrics), "n"))
+    known = (*summary.by, "n", *(metric.name for metric in summary.metrics))
+    if name not in known:
+        raise UnknownColumn(name, known)
+    metric = next((metric for metric in summary.metrics if metric.name == name), None)
+
+    def value(group: Group) -> Any:
+        if metric is None:
+            return group.n if name not in summary.by else group.keys[summary.by.index(name)]
+        mean = group.means.get(name)
+        return None if mean is None else mean.mean
+
+    largest_first = backwards != (metric is not None and metric.more_is_better)
+    groups = sorted_by(summary.groups, value, largest_first=largest_first)
+    kept = groups[:top]
+    return replace(summary, groups=tuple(kept), left_out=len(groups) - len(kept))
+
+
+def arranged_rows(table: pa.Table, sort: str | None, top: int | None) -> list[int]:
+    """Return the numbers of a table's rows in the order asked for, as ``arranged`` has it, and only the first of them.
+
+    Raises:
+        UnknownColumn: The table has no such column.
+    """
+    columns = _Columns(table)
+    if sort is None and top is None:
+        return list(range(columns.n_rows))
+    name, backwards = _named_order(sort if sort is not None else next((metric.name for metric in columns.metrics()), "trial"))
+    if name not in columns.names:
+        raise UnknownColumn(name, known_columns(table))
+    values = columns.values(name)
+    return sorted_by(range(columns.n_rows), values.__getitem__, largest_first=backwards != more_is_better(name))[:top]
+
+
+def sorted_by(items: Iterable[T], value: Callable[[T], Any], *, largest_first: bool) -> list[T]:
+    """Return the items by their value; those without one, and those whose value is NaN, stand last in either order."""
+    listed = list(items)
+    last = [item for item in listed if (found := value(item)) is None or found != found]
+    known = [item for item in listed if (found := value(item)) is not None and found == found]
+    return [*sorted(known, key=lambda item: _order(value(item)), reverse=largest_first), *last]
+
+
+def more_is_better(name: str) -> bool:
+    """Return whether the best value of a column is the largest: accuracies and rates."""
+    column = _SCHEMA.get(name)
+    return column is not None and (column.unit == "fraction" or column.unit in ("1/s", "TFLOP/s"))
+
+
+def known_columns(table: pa.Table) -> tuple[str, ...]:
+    """Return the names of the columns that any row of a table has a value in; all if there is no row."""
+    return tuple(name for name in table.column_names if table.column(name).null_count < max(1, table.num_rows))
+
+
+def _named_order(sort: str) -> tuple[str, bool]:
+    return sort.removeprefix("-"), sort.startswith("-")
 
 
 def varying_columns(table: pa.Table) -> tuple[str, ...]:
@@ -206,6 +307,45 @@ class _Columns:
         times = (Metric(name, timing=True) for name in TIMES if self._numbers(name, self.completed))
         return (*found.values(), *times)
 
+    def metric(self, name: str) -> Metric:
+        """The column of that name as a metric; NoNumbers if it holds something else."""
+        values = [value for value in self.values(name) if value is not None]
+        if values and not any(map(_is_number, values)):
+            raise NoNumbers(name, tuple(known for known in self.names if any(map(_is_number, self.values(known)))))
+        column = _SCHEMA.get(name)
+        return Metric(
+            name,
+            fraction=column is not None and column.unit == "fraction",
+            timing=column is not None and column.section in ("time", "throughput", "energy"),
+            more_is_better=more_is_better(name),
+        )
+
+    def told_apart(self, by: Sequence[str]) -> tuple[str, ...]:
+        """The keys, and the workload before them where there are several and one has no value for one of them."""
+        workloads = self.values("workload")
+        lacking = any({workloads[row] for row, value in enumerate(self.key(name)) if value is not None} != set(workloads) for name in by)
+        return ("workload", *by) if lacking and len(set(workloads)) > 1 and "workload" not in by else tuple(by)
+
+    def distinct(self, rows: Sequence[int]) -> list[int]:
+        """One row of each trial among the rows: its completed one, or else its first."""
+        trials = self.values("trial")
+        if len({trials[row] for row in rows}) == len(rows):
+            return list(rows)
+        chosen: dict[str, int] = {}
+        completed = set(self.completed)
+        for row in rows:
+            if trials[row] not in chosen or (row in completed and chosen[trials[row]] not in completed):
+                chosen[trials[row]] = row
+        return list(chosen.values())
+
+    def shared(self) -> tuple[int, tuple[str, ...]]:
+        """How many trials stand in several sweeps, and in which."""
+        sweeps: dict[str, set[str]] = {}
+        for trial, sweep in zip(self.values("trial"), self.values("sweep"), strict=True):
+            sweeps.setdefault(trial, set()).add(sweep)
+        several = [found for found in sweeps.values() if len(found) > 1]
+        return len(several), tuple(sorted(set().union(*several)))
+
     def group(self, by: Sequence[str], rows: Sequence[int], metrics: Sequence[Metric]) -> Group:
         outcomes, disturbed = self.values("outcome"), self.values("disturbed")
         completed = [row for row in rows if outcomes[row] == COMPLETED]
@@ -242,9 +382,10 @@ class _Columns:
                 found.append((name, min(counts), max(counts)))
         return tuple(found)
 
-    def devices(self) -> dict[str, int]:
-        gpus, cpus = self.values("gpu_name"), self.values("cpu_model")
-        found = Counter(gpus[row] or cpus[row] for row in self.completed)
+    def devices(self, rows: Iterable[int]) -> dict[str, int]:
+        """How many completed trials among the rows by the device that computed them."""
+        gpus, cpus, completed = self.values("gpu_name"), self.values("cpu_model"), set(self.completed)
+        found = Counter(gpus[row] or cpus[row] for row in rows if row in completed)
         return {device: count for device, count in found.most_common() if device is not None}
 
     def _varies(self, name: str) -> bool:
@@ -263,8 +404,8 @@ class _Columns:
         return max(Counter(workload for workload, _ in pairs).values(), default=0)
 
     def _candidates(self) -> Iterable[Metric]:
-        yield Metric("test_accuracy", fraction=True)
-        yield Metric("val_accuracy", fraction=True)
+        yield Metric("test_accuracy", fraction=True, more_is_better=True)
+        yield Metric("val_accuracy", fraction=True, more_is_better=True)
         yield from (Metric(name) for name in self._named_in("results"))
 
     def _named_in(self, list_column: str) -> list[str]:

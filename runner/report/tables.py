@@ -32,6 +32,8 @@ class Table:
     headings: tuple[Heading, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    keys: int = 1
+    """How many of the first columns tell the rows apart."""
 
 
 def summary_table(summary: Summary) -> Table:
@@ -47,7 +49,7 @@ def summary_table(summary: Summary) -> Table:
         columns.append((Heading("diverged", right=True), [_count(group.diverged) for group in summary.groups]))
     columns.extend((Heading(_title(summary, metric)), _means(metric, summary.groups)) for metric in summary.metrics)
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
-    return Table(tuple(heading for heading, _ in columns), rows, tuple(_notes(summary)))
+    return Table(tuple(heading for heading, _ in columns), rows, tuple(_notes(summary)), keys=len(summary.by))
 
 
 def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -157,6 +159,11 @@ def _is_number(cell: str) -> bool:
 
 
 def _notes(summary: Summary) -> Iterable[str]:
+    if summary.left_out:
+        yield f"the first {len(summary.groups)} of {len(summary.groups) + summary.left_out} rows"
+    trials, sweeps = summary.shared
+    if trials:
+        yield f"{plural(trials, 'trial')} of several sweeps ({', '.join(sweeps)}): the same trial counts once in a row"
     inside = [name for name, _, _ in summary.averaged]
     if inside and inside != ["seed"]:
         parts = [f"{name} ({_range(low, high)} values)" for name, low, high in summary.averaged]

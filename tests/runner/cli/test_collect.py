@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -71,7 +72,7 @@ def test_json_gives_every_row_and_column(run: Run, store: Store) -> None:
 def test_attempts_lists_each_of_them(run: Run, store: Store) -> None:
     done = run("collect", "--attempts", "--store", str(store.root))
     rows = [line.split() for line in done.out.splitlines()]
-    assert rows[0] == ["trial", "attempt", "outcome", "lr", "seed", "test_accuracy", "total_s", "node", "error_type"]
+    assert rows[0] == ["trial", "attempt", "outcome", "lr", "seed", "test_accuracy", "total_s", "error_type"], "no column without a value"
     assert [row[1:3] for row in rows if row and row[0] == f"{0:016x}"] == [["1", "completed"], ["2", "cancelled"]]
     assert len(json.loads(run("collect", "--attempts", "--json", "--store", str(store.root)).out)) == 8
 
@@ -111,3 +112,83 @@ def test_records_of_earlier_grids_are_left_out_and_counted(store: Store) -> None
     assert gathered.notes == ("4 records of earlier grids left out (--all includes them)", "1 trial without a record yet")
     assert gather(store, ["study"], expected={"study": set()}).table.num_rows == 0
     assert gather(store, ["study"]).notes == ()
+
+
+def _table(run: Run, store: Store, *arguments: str) -> list[list[str]]:
+    """The rows of the table, split at two blanks."""
+    done = run("collect", *arguments, "--store", str(store.root))
+    assert done.code == 0, done.err
+    return [re.split(r"\s{2,}", line.strip()) for line in done.out.split("\n\nnext: ")[0].splitlines()]
+
+
+def test_metrics_are_those_asked_for(run: Run, store: Store) -> None:
+    assert _table(run, store, "--metric", "train_s,test_accuracy")[0] == ["lr", "n", "not completed", "train_s", "test_accuracy %"]
+    unknown = run("collect", "--metric", "acc", "--store", str(store.root))
+    assert (unknown.code, "test_accuracy" in unknown.err) == (1, True)
+    words = run("collect", "--metric", "model", "--store", str(store.root))
+    assert words.code == 1
+    assert "'model' holds no numbers" in words.err
+
+
+def test_sort_puts_the_best_first_and_top_keeps_the_first(run: Run, store: Store) -> None:
+    best = ["0.01", "3"]
+    assert [row[:2] for row in _table(run, store, "--sort", "test_accuracy")[1:3]] == [best, ["0.1", "3"]]
+    assert [row[:2] for row in _table(run, store, "--sort", "-test_accuracy")[1:3]] == [["0.1", "3"], best]
+    assert [row[0] for row in _table(run, store, "--sort", "-lr")[1:4]] == ["1", "0.1", "0.01"]
+    top = _table(run, store, "--top", "1")
+    assert top[1][:2] == best
+    assert top[2] == ["the first 1 of 3 rows"]
+    unknown = run("collect", "--sort", "loss", "--store", str(store.root))
+    assert (unknown.code, "they have lr, n, test_accuracy, train_s, total_s" in unknown.err) == (1, True)
+
+
+def test_trials_are_listed_with_their_ids(run: Run, store: Store) -> None:
+    rows = _table(run, store, "--trials", "--sort", "test_accuracy", "--top", "2", "--where", "lr<0.5")
+    assert rows[0] == ["trial", "outcome", "lr", "seed", "test_accuracy", "total_s"]
+    assert [row[0] for row in rows[1:3]] == [f"{12:016x}", f"{11:016x}"]
+    assert ["6 trials of 7 where lr<0.5"] in rows
+
+
+def test_where_keeps_what_holds_in_the_table_the_file_and_json(run: Run, store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    where = ("--where", "lr<=0.1, seed != 1 and model='cnn'", "--store", str(store.root))
+    assert len(json.loads(run("collect", "--json", "-o", str(file), *where).out)) == 4
+    assert len(list(csv.DictReader(file.open(newline="")))) == 4
+    for bad, code in (("lr", 2), ("lr<<1", 2), ("learning_rate<1", 1), ("lr<a", 2), ("model>3", 2), ("model=cnn or resnet", 2)):
+        done = run("collect", "--where", bad, "--store", str(store.root))
+        assert (done.code, done.out) == (code, ""), bad
+    assert "they have" in run("collect", "--where", "learning_rate<1", "--store", str(store.root)).err
+
+
+def test_a_workload_without_the_column_is_shown_under_its_name(run: Run, tmp_path: Path) -> None:
+    store = publish(tmp_path, record(1, {"lr": 0.1}, test_accuracy=0.9), record(2, {"kernel": "rbf"}, workload="svm", test_accuracy=0.8))
+    rows = _table(run, store, "--by", "lr")
+    assert rows[0][:3] == ["workload", "lr", "n"]
+    assert [row[0] for row in rows[1:3]] == ["svm", "train"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "md", "tex"])
+def test_with_by_the_file_has_the_summary(run: Run, store: Store, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"summary.{ending}"
+    done = run("collect", "--by", "lr", "-o", str(file), "--store", str(store.root))
+    assert (done.code, done.err) == (0, f"wrote 3 rows to {file}\n")
+    if ending in ("md", "tex"):
+        text = file.read_text()
+        assert "96.00 ± 1.00" in text.replace(r"$\pm$", "±")
+        assert (r"test\_accuracy \%" if ending == "tex" else "| lr | n | not completed | test_accuracy % |") in text
+        return
+    rows = {"csv": lambda: list(csv.DictReader(file.open(newline=""))), "json": lambda: json.loads(file.read_text()),
+            "parquet": lambda: pq.read_table(file).to_pylist()}[ending]()  # fmt: skip
+    assert [float(row["lr"]) for row in rows] == [0.01, 0.1, 1.0]
+    assert float(rows[0]["test_accuracy_mean"]) == pytest.approx(0.96)
+    assert (int(rows[0]["test_accuracy_n"]), int(rows[2]["not_completed"])) == (3, 1)
+
+
+def test_a_trial_of_two_sweeps_counts_once_and_is_told(run: Run, tmp_path: Path) -> None:
+    both = [record(number, {"lr": 0.1}, seed=number, sweep=sweep, test_accuracy=0.5) for number in range(2) for sweep in ("one", "two")]
+    store = publish(tmp_path, *both, record(7, {"lr": 0.1}, seed=7, sweep="two", test_accuracy=0.5))
+    rows = _table(run, store, "--by", "lr")
+    assert rows[1][:2] == ["0.1", "3"]
+    assert ["2 trials of several sweeps (one, two): the same trial counts once in a row"] in rows
+    assert ["measured on Model T (3 trials)"] in rows
+    assert [row[:2] for row in _table(run, store)[1:3]] == [["one", "2"], ["two", "3"]]
