@@ -18,8 +18,7 @@ from cluster.shares import GIB
 from cluster.state import State
 from tests.cluster import tasks
 from tests.cluster.suite import TINY, settle, wait_for
-
-WITHIN_S = 90
+from tests.patience import PATIENCE_S
 
 
 def tell(folder: Path, /, **facts: object) -> None:
@@ -31,7 +30,7 @@ def tell(folder: Path, /, **facts: object) -> None:
 def start_sleeping(backend: RayBackend, folder: Path) -> ArrayHandle:
     """Have a worker run, with a child of its own, and tell every process there is."""
     handle = backend.submit(partial(tasks.start_a_child, str(folder)), n_tasks=2, resources=TINY)
-    wait_for(backend, handle, State.RUNNING, WITHIN_S)
+    wait_for(backend, handle, State.RUNNING, PATIENCE_S)
     while not (folder / "child").exists():
         backend.wait(0.1)
     processes = [process.pid for process in psutil.Process().children(recursive=True)]
@@ -49,21 +48,21 @@ def sleep(folder: Path) -> None:
     """Wait to be killed."""
     with RayBackend() as backend:
         handle = start_sleeping(backend, folder)
-        settle(backend, handle, 600)
+        settle(backend, handle, tasks.LONG_S)
 
 
 def keep_handler(folder: Path) -> None:
     """See whether Ray puts its own SIGTERM handler over ours."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with RayBackend() as backend:
-        settle(backend, backend.submit(tasks.nothing, n_tasks=1, resources=TINY), WITHIN_S)
+        settle(backend, backend.submit(tasks.nothing, n_tasks=1, resources=TINY), PATIENCE_S)
         tell(folder, kept=signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, token="RAY_AUTH_TOKEN" in os.environ)
 
 
 def run_some(folder: Path) -> None:
     """Run a few tasks, one of which dies, on whatever Ray there is."""
     with RayBackend() as backend:
-        states = settle(backend, backend.submit(partial(tasks.end_the_process, "kill", 0), n_tasks=3, resources=TINY), WITHIN_S)
+        states = settle(backend, backend.submit(partial(tasks.end_the_process, "kill", 0), n_tasks=3, resources=TINY), PATIENCE_S)
         tell(folder, states=states, own=backend._session.folder is not None)
 
 
@@ -75,7 +74,7 @@ def run_out_of_memory(folder: Path) -> None:
     with RayBackend() as backend:
         call = partial(tasks.hold_memory, 0, 4096)
         handle = backend.submit(call, n_tasks=1, resources=TINY)
-        event = wait_for(backend, handle, State.OUT_OF_MEMORY, WITHIN_S)
+        event = wait_for(backend, handle, State.OUT_OF_MEMORY, PATIENCE_S)
         tell(folder, detail=event.detail)
 
 

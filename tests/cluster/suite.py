@@ -15,6 +15,7 @@ from cluster.errors import BackendClosed, CallDoesNotPickle, Infeasible, Unknown
 from cluster.resources import Resources
 from cluster.state import State
 from tests.cluster import tasks
+from tests.patience import PATIENCE_S
 
 TINY = Resources(cpus=1)
 
@@ -55,8 +56,8 @@ def wait_for(backend: Backend, handle: ArrayHandle, state: State, within_s: floa
 class BackendSuite:
     """The promises. Subclasses: a ``backend`` fixture."""
 
-    within_s = 60.0
-    """How long a few tiny tasks may take here, scheduling included."""
+    within_s = PATIENCE_S
+    """How long a few tiny tasks may take, scheduling included."""
     survives_death = True
     """A task that ends its process ends no more than that."""
     time_limit_min = 2 / 60
@@ -76,9 +77,10 @@ class BackendSuite:
         assert settle(backend, handle, self.within_s) == [COMPLETED] * 5
         assert {file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()} == dict.fromkeys("01234", 1)
 
-    def test_submit_returns_before_anything_starts(self, backend: Backend, tmp_path: Path) -> None:
-        handle = backend.submit(partial(tasks.sleep_on, 0, 1.0), n_tasks=2, resources=TINY)
+    def test_submit_returns_before_anything_ends(self, backend: Backend, tmp_path: Path) -> None:
+        handle = backend.submit(partial(tasks.wait_for_file, str(tmp_path / "gate")), n_tasks=2, resources=TINY)
         assert State.COMPLETED not in backend.states(handle)
+        (tmp_path / "gate").touch()
         settle(backend, handle, self.within_s)
 
     def test_a_task_is_told_to_run_and_to_end_once_each(self, backend: Backend) -> None:
@@ -92,9 +94,7 @@ class BackendSuite:
     def test_nothing_outstanding_means_nothing_to_wait_for(self, backend: Backend) -> None:
         handle = backend.submit(tasks.nothing, n_tasks=1, resources=TINY)
         settle(backend, handle, self.within_s)
-        started = time.monotonic()
-        assert backend.wait(self.within_s) == []
-        assert time.monotonic() - started < self.within_s
+        assert backend.wait(tasks.LONG_S) == []
 
     def test_a_failing_task_spares_its_siblings(self, backend: Backend) -> None:
         handle = backend.submit(partial(tasks.fail_on, 2), n_tasks=4, resources=TINY)
@@ -141,27 +141,28 @@ class BackendSuite:
 
     def test_a_task_over_its_time_has_timed_out(self, backend: Backend) -> None:
         resources = Resources(cpus=1, time_min=self.time_limit_min)
-        handle = backend.submit(partial(tasks.sleep_on, 0, 600), n_tasks=2, resources=resources)
-        assert settle(backend, handle, self.within_s + self.time_limit_min * 60) == [State.TIMED_OUT, COMPLETED]
+        handle = backend.submit(partial(tasks.sleep_on, 0), n_tasks=2, resources=resources)
+        assert settle(backend, handle, self.within_s) == [State.TIMED_OUT, COMPLETED]
 
-    def test_waiting_tasks_can_be_cancelled(self, backend: Backend) -> None:
-        handle = backend.submit(partial(tasks.sleep_on, 99, 0), n_tasks=6, resources=TINY)
+    def test_waiting_tasks_can_be_cancelled(self, backend: Backend, tmp_path: Path) -> None:
+        handle = backend.submit(partial(tasks.wait_for_file, str(tmp_path / "gate")), n_tasks=6, resources=TINY)
         backend.cancel(handle, [3, 5])
+        (tmp_path / "gate").touch()
         assert settle(backend, handle, self.within_s) == [COMPLETED, COMPLETED, COMPLETED, CANCELLED, COMPLETED, CANCELLED]
 
     def test_a_running_task_can_be_cancelled(self, backend: Backend) -> None:
         if not self.kills_running:
             pytest.skip("while a task runs, nobody is there to cancel it")
-        handle = backend.submit(partial(tasks.sleep_on, 0, 600), n_tasks=2, resources=TINY)
+        handle = backend.submit(partial(tasks.sleep_on, 0), n_tasks=2, resources=TINY)
         while wait_for(backend, handle, State.RUNNING, self.within_s).index != 0:
             pass
         backend.cancel(handle, [0])
         assert settle_rest(backend, handle, self.within_s)[0] is CANCELLED
 
-    def test_a_whole_array_can_be_cancelled(self, backend: Backend) -> None:
-        handle = backend.submit(tasks.nothing, n_tasks=200, resources=TINY)
+    def test_a_whole_array_can_be_cancelled(self, backend: Backend, tmp_path: Path) -> None:
+        handle = backend.submit(partial(tasks.wait_for_file, str(tmp_path / "never")), n_tasks=200, resources=TINY)
         backend.cancel(handle)
-        assert settle_rest(backend, handle, self.within_s).count(CANCELLED) > 100
+        assert settle_rest(backend, handle, self.within_s) == [CANCELLED] * 200
 
     def test_the_environment_says_what_was_granted(self, backend: Backend, tmp_path: Path) -> None:
         file = tmp_path / "environment.json"

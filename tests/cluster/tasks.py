@@ -12,6 +12,11 @@ import time
 from pathlib import Path
 
 from cluster.errors import ProcessSpent
+from cluster.signals import stop_requested
+from tests.patience import PATIENCE_S
+
+LONG_S = 2 * PATIENCE_S
+"""Longer than any test waits: what takes so long ends because it is ended."""
 
 
 def nothing(index: int) -> None:
@@ -58,15 +63,33 @@ def end_the_process(how: str, bad: int, index: int) -> None:
             sys.exit(3)
 
 
-def sleep_on(bad: int, seconds: float, index: int) -> None:
+def sleep_on(bad: int, index: int) -> None:
+    """One task computes until it is ended."""
     if index == bad:
-        time.sleep(seconds)
+        time.sleep(LONG_S)
+
+
+def wait_for_file(gate: str, index: int) -> None:
+    """Wait until the file is there, or somebody wants the task to end."""
+    while not (Path(gate).exists() or stop_requested()):
+        time.sleep(0.02)
+
+
+def wait_on(bad: int, gate: str, index: int) -> None:
+    """One task waits for the file."""
+    if index == bad:
+        wait_for_file(gate, index)
+
+
+def linger(index: int) -> None:
+    """Take a while, so that an array of thousands is not through before a test is, however fast the machine."""
+    time.sleep(0.2)
 
 
 def hold_memory(bad: int, mebibytes: int, index: int) -> None:
     if index == bad:
         held = bytearray(os.urandom(2**20)) * mebibytes
-        time.sleep(60)
+        time.sleep(LONG_S)
         del held
 
 
@@ -86,9 +109,9 @@ def count_threads(file: str, index: int) -> None:
 
 def start_a_child(folder: str, index: int) -> None:
     """Leave a grandchild of the driver running, and wait."""
-    child = subprocess.Popen(["sleep", "600"])
+    child = subprocess.Popen(["sleep", str(LONG_S)])
     (Path(folder) / "child").write_text(str(child.pid))
-    time.sleep(600)
+    time.sleep(LONG_S)
 
 
 def warm_up(folder: str) -> None:

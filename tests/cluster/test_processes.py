@@ -11,6 +11,7 @@ import psutil
 from cluster.postmortem import cause_of_death
 from cluster.processes import held_bytes, kill_tree
 from cluster.state import State
+from tests.patience import PATIENCE_S
 
 MIB = 2**20
 
@@ -41,7 +42,7 @@ held = b"x" * {100 * MIB}"""
 
 
 def test_pages_that_forks_share_are_counted_once() -> None:
-    script = f"import os,time\nheld=b'x'*({100 * MIB})\nfor _ in range(2):\n    if os.fork() == 0:\n        time.sleep(60)"
+    script = f"import os,time\nheld=b'x'*({100 * MIB})\nfor _ in range(2):\n    if os.fork() == 0:\n        time.sleep(3600)"
     process = python(script)
     try:
         assert held_bytes(process.pid, limit=1000 * MIB) > 300 * MIB
@@ -52,11 +53,11 @@ def test_pages_that_forks_share_are_counted_once() -> None:
 
 
 def test_a_killed_tree_leaves_no_child() -> None:
-    process = python("import subprocess; subprocess.Popen(['sleep', '600'])")
+    process = python("import subprocess; subprocess.Popen(['sleep', '3600'])")
     children = psutil.Process(process.pid).children()
     kill_tree(process.pid)
     process.wait()
-    _, left = psutil.wait_procs(children, timeout=10)
+    _, left = psutil.wait_procs(children, timeout=PATIENCE_S)
     assert children
     assert [child for child in left if child.status() != psutil.STATUS_ZOMBIE] == []
     kill_tree(process.pid)  # gone already: nothing happens

@@ -18,6 +18,7 @@ from cluster.resources import Resources
 from cluster.state import State
 from tests.cluster import tasks
 from tests.cluster.suite import COMPLETED, TINY, BackendSuite, events_until_settled, settle, settle_rest, wait_for
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.ray
 
@@ -51,7 +52,7 @@ class TestRay(BackendSuite):
         child = _pid_in(tmp_path / "child", backend)
         backend.cancel(handle)
         settle_rest(backend, handle, self.within_s)
-        psutil.wait_procs([child], timeout=10)
+        psutil.wait_procs([child], timeout=PATIENCE_S)
         assert not child.is_running()
 
     def test_what_a_killed_worker_started_ends_with_it(self, backend: RayBackend, tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ class TestRay(BackendSuite):
         child = _pid_in(tmp_path / "child", backend)
         psutil.Process(worker.pid).kill()
         assert settle(backend, handle, self.within_s) == [State.KILLED]
-        psutil.wait_procs([child], timeout=10)
+        psutil.wait_procs([child], timeout=PATIENCE_S)
         assert not child.is_running()
 
     def test_workers_that_die_before_they_work_are_not_replaced_for_ever(self, backend: RayBackend) -> None:
@@ -91,7 +92,7 @@ class TestRay(BackendSuite):
     def test_a_later_array_gets_its_share_of_a_busy_machine(self, backend: RayBackend) -> None:
         if len(os.sched_getaffinity(0)) < 2:
             pytest.skip("needs two CPUs")
-        long = backend.submit(partial(tasks.sleep_on, -1, 0), n_tasks=20_000, resources=TINY)
+        long = backend.submit(tasks.linger, n_tasks=20_000, resources=TINY)
         wait_for(backend, long, State.RUNNING, self.within_s)
         late = backend.submit(tasks.nothing, n_tasks=3, resources=TINY)
         assert settle_rest(backend, late, self.within_s) == [COMPLETED] * 3
@@ -102,7 +103,7 @@ class TestRay(BackendSuite):
 
 def _pid_in(file: Path, backend: RayBackend) -> psutil.Process:
     """The process whose number a task writes there."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while not (file.exists() and file.read_text()):
         assert time.monotonic() < until, f"nothing wrote {file}"
         backend.wait(0.1)

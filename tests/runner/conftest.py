@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from artifacts.store import Store
+from tests.patience import PATIENCE_S
 from tests.runner.builders import WORKLOADS
-
-PATIENCE_S = 120
 
 
 class Desk:
@@ -71,11 +70,11 @@ class Desk:
         """How often each line was left in the tally: a trial's real executions."""
         return Counter(self.tally.read_text().split()) if self.tally.exists() else Counter()
 
-    def wait_until(self, true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-        """Until a condition holds while the process still runs."""
+    def wait_until(self, true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+        """Until a condition holds while the process, if one is given, still runs."""
         deadline = time.monotonic() + PATIENCE_S
         while not true():
-            assert process.poll() is None, f"it ended early: {process.communicate()}"
+            assert process is None or process.poll() is None, f"it ended early: {process and process.communicate()}"
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.05)
 

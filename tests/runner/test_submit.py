@@ -11,12 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.runner.conftest import Desk
 
 LOCAL = ["inline", pytest.param("ray", marks=pytest.mark.ray)]
 
 QUICK = "workload: toys:quick\nmatrix: {width: [1, 2, 3]}\nrepeats: 2\n"
 MOODY = "workload: toys:moody\nmatrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}\nfixed: {tally: TALLY}\n"
+HELD = "workload: toys:held\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY, gate: TALLY-gate}\n"
 COUNTED = "workload: toys:counted\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n"
 
 
@@ -120,19 +122,25 @@ def test_being_stopped_loses_nothing_and_leaves_no_process(desk: Desk, number: s
     _stopped_by(number, desk, "ray")
 
 
+def _open(desk: Desk) -> None:
+    """Let the trials of `HELD` end."""
+    desk.tally.with_name("tally-gate").touch()
+
+
 def _stopped_by(number: signal.Signals, desk: Desk, backend: str) -> None:
-    grid = desk.grid(COUNTED)
+    grid = desk.grid(HELD)
     process = desk.start("submit", grid, "--backend", backend)
     desk.wait_until(lambda: len(desk.ran()) >= 5, process)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "the same command goes on" in err
-    _, alive = psutil.wait_procs(family, timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
     begun = len(desk.ran())
     assert sum(desk.outcomes().values()) == begun
+    _open(desk)
     desk.run("submit", grid, "--backend", backend)
     assert desk.json("status", "toy")[0]["counts"] == {"completed": 40}
     assert desk.outcomes()["completed"] == 40
@@ -140,17 +148,18 @@ def _stopped_by(number: signal.Signals, desk: Desk, backend: str) -> None:
 
 @pytest.mark.parametrize("backend", LOCAL)
 def test_a_killed_driver_leaves_a_sweep_that_the_same_submit_finishes(desk: Desk, backend: str) -> None:
-    grid = desk.grid(COUNTED)
+    grid = desk.grid(HELD)
     process = desk.start("submit", grid, "--backend", backend)
     desk.wait_until(lambda: len(desk.ran()) >= 5, process)
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(family, timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
     standing = desk.json("status", "toy")[0]
     assert not standing["driven"]
     assert sum(standing["counts"].values()) == 40
+    _open(desk)
     desk.run("submit", grid, "--backend", backend)
     assert desk.json("status", "toy")[0]["counts"] == {"completed": 40}
     outcomes = desk.outcomes()
@@ -160,9 +169,11 @@ def test_a_killed_driver_leaves_a_sweep_that_the_same_submit_finishes(desk: Desk
 
 
 def test_two_submits_at_once_run_each_trial_once(desk: Desk) -> None:
-    grid = desk.grid(COUNTED)
+    grid = desk.grid(HELD)
     both = [desk.start("submit", grid, "--backend", "inline") for _ in range(2)]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    desk.wait_until(lambda: any(process.poll() is not None for process in both))
+    _open(desk)
+    said = [process.communicate(timeout=PATIENCE_S)[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1]
     assert "another submit is running sweep 'toy'" in said[[process.returncode for process in both].index(1)]
     assert desk.ran().keys() == desk.store.index("toy").completed
@@ -220,7 +231,7 @@ def test_what_is_queued_was_frozen(desk: Desk) -> None:
     desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
     grid.write_text(grid.read_text().replace("[1, 2]", "[1, 7]"))
     (desk.folder / "gate").touch()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert sorted(row["width"] for row in desk.json("collect", "toy")) == [1, 2]
 
 

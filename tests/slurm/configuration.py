@@ -43,8 +43,10 @@ PARTITIONS = (
     Partition("cpu", ("cpu-1", "cpu-2"), "Default=YES MaxTime=1-00:00:00"),
     Partition("gpu-a30", ("a30-1",), "MaxTime=08:00:00"),
     Partition("gpu-t4", ("t4-1",), "MaxTime=08:00:00"),
-    # A job of `urgent` takes the node of a job of `preemptible`, which has the grace time to save its work and is queued again.
-    Partition("preemptible", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=3 MaxTime=04:00:00"),
+    # A job of `urgent` takes the node of a job of `preemptible`, which has the grace time to save its work and is queued again: as
+    # much as a slow machine needs. `hasty` is for work that cannot be saved, and would wait for the end of it.
+    Partition("preemptible", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=300 MaxTime=04:00:00"),
+    Partition("hasty", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=1 MaxTime=04:00:00"),
     Partition("urgent", ("spare-1",), "PriorityTier=10 PreemptMode=OFF MaxTime=04:00:00"),
 )
 
@@ -67,7 +69,7 @@ def slurm_conf(folder: Path, nodes: tuple[Node, ...], controller_port: int, acco
         "SlurmUser=root",
         "SlurmdUser=root",
         "AuthType=auth/munge",
-        f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # a job that is queued again waits until its old credential expires
+        f"AuthInfo=socket={folder}/munge.socket,cred_expire=10",  # a job that is queued again waits until its old credential expires
         f"StateSaveLocation={folder}/state",
         f"SlurmdSpoolDir={folder}/spool-%n",
         f"SlurmctldPidFile={folder}/slurmctld.pid",
@@ -93,11 +95,11 @@ def slurm_conf(folder: Path, nodes: tuple[Node, ...], controller_port: int, acco
         "ReturnToService=2",
         # Quick, not kind: one machine, one user.
         "SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=1,default_queue_depth=1000",
-        "KillWait=3",
-        "SlurmdTimeout=6",
+        "KillWait=10",
+        "SlurmdTimeout=15",
         "SlurmctldTimeout=30",
         "InactiveLimit=0",
-        "MessageTimeout=6",
+        "MessageTimeout=20",
         "TCPTimeout=2",
     ]
     if accounting_port is None:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 
 class DaemonDied(Exception):
     """A daemon ended, or never became ready; its log says why."""
@@ -45,17 +47,17 @@ class Daemon:
                 start_new_session=True,  # a Ctrl-C at the keyboard is for pytest, which then stops the daemons in order
             )
 
-    def ready(self, when: Callable[[], bool], within_s: float = 30) -> None:
-        """Block until `when()` holds; DaemonDied if the process ends or the time is over before that."""
-        end = time.monotonic() + within_s
+    def ready(self, when: Callable[[], bool]) -> None:
+        """Block until `when()` holds; DaemonDied if the process ends before that, or it never does."""
+        end = time.monotonic() + PATIENCE_S
         while not when():
             if self.process.poll() is not None:
                 raise DaemonDied(self.name, self.log, f"ended with {self.process.returncode}")
             if time.monotonic() > end:
-                raise DaemonDied(self.name, self.log, f"was not ready within {within_s} s")
+                raise DaemonDied(self.name, self.log, "never was ready")
             time.sleep(0.05)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, within_s: float = 10) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM, within_s: float = 60) -> None:
         """End the process, harder if it does not listen; nothing if it has ended already."""
         if self.process.poll() is None:
             self.process.send_signal(how)

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from tests.patience import PATIENCE_S
+
 from .configuration import MEMORY_CGROUP, PARTITIONS, Node, cgroup_conf, gres_conf, memory_is_confined, slurm_conf, slurmdbd_conf
 from .daemons import Daemon, DaemonDied, free_ports, listens, processes_with
 from .database import create_database, database_command, socket_of
@@ -64,7 +66,7 @@ class Site:
 
     def run(self, *command: str, check: bool = True) -> str:
         """The output of one of SLURM's commands at this site."""
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -79,12 +81,13 @@ class Site:
             if name in self._daemons and self._daemons[name].process.poll() is not None:
                 self.start_accounting() if name == "slurmdbd" else self.start_controller()
         self.run("scancel", "--state=PENDING", "--user=root")  # first, or they start in the room that the others leave
+        self.run("scancel", "--signal=KILL", "--user=root")  # what is deaf to a warning ends at once
         self.run("scancel", "--user=root")
-        self.until(lambda: not self.run("squeue", "--noheader"), within_s=30, what="the queue is empty")
+        self.until(lambda: not self.run("squeue", "--noheader"), what="the queue is empty")
         for node in self.nodes:
             if self._daemons[f"slurmd-{node.short}"].process.poll() is not None:
                 self.start_node(node.short)
-        self.until(self._all_idle, within_s=30, what="all nodes are idle")
+        self.until(self._all_idle, what="all nodes are idle")
         if self.accounting:
             self.limit_submitted_jobs(-1)
 
@@ -131,12 +134,12 @@ class Site:
         self.run("sacctmgr", "--immediate", "modify", "user", "root", "set", f"MaxSubmitJobs={n}")
 
     @staticmethod
-    def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-        """Block until the condition holds; TimeoutError if it does not in time."""
-        end = time.monotonic() + within_s
+    def until(condition: Callable[[], bool], what: str) -> None:
+        """Block until the condition holds; TimeoutError if it never does."""
+        end = time.monotonic() + PATIENCE_S
         while not condition():
             if time.monotonic() > end:
-                raise TimeoutError(f"not within {within_s} s: {what}")
+                raise TimeoutError(f"waited in vain until {what}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -168,7 +171,7 @@ class Site:
         self.start_controller()
         for node in self.nodes:
             self._start_slurmd(node)
-        self.until(self._all_idle, within_s=30, what="all nodes are idle")
+        self.until(self._all_idle, what="all nodes are idle")
 
     def _write_files(self) -> None:
         for name in ("work", "state", "devices", *(f"spool-{node.name}" for node in self.nodes)):

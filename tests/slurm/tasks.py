@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from cluster.errors import Requeue
-from cluster.signals import stop_requested
+from cluster.signals import WARNING, stop_requested
 from cluster.slurm_requeue import fate, restarts, spare_forks
+from tests.cluster.tasks import LONG_S
 
 _PROCESS = {"fork": multiprocessing.get_context("fork").Process, "spawn": multiprocessing.get_context("spawn").Process}
 
@@ -21,15 +22,21 @@ def write_environment(folder: str, index: int) -> None:
         json.dump(dict(os.environ), file)
 
 
-def sleep(seconds: float, index: int) -> None:
-    time.sleep(seconds)
+def nothing(index: int) -> None:
+    """End at once."""
+
+
+def linger(index: int) -> None:
+    """Compute until it is ended."""
+    while not stop_requested():
+        time.sleep(0.1)
 
 
 def take_memory(mebibytes: int, index: int) -> None:
     held = bytearray(mebibytes * 2**20)
     for page in range(0, len(held), 4096):
         held[page] = 1
-    time.sleep(60)
+    time.sleep(LONG_S)
 
 
 def work_until_told(folder: str, index: int) -> None:
@@ -59,20 +66,21 @@ def end_the_second_time(folder: str, index: int) -> None:
     """Run for long, but only the first time."""
     _note(Path(folder) / f"{index}.diary", "resumed" if restarts() else "began")
     if not restarts():
-        time.sleep(600)
+        time.sleep(LONG_S)
 
 
 def have_children(folder: str, index: int) -> None:
     """Have helpers, forked and executed, as a data loader has; told to stop, say whether they live, and end them."""
     diary = Path(folder) / f"{index}.diary"
     spare_forks()
-    helpers = [_PROCESS[how](target=time.sleep, args=(60,)) for how in ("fork", "spawn")]
+    helpers = [_PROCESS[how](target=_help, args=(f"{diary}.{how}",)) for how in ("fork", "spawn")]
     for helper in helpers:
         helper.start()
-    _note(diary, "began")
-    while not stop_requested():
+    while not all(Path(f"{diary}.{how}").exists() for how in _PROCESS):
         time.sleep(0.05)
-    time.sleep(0.5)
+    _note(diary, "began")
+    while not stop_requested() or any(helper.is_alive() and not _has_pending(helper.pid) for helper in helpers):
+        time.sleep(0.05)
     for helper in helpers:
         _note(diary, f"alive: {helper.is_alive()}")
         helper.terminate()
@@ -87,6 +95,17 @@ def work_in_a_child(folder: str, index: int) -> None:
     child.join()
     if not restarts():
         raise Requeue
+
+
+def _help(mark: str) -> None:
+    Path(mark).touch()
+    time.sleep(LONG_S)
+
+
+def _has_pending(pid: int | None) -> bool:
+    """Whether the warning has reached that process, which has it blocked."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool((int(lines["SigPnd"], 16) | int(lines["ShdPnd"], 16)) & 1 << (WARNING - 1))
 
 
 def _work_and_note(folder: str, index: int) -> None:

@@ -15,11 +15,11 @@ import pytest
 
 import runner
 from runner.site import find_site
+from tests.patience import PATIENCE_S
 
 from .site import Site
 
 HEALTHY = "cpu: {partition: cpu, cpus: 1, mem_gb: 1, time_min: 10}"
-PATIENCE_S = 150
 LAYERED = """#!/bin/sh
 exec unshare --mount sh -c 'mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work \\
   && mount -t overlay -o lowerdir={store},upperdir=/mnt/upper,workdir=/mnt/work none {store} && exec {python} "$@"' sh "$@"
@@ -135,11 +135,11 @@ def test_what_the_scheduler_would_refuse_is_named_with_a_cure(desk: Desk) -> Non
 
 def test_a_probe_that_waits_is_pending_with_slurms_reason(desk: Desk) -> None:
     desk.site.run(
-        "sbatch", "--parsable", "--partition=gpu-t4", "--exclusive", "--job-name=tenant", "--wrap=sleep 300", "--output=/dev/null"
+        "sbatch", "--parsable", "--partition=gpu-t4", "--exclusive", "--job-name=tenant", "--wrap=sleep 3600", "--output=/dev/null"
     )
-    desk.site.until(lambda: "tenant" in desk.site.run("squeue", "--noheader", "--format=%j", "--states=RUNNING"), 20, "the tenant runs")
+    desk.site.until(lambda: "tenant" in desk.site.run("squeue", "--noheader", "--format=%j", "--states=RUNNING"), "the tenant runs")
     desk.profile("t4: {partition: gpu-t4, cpus: 1, mem_gb: 1}")
-    report = desk.doctor("--timeout", "4")
+    report = desk.doctor("--timeout", "20")
     [(level, what, _)] = report.of("t4")
     assert level == "pending"
     assert "Resources" in what or "Priority" in what
@@ -151,7 +151,7 @@ def test_a_node_that_does_not_see_the_store_is_found_out(desk: Desk) -> None:
     desk.site.kill_node("t4-1")
     desk.site.start_node("t4-1", without=desk.folder)
     name = desk.site.node("t4-1")
-    desk.site.until(lambda: desk.site.run("sinfo", "--noheader", f"--nodes={name}", "--format=%T") == "idle", 30, "the node is back")
+    desk.site.until(lambda: desk.site.run("sinfo", "--noheader", f"--nodes={name}", "--format=%T") == "idle", "the node is back")
     desk.profile(HEALTHY, "t4: {partition: gpu-t4, cpus: 1, mem_gb: 1}")
     try:
         report = desk.doctor()
@@ -240,7 +240,7 @@ def test_a_site_without_accounting_is_asked_about_no_account(slurm_site_without_
 def test_ctrl_c_leaves_no_probe_in_the_queue(desk: Desk) -> None:
     desk.profile("t4: {partition: gpu-t4, cpus: 1, mem_gb: 1}", slurm="{additional: {hold: true}}")
     process = desk.start("doctor", "--store", str(desk.store))
-    desk.site.until(lambda: any(name.startswith("runner-doctor") for name in desk.queued()), 60, "the probe is queued")
+    desk.site.until(lambda: any(name.startswith("runner-doctor") for name in desk.queued()), "the probe is queued")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert desk.queued() == []
@@ -254,7 +254,7 @@ def test_a_profile_written_from_the_site_passes_its_own_check(desk: Desk) -> Non
     profile = find_site(desk.folder / "cluster.yaml", desk.folder).profile
     assert profile.backend == "slurm"
     assert profile.slurm.account == "lab"
-    assert list(profile.targets) == ["cpu", "a30", "t4", "preemptible", "urgent"]
+    assert list(profile.targets) == ["cpu", "a30", "t4", "preemptible", "hasty", "urgent"]
     a30 = profile.target("a30")
     assert (a30.partition, a30.gpu, a30.gpus, a30.gres, a30.cpus, a30.mem_gb) == ("gpu-a30", "a30", 1, "gpu:a30:1", 4, 4)
     assert desk.doctor("--no-probe").code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +16,14 @@ from .site import Site
 from .waiting import TINY, all_final, backend_at, lines_when, reports_when
 
 WHOLE_NODE = Resources(cpus=8, partition="preemptible")
+URGENT = Resources(cpus=8, partition="urgent")
 
 
 def test_a_preempted_task_saves_its_work_and_goes_on(slurm_site: Site, tmp_path: Path) -> None:
     backend = backend_at(slurm_site)
     handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 1, WHOLE_NODE, name="modest")
     lines_when(tmp_path / "0.diary", 1)
-    backend.submit(partial(tasks.sleep, 2), 1, Resources(cpus=8, partition="urgent"), name="urgent")
+    backend.submit(tasks.nothing, 1, URGENT, name="urgent")
     assert lines_when(tmp_path / "0.diary", 3) == ["began", Fate.ASKS_AGAIN, "resumed"]
     (report,) = reports_when(backend, handle, all_final)
     assert (report.state, report.restarts) == (State.COMPLETED, 1)
@@ -31,9 +31,9 @@ def test_a_preempted_task_saves_its_work_and_goes_on(slurm_site: Site, tmp_path:
 
 def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(slurm_site: Site, tmp_path: Path) -> None:
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, WHOLE_NODE, name="deaf")
+    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, Resources(cpus=8, partition="hasty"), name="deaf")
     lines_when(tmp_path / "0.diary", 1)
-    backend.submit(partial(tasks.sleep, 2), 1, Resources(cpus=8, partition="urgent"), name="urgent")
+    backend.submit(tasks.nothing, 1, URGENT, name="urgent")
     assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
     (report,) = reports_when(backend, handle, lambda reports: all_final(reports) and bool(reports[0].earlier))
     assert (report.state, [one.state for one in report.earlier]) == (State.COMPLETED, [State.PREEMPTED])
@@ -68,7 +68,6 @@ def test_a_warning_spares_the_helpers_of_a_task(slurm_site: Site, tmp_path: Path
     backend = backend_at(slurm_site)
     handle = backend.submit(partial(tasks.have_children, str(tmp_path)), 1, TINY, name="parent")
     lines_when(tmp_path / "0.diary", 1)
-    time.sleep(1)  # the spawned one imports
     slurm_site.run("scancel", "--signal=USR2", handle.chunks[0].job)
     assert lines_when(tmp_path / "0.diary", 5)[1:] == ["alive: True", "ended by signal 15"] * 2
     (report,) = reports_when(backend, handle, all_final)

@@ -11,7 +11,7 @@ def test_partitions_nodes_and_limits(slurm_site: Site) -> None:
     backend = backend_at(slurm_site)
     site = backend.site()
     assert (site.cluster, site.max_array_size, site.accounting) == ("proving-ground", MAX_ARRAY_SIZE, True)
-    assert [one.name for one in site.partitions] == ["cpu", "gpu-a30", "gpu-t4", "preemptible", "urgent"]
+    assert [one.name for one in site.partitions] == ["cpu", "gpu-a30", "gpu-t4", "preemptible", "hasty", "urgent"]
     assert [one.name for one in site.partitions if one.default] == ["cpu"]
     a30 = site.partition("gpu-a30")
     assert a30 is not None

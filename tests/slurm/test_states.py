@@ -26,7 +26,7 @@ def test_a_task_that_takes_too_much_memory(slurm_site: Site) -> None:
 
 def test_one_squeue_call_for_many_arrays(slurm_site: Site) -> None:
     backend = backend_at(slurm_site)
-    handles = [backend.submit(partial(tasks.sleep, 30), 2, TINY, name=f"array-{number}") for number in range(4)]
+    handles = [backend.submit(tasks.linger, 2, TINY, name=f"array-{number}") for number in range(4)]
     before = backend.calls.copy()
     reports = backend.reports(handles)
     assert backend.calls - before == {"squeue": 1}
@@ -35,7 +35,7 @@ def test_one_squeue_call_for_many_arrays(slurm_site: Site) -> None:
 
 def test_scancel_by_hand(slurm_site: Site) -> None:
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(shared.sleep_on, 1, 600), 3, TINY, name="cancelled")
+    handle = backend.submit(partial(shared.sleep_on, 1), 3, TINY, name="cancelled")
     job = handle.chunks[0].job
     reports_when(backend, handle, lambda reports: reports[1].state is State.RUNNING)
     slurm_site.run("scancel", f"{job}_1")
@@ -43,11 +43,14 @@ def test_scancel_by_hand(slurm_site: Site) -> None:
     assert states == [State.COMPLETED, State.CANCELLED, State.COMPLETED]
 
 
-def test_scancel_of_waiting_tasks_by_hand(slurm_site: Site) -> None:
+def test_scancel_of_waiting_tasks_by_hand(slurm_site: Site, tmp_path: Path) -> None:
     """SLURM forgets a task that is cancelled while it waits; only its array's other lines tell."""
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(shared.sleep_on, 0, 8), 12, Resources(cpus=8, partition="gpu-a30"), name="cancelled")
+    handle = backend.submit(
+        partial(shared.wait_on, 0, str(tmp_path / "gate")), 12, Resources(cpus=8, partition="gpu-a30"), name="cancelled"
+    )
     slurm_site.run("scancel", f"{handle.chunks[0].job}_[2-11]")
+    (tmp_path / "gate").touch()
     reports = reports_when(backend, handle, all_final)
     assert [report.state for report in reports] == [State.COMPLETED] * 2 + [State.CANCELLED] * 10
 
@@ -88,7 +91,7 @@ def test_scontrol_requeue_by_hand(slurm_site: Site, tmp_path: Path) -> None:
 
 def test_the_controller_restarts_while_tasks_wait(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, SlurmSettings(additional={"hold": True}))
-    handle = backend.submit(partial(tasks.sleep, 0), 2, TINY, name="patient")
+    handle = backend.submit(tasks.nothing, 2, TINY, name="patient")
     slurm_site.stop_controller()
     down = backend.reports([handle])[handle.id]
     assert {report.state for report in down} <= {State.UNKNOWN, State.PENDING}  # sacct may have heard of them
@@ -104,7 +107,7 @@ def test_what_squeue_has_forgotten_the_accounts_know(slurm_site: Site) -> None:
     handle = backend.submit(partial(shared.fail_on, 1), 3, TINY, name="long ago")
     reports_when(backend, handle, all_final)
     accounts = ("sacct", "--noheader", "--allocations", "--format=End", f"--jobs={handle.chunks[0].job}")
-    slurm_site.until(lambda: len(ends := slurm_site.run(*accounts).split()) == 3 and "Unknown" not in ends, 20, "slurmdbd has it all")
+    slurm_site.until(lambda: len(ends := slurm_site.run(*accounts).split()) == 3 and "Unknown" not in ends, "slurmdbd has it all")
     slurm_site.stop_controller()
     slurm_site.start_controller(forgetful=True)
     before = backend.calls.copy()
@@ -122,7 +125,7 @@ def test_the_accounting_is_down(slurm_site: Site) -> None:
 
 def test_what_slurm_has_never_heard_of_is_unknown(slurm_site: Site) -> None:
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(tasks.sleep, 0), 1, TINY, name="mine")
+    handle = backend.submit(tasks.nothing, 1, TINY, name="mine")
     another = handle.from_dict(
         {**handle.to_dict(), "id": "x", "chunks": [{"job": "999999", "name": "mine", "first": 0, "n": 2}], "n_tasks": 2}
     )

@@ -98,7 +98,7 @@ def test_what_is_longer_than_an_array_is_cut(slurm_site: Site, marks: Path) -> N
 
 def test_the_throttle_holds(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, SlurmSettings(array_parallelism=2))
-    handle = backend.submit(partial(tasks.sleep, 60), 5, TINY, name="throttled")
+    handle = backend.submit(tasks.linger, 5, TINY, name="throttled")
     reports = reports_when(backend, handle, lambda reports: sum(report.state is State.RUNNING for report in reports) == 2)
     assert [report.state for report in reports].count(State.PENDING) == 3
     assert "JobArrayTaskLimit" in {report.detail for report in reports}
@@ -108,17 +108,17 @@ def test_the_script_shown_is_the_script_queued(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, HELD)
     backend.folder = slurm_site.work / "shown"
     resources = Resources(cpus=2, mem_gb=1.5, gpus=1, gpu="t4", partition="gpu-t4", time_min=90)
-    shown = backend.script(partial(tasks.sleep, 0), 3, resources, name="shown", environment={"GREETING": "it's me"})
+    shown = backend.script(tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"})
     assert not backend.calls
     assert not backend.folder.exists()
-    handle = backend.submit(partial(tasks.sleep, 0), 3, resources, name="shown", environment={"GREETING": "it's me"})
+    handle = backend.submit(tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"})
     (pickle,) = backend.folder.glob("*.pkl")
     queued = (backend.folder / f"{handle.chunks[0].job}_submission.sh").read_text()
     assert shown.replace("CALL.pkl", pickle.name) == queued
 
 
 def test_a_handle_is_good_in_another_process(slurm_site: Site) -> None:
-    submitted = backend_at(slurm_site).submit(partial(tasks.sleep, 60), 2, TINY, name="travels")
+    submitted = backend_at(slurm_site).submit(tasks.linger, 2, TINY, name="travels")
     handle = SlurmHandle.from_dict(json.loads(json.dumps(submitted.to_dict())))
     assert handle == submitted
     other = backend_at(slurm_site)
@@ -134,9 +134,9 @@ def test_a_handle_is_good_in_another_process(slurm_site: Site) -> None:
 def test_an_array_is_found_by_its_name(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, HELD)
     since = time.time() - 1
-    first = backend.submit(partial(tasks.sleep, 0), MAX_ARRAY_SIZE + 1, TINY, name="sweep:3f:0")
-    second = backend.submit(partial(tasks.sleep, 0), 2, TINY, name="sweep:3f:1")
-    backend.submit(partial(tasks.sleep, 0), 2, TINY, name="sweep:3f:11")
+    first = backend.submit(tasks.nothing, MAX_ARRAY_SIZE + 1, TINY, name="sweep:3f:0")
+    second = backend.submit(tasks.nothing, 2, TINY, name="sweep:3f:1")
+    backend.submit(tasks.nothing, 2, TINY, name="sweep:3f:11")
     other = backend_at(slurm_site)
     found = other.find({"sweep:3f:0": MAX_ARRAY_SIZE + 1, "sweep:3f:1": 2, "sweep:3f:2": 5}, since)
     assert {name: handle.chunks for name, handle in found.items()} == {"sweep:3f:0": first.chunks, "sweep:3f:1": second.chunks}
@@ -149,7 +149,7 @@ def test_no_answer_is_not_taken_for_a_refusal(slurm_site: Site) -> None:
     backend.site()
     slurm_site.stop_controller()
     with pytest.raises(SubmitUnacknowledged, match="'unanswered'"):
-        backend.submit(partial(tasks.sleep, 0), 1, TINY, name="unanswered")
+        backend.submit(tasks.nothing, 1, TINY, name="unanswered")
     slurm_site.start_controller()
     assert backend.find({"unanswered": 1}, time.time() - 600) == {}
 
@@ -157,9 +157,9 @@ def test_no_answer_is_not_taken_for_a_refusal(slurm_site: Site) -> None:
 def test_refusals_say_what_slurm_says(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, SlurmSettings(account="nobody"))
     with pytest.raises(SubmitRefused, match="Invalid account"):
-        backend.submit(partial(tasks.sleep, 0), 1, TINY, name="refused")
+        backend.submit(tasks.nothing, 1, TINY, name="refused")
     with pytest.raises(Infeasible, match="Invalid feature"):
-        backend_at(slurm_site).submit(partial(tasks.sleep, 0), 1, TINY.merged({"constraint": "nvlink"}), name="refused")
+        backend_at(slurm_site).submit(tasks.nothing, 1, TINY.merged({"constraint": "nvlink"}), name="refused")
     assert slurm_site.run("squeue", "--noheader") == ""
 
 
@@ -177,18 +177,18 @@ def test_refusals_say_what_slurm_says(slurm_site: Site) -> None:
 def test_what_would_wait_for_ever_is_refused(slurm_site: Site, resources: Resources, reason: str) -> None:
     backend = backend_at(slurm_site)
     with pytest.raises(Infeasible, match=reason):
-        backend.submit(partial(tasks.sleep, 0), 1, resources, name="never")
+        backend.submit(tasks.nothing, 1, resources, name="never")
     assert backend.calls["sbatch"] == 0
 
 
 def test_the_submit_limit_is_known_and_kept(slurm_site: Site) -> None:
     slurm_site.limit_submitted_jobs(5)
     backend = backend_at(slurm_site, HELD)
-    backend.submit(partial(tasks.sleep, 0), 3, TINY, name="some")
+    backend.submit(tasks.nothing, 3, TINY, name="some")
     limits = backend.limits()
     assert (limits.max_array_size, limits.max_submit, limits.queued, limits.room) == (MAX_ARRAY_SIZE, 5, 3, 2)
     with pytest.raises(SubmitLimitReached, match="no room for the 3 tasks of 'more'"):
-        backend.submit(partial(tasks.sleep, 0), 3, TINY, name="more")
+        backend.submit(tasks.nothing, 3, TINY, name="more")
     assert backend.limits().queued == 3
     assert backend_at(slurm_site, SlurmSettings(max_submit=4)).limits().room == 1
 
@@ -197,5 +197,5 @@ def test_what_was_queued_of_an_array_that_failed_is_taken_back(slurm_site: Site)
     slurm_site.limit_submitted_jobs(MAX_ARRAY_SIZE)
     backend = backend_at(slurm_site, HELD)
     with pytest.raises(SubmitLimitReached):
-        backend.submit(partial(tasks.sleep, 0), MAX_ARRAY_SIZE + 1, TINY, name="half")
+        backend.submit(tasks.nothing, MAX_ARRAY_SIZE + 1, TINY, name="half")
     assert backend.limits().queued == 0

@@ -11,6 +11,7 @@ from cluster.resources import Resources
 from cluster.slurm import SlurmBackend
 from cluster.slurm_handle import SlurmHandle
 from cluster.slurm_reports import TaskReport
+from tests.patience import PATIENCE_S
 
 from .site import Site
 
@@ -23,13 +24,11 @@ def backend_at(site: Site, settings: SlurmSettings | None = None) -> SlurmBacken
     return SlurmBackend(profile, site.work / "logs", poll_s=(0.3, 1.0))
 
 
-def reports_when(
-    backend: SlurmBackend, handle: SlurmHandle, condition: Callable[[list[TaskReport]], bool], within_s: float = 60
-) -> list[TaskReport]:
+def reports_when(backend: SlurmBackend, handle: SlurmHandle, condition: Callable[[list[TaskReport]], bool]) -> list[TaskReport]:
     """The reports of an array once they fulfil the condition."""
-    end = time.monotonic() + within_s
+    end = time.monotonic() + PATIENCE_S
     while not condition(reports := backend.reports([handle])[handle.id]):
-        assert time.monotonic() < end, f"not within {within_s} s; at the end: {reports}"
+        assert time.monotonic() < end, f"waited in vain; at the end: {reports}"
         time.sleep(0.3)
     return reports
 
@@ -38,10 +37,10 @@ def all_final(reports: list[TaskReport]) -> bool:
     return all(report.state.final for report in reports)
 
 
-def lines_when(file: Path, n: int, within_s: float = 60) -> list[str]:
+def lines_when(file: Path, n: int) -> list[str]:
     """The lines of a file once it has so many."""
-    end = time.monotonic() + within_s
+    end = time.monotonic() + PATIENCE_S
     while not (file.exists() and len(lines := file.read_text().splitlines()) >= n):
-        assert time.monotonic() < end, f"{file} has not {n} lines within {within_s} s: {file.read_text() if file.exists() else 'no file'}"
+        assert time.monotonic() < end, f"{file} never has {n} lines: {file.read_text() if file.exists() else 'no file'}"
         time.sleep(0.1)
     return lines

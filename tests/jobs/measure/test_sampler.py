@@ -21,38 +21,46 @@ from jobs.measure.gpus import Gpu
 from jobs.measure.load import CpuTimes
 from jobs.measure.readings import Readings
 from jobs.measure.sampler import SETTLE_S, Sampler
+from tests.patience import PATIENCE_S
 
-WATCHED_S = 4 * SETTLE_S
+
+def watch(sampler: Sampler) -> None:
+    """Until the sampler has looked long enough to say something."""
+    until = time.monotonic() + PATIENCE_S
+    while sampler.readings().disturbed_by is None:
+        assert time.monotonic() < until, "it never looks"
+        time.sleep(SETTLE_S)
 
 
 @pytest.fixture
 def strangers() -> Iterator[None]:
     """As many busy processes as there are CPUs, none of them a descendant of this one."""
     count = len(os.sched_getaffinity(0))
-    busy = "import os, time\nos.write(1, b'%d\\n' % os.getpid())\nend = time.time() + 20\nwhile time.time() < end: pass"
+    busy = f"import os, time\nos.write(1, b'%d\\n' % os.getpid())\nend = time.time() + {PATIENCE_S}\nwhile time.time() < end: pass"
     # The shell in between ends at once, so that nobody knows any more who started them.
     reading, writing = os.pipe()
     subprocess.run(["sh", "-c", f'for i in $(seq {count}); do "$0" -c "$1" & done', sys.executable, busy], stdout=writing, check=True)
     os.close(writing)
     with os.fdopen(reading) as lines:
         pids = [int(lines.readline()) for _ in range(count)]
-        yield
-        for pid in pids:
-            os.kill(pid, 9)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, 9)
 
 
 @pytest.mark.usefixtures("strangers")
 def test_a_stranger_on_the_cpus_disturbs() -> None:
     with Sampler((), 0, len(os.sched_getaffinity(0))) as sampler:
-        time.sleep(WATCHED_S)
+        watch(sampler)
     assert [reason for reason in sampler.readings().disturbed_by or [] if reason.startswith("host load beyond the trial's own")]
 
 
 @pytest.mark.usefixtures("strangers")
 def test_a_running_attempt_tells_what_it_saw_so_far() -> None:
     with Sampler((), 0, len(os.sched_getaffinity(0))) as sampler:
-        assert sampler.readings() == Readings()
-        time.sleep(WATCHED_S)
+        watch(sampler)
         assert sampler.readings().disturbed_by
 
 
@@ -76,14 +84,14 @@ def test_a_forked_process_is_watched_too() -> None:
     child = os.fork()
     if child == 0:
         with Sampler((), 0, 1) as sampler:
-            time.sleep(WATCHED_S)
+            watch(sampler)
         os._exit(0 if sampler.readings().disturbed_by is not None else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_what_cannot_be_measured_is_missing_and_not_zero() -> None:
     with Sampler((), 0, 1) as sampler:
-        time.sleep(WATCHED_S)
+        watch(sampler)
     assert sampler.readings().disturbed_by is not None
     assert 0 not in sampler.columns().values()
     assert not [name for name in sampler.columns() if name.startswith("gpu")]
@@ -191,7 +199,7 @@ def test_a_real_gpu_is_read() -> None:
     if not seen:
         pytest.skip("no NVIDIA GPU on this machine")
     with Sampler(seen[:1], 1, 1, interval_s=0.2) as sampler:
-        time.sleep(WATCHED_S)
+        watch(sampler)
     columns = sampler.columns()
     assert columns["gpu_energy_j"] > 0
     assert columns["gpu_power_w"] > 1

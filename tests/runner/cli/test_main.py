@@ -16,6 +16,7 @@ from runner import __version__
 from runner.cli import main as cli
 from runner.errors import RunnerError
 from runner.journal import Journal, Started
+from tests.patience import PATIENCE_S
 from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 
@@ -42,7 +43,7 @@ def test_help_loads_nothing_heavy() -> None:
         "    except SystemExit as left: assert left.code == 0, (arguments, left.code)\n"
         "print([name for name in %r if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code % (COMMANDS, HEAVY)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code % (COMMANDS, HEAVY)], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
@@ -120,7 +121,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     os.close(reading)
     try:
         command = [sys.executable, "-m", "runner.cli.main", "collect", "--store", str(store.root)]
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, restore_signals=False)
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, restore_signals=False)
     finally:
         os.close(writing)
     assert done.stderr == ""

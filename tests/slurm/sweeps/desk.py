@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from runner.journal import Started, read_all
+from tests.patience import PATIENCE_S
 from tests.runner.builders import WORKLOADS
 from tests.runner.conftest import Desk
 from tests.slurm.site import Site
 
 OWN_WORKLOADS = Path(__file__).parent / "workloads"
-PATIENCE_S = 180
 
 SMALL = "cpus: 1, mem_gb: 1, time_min: 20"
 
@@ -27,8 +27,8 @@ class SlurmDesk(Desk):
 
     def __init__(self, folder: Path, site: Site) -> None:
         folder.mkdir()
-        for source in (WORKLOADS / "toys.py", OWN_WORKLOADS / "trials.py"):
-            (folder / source.name).write_text(source.read_text())
+        for source in (WORKLOADS / "toys.py", *OWN_WORKLOADS.glob("*.py")):
+            (folder / source.name).write_text(source.read_text().replace("DESK", str(folder)))
         super().__init__(folder, folder / "store")
         self.site = site
         self.gate = folder / "gate"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.slurm.configuration import MAX_ARRAY_SIZE
 from tests.slurm.site import Site
 
@@ -65,7 +66,7 @@ def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(desk
 def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
     grid = desk.grid(COUNTED)
     both = [desk.start("submit", grid, "--pack", "4") for _ in range(2)]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=PATIENCE_S) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     desk.run("status", "--wait")
     assert sorted(desk.ran().values()) == [1] * 12
@@ -131,7 +132,7 @@ def test_accounts_that_are_away_for_a_while(desk: SlurmDesk) -> None:
 
 
 def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
-    other = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "sleep 600")
+    other = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "sleep 3600")
     desk.run("submit", desk.grid(CANCELLED), "--pack", "1")
     desk.until(lambda: len(desk.ran()) == 4, "all trials run")
     assert "cancelled 2 tasks with 2 trials" in desk.run("cancel", "toy", "--target", "t4")

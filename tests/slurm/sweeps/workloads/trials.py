@@ -36,13 +36,22 @@ def gated(context: Context, gate: str, tally: str, width: int = 1) -> dict[str, 
     return {"doubled": 2 * width}
 
 
-def greedy(tally: str, mebibytes: int) -> dict[str, int]:
-    """Takes memory and touches all of it."""
+def deaf(tally: str) -> dict[str, int]:
+    """Computes on in its first life, whatever it is told, and has nothing to save."""
+    _note(tally, "deaf")
+    while "SLURM_RESTART_COUNT" not in os.environ:
+        time.sleep(0.05)
+    return {"restarts": int(os.environ["SLURM_RESTART_COUNT"])}
+
+
+def greedy(tally: str, gate: str, mebibytes: int) -> dict[str, int]:
+    """Takes memory and touches all of it; holds much of it until the file `gate` exists."""
     _note(tally, f"greedy-{mebibytes}")
     held = bytearray(mebibytes * 2**20)
     for page in range(0, len(held), 4096):
         held[page] = 1
-    time.sleep(2)  # long enough for those who only look once a second
+    while mebibytes > 100 and not Path(gate).exists():
+        time.sleep(0.05)
     return {"held": len(held) // 2**20}
 
 
