@@ -146,7 +146,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("cpus_granted", "int", "", "CPUs the worker could use: affinity and cgroup quota, the smaller."),
         ("threads", "int", "", "Threads the computation used."),
         ("ram_gb", "double", "GB (1e9 bytes)", "Memory of the node."),
-        ("engine", "string", "", "Library that computed it, where there is a choice (`sklearn`, `sklearnex`)."),
+        ("engine", "string", "", "Library that computed it, where there is a choice (`sklearn`, `sklearnex`, `sklearnex in float64`)."),
     ),
     "place": (
         ("backend", "string", "", "`slurm`, `ray` or `inline`."),

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8]
-    Floats = NDArray[np.float32]
+    Floats = NDArray[np.float32] | NDArray[np.float64]
 
 SMALLEST_CACHE_MB = 200.0  # scikit-learn's default
+
+SKLEARN, SKLEARNEX, SKLEARNEX_WIDE = "sklearn", "sklearnex", "sklearnex in float64"
+"""What the record's `engine` says of a fit."""
 
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -120,6 +123,7 @@ def run(params: SvmParams, context: Context) -> None:
     with context.phase("import"):
         import numpy as np
 
+        from jobs import svm_precision
         from jobs.data import open_dataset
         from jobs.svm_kernels import Kernel, predict
 
@@ -133,6 +137,12 @@ def run(params: SvmParams, context: Context) -> None:
         # A number, so that both engines and the predictions below use the same one.
         gamma = _gamma(params.gamma, images.shape[1], float(images.var(dtype=np.float64)))
         kernel = Kernel(params.kernel, gamma, params.degree, params.coef0)
+        precision = svm_precision.needed(kernel, images, params.C) if engine == SKLEARNEX else "float32"
+        if precision is None:
+            classifier, engine = _sklearn()
+        elif precision == "float64":
+            prepare = Scaling(params.scaling, _pixels(dataset.images, parts.train), precision)
+            images, engine = prepare(_pixels(dataset.images, parts.train)), SKLEARNEX_WIDE
         model = classifier(
             kernel=params.kernel,
             C=params.C,
@@ -143,14 +153,14 @@ def run(params: SvmParams, context: Context) -> None:
         )
     with context.phase("train"):
         model.fit(images, labels)
-    if engine == "sklearnex" and not hasattr(model, "_onedal_estimator"):
-        engine = "sklearn"  # it hands over what it cannot do itself
+    if engine != SKLEARN and not hasattr(model, "_onedal_estimator"):
+        engine = SKLEARN  # it hands over what it cannot do itself
     context.note(engine=engine)
     for name, part in (("val_accuracy", parts.val), ("test_accuracy", parts.test)):
         if len(part):
             with context.phase("eval"):
                 rows = prepare(_pixels(dataset.images, part))
-                predicted = predict(model, kernel, rows) if engine == "sklearnex" else model.predict(rows)
+                predicted = model.predict(rows) if engine == SKLEARN else predict(model, kernel, rows)
                 context.note(**{name: float((predicted == dataset.labels[part]).mean())})
 
 
@@ -168,19 +178,20 @@ class Scaling:
     Args:
         kind: ``none``, ``unit`` or ``standard``.
         training: Pixels of the training split, shape (n, features).
+        precision: Of the result.
     """
 
-    def __init__(self, kind: str, training: Pixels) -> None:
-        self._kind = kind
+    def __init__(self, kind: str, training: Pixels, precision: Literal["float32", "float64"] = "float32") -> None:
+        self._kind, self._precision = kind, precision
         if kind == "standard":
             deviation = training.std(axis=0, dtype="float64")
-            self._mean = training.mean(axis=0, dtype="float64").astype("float32")
-            self._deviation = deviation.clip(min=0).astype("float32")
+            self._mean = training.mean(axis=0, dtype="float64").astype(precision)
+            self._deviation = deviation.clip(min=0).astype(precision)
             self._deviation[self._deviation == 0] = 1  # a pixel that never changes stays 0
 
     def __call__(self, pixels: Pixels) -> Floats:
-        """float32 of the same shape."""
-        scaled: Floats = pixels.astype("float32")
+        """Return floats of the same shape."""
+        scaled: Floats = pixels.astype(self._precision)
         if self._kind == "unit":
             scaled /= 255
         elif self._kind == "standard":
@@ -198,13 +209,17 @@ def _engine(params: SvmParams, threads: int) -> tuple[Any, str]:
             from sklearnex.svm import SVC
 
             daalinit(threads)  # its own pool: OMP_NUM_THREADS does not reach it
-            return SVC, "sklearnex"
+            return SVC, SKLEARNEX
         except (ImportError, OSError, RuntimeError) as error:
             if params.engine == "sklearnex":
                 raise EngineMissing("sklearnex", str(error)) from None
+    return _sklearn()
+
+
+def _sklearn() -> tuple[Any, str]:
     from sklearn.svm import SVC
 
-    return SVC, "sklearn"
+    return SVC, SKLEARN
 
 
 def _pixels(images: Pixels, part: Any) -> Pixels:

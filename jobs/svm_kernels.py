@@ -1,4 +1,4 @@
-"""Predictions of a fitted SVC, as matrix products in float32.
+"""Predictions of a fitted SVC, as matrix products in the precision of its fit.
 
 One product of all images with all support vectors keeps every core busy, where libsvm takes one pair of vectors after
 another. It also stands in for scikit-learn-intelex's own float32 predictions: in 2026.2 these can be wrong for one of the
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.float32] | NDArray[np.float64]
 
 BLOCK_BYTES = 256 * 2**20
 """Largest piece of the kernel matrix that is held at a time."""
@@ -30,16 +30,17 @@ class Kernel:
     coef0: float
 
     def __call__(self, left: Matrix, right: Matrix) -> Matrix:
-        """Values for all pairs of rows; shapes (n, features) and (m, features) give (n, m)."""
+        """Values for all pairs of rows, in their precision; shapes (n, features) and (m, features) give (n, m)."""
         values: Matrix = left @ right.T
+        number = values.dtype.type
         if self.name == "linear":
             return values
-        values *= np.float32(-2 * self.gamma if self.name == "rbf" else self.gamma)
+        values *= number(-2 * self.gamma if self.name == "rbf" else self.gamma)
         if self.name == "rbf":
             values += self.gamma * _squares(left)[:, None] + self.gamma * _squares(right)
             np.exp(np.negative(values, out=values), out=values)
             return values
-        values += np.float32(self.coef0)
+        values += number(self.coef0)
         if self.name == "poly":
             np.power(values, self.degree, out=values)
         else:
@@ -53,20 +54,20 @@ def predict(model: Any, kernel: Kernel, images: Matrix) -> NDArray[Any]:
     Args:
         model: A fitted SVC of scikit-learn or scikit-learn-intelex.
         kernel: The one it was fitted with.
-        images: Shape (n, features).
+        images: Shape (n, features); their precision is computed with.
 
     Returns:
         Shape (n,), values of ``model.classes_``.
     """
-    vectors = np.ascontiguousarray(model.support_vectors_, dtype=np.float32)
-    rows = max(1, BLOCK_BYTES // (4 * len(vectors)))
+    vectors = cast(Matrix, np.ascontiguousarray(model.support_vectors_, dtype=images.dtype))
+    rows = max(1, BLOCK_BYTES // (images.dtype.itemsize * len(vectors)))
     blocks = [_votes(model, kernel(images[start : start + rows], vectors)) for start in range(0, len(images), rows)]
     return np.asarray(model.classes_)[np.concatenate(blocks)] if blocks else np.empty(0, model.classes_.dtype)
 
 
 def _votes(model: Any, values: Matrix) -> NDArray[np.intp]:
     """Index of the winning class for each row of kernel values of shape (n, support vectors)."""
-    coefficients = np.asarray(model.dual_coef_, dtype=np.float32)  # one row for each class but a vector's own
+    coefficients = cast(Matrix, np.asarray(model.dual_coef_, dtype=values.dtype))  # one row for each class but a vector's own
     if len(model.classes_) == 2:  # scikit-learn turns the sign of the only pair
         return np.asarray(values @ coefficients[0] + model.intercept_[0] > 0, dtype=np.intp)
     edges = np.concatenate([[0], np.cumsum(model.n_support_)])

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
 from artifacts.record import Outcome
+from jobs import svm_precision
 from jobs.context import Context
 from jobs.execute import Expectation, Finished, execute
 from jobs.hardware import CPU
@@ -116,6 +117,52 @@ def test_accuracy_is_measured_where_there_is_a_part_and_missing_elsewhere(fit: A
 def test_auto_is_the_fast_engine_where_it_finds_the_same_solution(fit: Any, kernel: str, engine: str) -> None:
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
     assert fit(kernel=kernel, train_subset=100).values["engine"] == engine
+
+
+@pytest.fixture
+def dim(tmp_path: Path) -> str:
+    """Digits in two shades of almost white."""
+    images, labels = load_digits(return_X_y=True)
+    path = tmp_path / "dim.npz"
+    np.savez(path, images=(254 + (images > 8)).astype(np.uint8).reshape(-1, 8, 8), labels=labels)
+    return f"npz:{path}"
+
+
+@pytest.mark.parametrize(("kernel", "scaling"), [("linear", "none"), ("rbf", "unit")])
+def test_bright_images_of_low_contrast_are_told_apart_in_float64(fit: Any, dim: str, kernel: str, scaling: str) -> None:
+    """In float32 the linear kernel loses ten points: its values are four million, and differ by a dozen."""
+    pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
+    how = {"dataset": dim, "split": [0.7, 0, 0.3], "kernel": kernel, "scaling": scaling}
+    fast, stock = (fit(**how, engine=engine).values for engine in ("auto", "sklearn"))
+    assert fast["engine"] == "sklearnex in float64"
+    assert abs(fast["test_accuracy"] - stock["test_accuracy"]) <= 0.004
+    assert stock["test_accuracy"] > 0.85
+
+
+def test_a_kernel_beyond_float32_ends(fit: Any) -> None:
+    """In float32 its fit never does, nor hears a signal."""
+    pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
+    how = {"kernel": "poly", "degree": 7, "gamma": 1, "scaling": "none"}
+    values = fit(dataset="synthetic:1x28x28x10x1500", split=[0.7, 0, 0.3], **how).values
+    assert values["engine"] == "sklearnex in float64"
+    assert fit(split=[0.7, 0, 0.3], **how).values["test_accuracy"] > 0.9
+
+
+def test_a_kernel_beyond_every_number_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        run(SvmParams(kernel="poly", degree=40, gamma=1, scaling="none"), Context(files=tmp_path))
+
+
+@pytest.mark.parametrize("scaling", ["unit", "standard", "none"])
+@pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
+def test_ordinary_images_are_left_in_float32(kernel: Any, scaling: str) -> None:
+    images = Scaling(scaling, _pixels(load_digits().images * 15.9))(_pixels(load_digits().images * 15.9))
+    gamma = 1 / (images.shape[1] * float(images.var()))
+    assert svm_precision.needed(Kernel(kernel, gamma, 3, 0.0), images, 1.0) == "float32"
+
+
+def _pixels(images: Any) -> Any:
+    return images.astype(np.uint8).reshape(len(images), -1)
 
 
 def test_an_engine_that_hands_the_fit_over_is_not_the_one_that_ran(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
