@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from runner.cli import output
-from runner.cli.options import DataDirOption
+from runner.cli.options import DEFAULT_STORE, DataDirOption, StoreOption, data_folder
 
 app = typer.Typer(help="Datasets, made ready for the workers.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,18 +30,26 @@ def prepare(
         typer.Argument(metavar="NAME", help="Datasets, as a grid names them, and weights:MODEL.", autocompletion=_complete_name),
     ],
     data_dir: DataDirOption = None,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Download datasets and build the cache that workers map, and download pretrained weights.
 
     What is in the data folder already needs no network. One that fails
-    does not stop the others.
+    does not stop the others. The store remembers the first data folder that
+    it is told of, and later commands use it.
 
     \b
     Example:
       runner data prepare mnist cifar10 weights:resnet18 --data-dir ~/data
     """
+    from artifacts.store import Store
     from jobs import data
+    from runner.data_folder import remember, remembered
 
+    opened = Store(store)
+    data_dir = data_folder(store, data_dir)
+    if data_dir is not None and remembered(opened) is None:
+        remember(opened, data_dir)
     failed = []
     for name in dict.fromkeys(names):
         output.say(f"{name}: preparing")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
 
 if TYPE_CHECKING:
     from runner.doctor.findings import Diagnosis
@@ -43,7 +43,7 @@ def doctor(
     from runner.site import find_site
 
     site = find_site(cluster, Path.cwd())
-    found = diagnose(site.profile, store, data_dir=data_dir, probe=not no_probe, timeout_s=timeout, say=output.note)
+    found = diagnose(site.profile, store, data_dir=data_folder(store, data_dir), probe=not no_probe, timeout_s=timeout, say=output.note)
     if as_json:
         output.json(_plain(found))
     else:

@@ -51,7 +51,9 @@ ClusterOption = Annotated[
 ]
 DataDirOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="FOLDER", envvar="RUNNER_DATA", help="Folder of the datasets."),
+    typer.Option(
+        "--data-dir", metavar="FOLDER", envvar="RUNNER_DATA", help="Folder of the datasets; else the one that the store remembers."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 SweepsArgument = Annotated[
@@ -85,6 +87,21 @@ def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
             output.note(f"{name} is the grid of the sweep '{sweep}'")
         found.append(sweep)
     return list(dict.fromkeys(found))
+
+
+def data_folder(store: Path, given: Path | None) -> Path | None:
+    """The folder of the datasets: the one given, and said where it is another than the store's; else the one that the store remembers."""
+    from artifacts.store import Store
+    from runner.data_folder import remembered
+
+    known = remembered(Store(store))
+    if given is None:
+        return known
+    if known is not None and known != given.resolve():
+        output.note(
+            f"note: the data folder is {given.resolve()}, and was {known} in {store}; the next submit remembers the one it is given"
+        )
+    return given
 
 
 def _store_of(context: typer.Context) -> Path:

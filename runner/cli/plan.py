@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
 
 if TYPE_CHECKING:
     from artifacts.store import Store
@@ -56,6 +56,7 @@ def plan(
     from runner.planning import Options, plan_request
 
     check_file(grid, store)
+    data_dir = data_folder(store, data_dir)
     request = read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     from artifacts.store import Store
 

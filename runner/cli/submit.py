@@ -14,7 +14,7 @@ import typer
 
 from runner.cli import output
 from runner.cli import plan as planning_output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, StoreOption
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, StoreOption, data_folder
 from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
 from runner.progress import Feeding, Progress
 from runner.report.tables import plural
@@ -58,14 +58,18 @@ def submit(
       runner submit grid.yaml --set epochs=1 --limit 4 --backend ray
     """
     from artifacts.store import Store
+    from runner.data_folder import remember
     from runner.planning import Options, plan_request
 
     planning_output.check_file(grid, store)
+    data_dir = data_folder(store, data_dir)
     request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     options = Options(pack=pack, limit=limit, keep_going=keep_going)
     if dry_run:
         planning_output.show(request, Store(store), plan_request(request, Store(store), options), as_json=False)
         return
+    if data_dir is not None:
+        remember(Store(store), data_dir)
     run(request, Store(store), options)
 
 
