@@ -59,7 +59,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Passes over the training part."""
 
     batch_size: Positive = 64
-    """Images that go through the model at once."""
+    """Images that go through the model at once; the last batch has what is left, but a single image is left out where the
+    model has batch normalization."""
 
     grad_accumulation: Positive = 1
     """Batches per optimizer step."""
@@ -113,7 +114,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    """Share of the target spread over all classes; evaluation has none."""
+    """Share of the target spread over all classes; val_loss and test_loss are without it and cannot be compared with train_loss."""
 
     patience: Positive | None = None
     """Stop after this many evaluations in a row without a better validation accuracy; null never stops early.

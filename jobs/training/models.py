@@ -70,6 +70,11 @@ class SimpleCNN(nn.Module):
         return logits
 
 
+def normalizes_batches(model: nn.Module) -> bool:
+    """Return whether the model has batch normalization, which has no variance over a single image."""
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+
+
 def _even_padding(size: int, side: int) -> int | None:
     """Pixels to add on both edges so that ``size`` becomes ``side``; None where scaling is the better way."""
     missing = side - size

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from jobs.data import open_dataset
 from jobs.training import models, optimizers, schedules, seeds
 from jobs.training.evaluation import Evaluation
-from jobs.training.feeding.order import Loader, Order, n_batches_of, training_order
+from jobs.training.feeding.order import Loader, Order, n_batches_of, n_fed, training_order
 from jobs.training.feeding.parts import Part, cut, parts_of
 from jobs.training.feeding.resident import ResidentLoader
 from jobs.training.feeding.workers import WorkersLoader
@@ -57,6 +57,7 @@ class Session:
 
     Attributes:
         schedule: None where the learning rate never changes.
+        pairs: A last batch of a single image is left out of an epoch: the model cannot be trained on it.
         steps_per_epoch: Optimizer steps.
         work: Forward and backward pass of a batch.
         val, test: None where the part is empty.
@@ -69,6 +70,7 @@ class Session:
     model: nn.Module
     optimizer: Optimizer
     schedule: LRScheduler | None
+    pairs: bool
     steps_per_epoch: int
     precision: Precision
     sums: Sums
@@ -101,7 +103,14 @@ class Session:
         """The training part's order in an epoch, from batch ``start`` on."""
         size = self.data.shape.height, self.data.shape.width
         batch_size, augment = self.params.batch_size, self.params.augmentation
-        return training_order(self.data.n_train, batch_size, seed=self.seed, epoch=epoch, augment=augment, size=size, start=start)
+        return training_order(
+            self.data.n_train, batch_size, seed=self.seed, epoch=epoch, augment=augment, size=size, start=start, pairs=self.pairs
+        )
+
+    @property
+    def n_fed(self) -> int:
+        """Images of an epoch."""
+        return n_fed(self.data.n_train, self.params.batch_size, self.pairs)
 
 
 def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) -> Data:
@@ -131,7 +140,8 @@ def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.
     model = models.to_layout(models.build(params, data.shape, data_dir), channels_last=params.channels_last).to(device).train()
     forward = compiled(params, model, min(params.batch_size, data.n_train))
     optimizer = optimizers.build(params, [weight for weight in model.parameters() if weight.requires_grad])
-    steps_per_epoch = -(-n_batches_of(data.n_train, params.batch_size) // params.grad_accumulation)
+    pairs = models.normalizes_batches(model)
+    steps_per_epoch = -(-n_batches_of(data.n_train, params.batch_size, pairs) // params.grad_accumulation)
     schedule = schedules.build(params, optimizer, steps_per_epoch)
     precision = Precision(params, device)
     sums = Sums(device)
@@ -139,7 +149,7 @@ def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.
     keep = device.type == "cuda" and _compiles_graphs(params) and params.grad_accumulation > 1
     work = Pass(forward, optimizer, precision, sums, label_smoothing=params.label_smoothing, keep_gradients=keep)
     val, test = (part and Evaluation(*part, params.batch_size, precision, device) for part in (data.val, data.test))
-    return Session(params, device, seed, data, model, optimizer, schedule, steps_per_epoch, precision, sums, work, val, test)
+    return Session(params, device, seed, data, model, optimizer, schedule, pairs, steps_per_epoch, precision, sums, work, val, test)
 
 
 def _compiles_graphs(params: TrainParams) -> bool:

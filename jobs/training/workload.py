@@ -17,7 +17,6 @@ from jobs.data import open_dataset
 from jobs.measure import loaded_torch
 from jobs.training import backends, checkpoint, optimizers
 from jobs.training.compat import torchvision
-from jobs.training.feeding.order import n_fed
 from jobs.training.fields import TrainParams
 from jobs.training.loop import Loop
 from jobs.training.profiling import trace
@@ -104,7 +103,7 @@ def _columns(session: Session, progress: Progress, times: StepTimes, flops: floa
         columns["best_epoch"] = progress.best_epoch
     if flops:
         size = session.params.batch_size
-        images = min(size * session.params.grad_accumulation, n_fed(session.data.n_train, size))
+        images = min(size * session.params.grad_accumulation, session.n_fed)
         columns["flops_per_step"] = flops * images
         columns["tflops_per_s"] = flops * columns["samples_per_s"] / 1e12
     return columns

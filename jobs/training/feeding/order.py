@@ -45,28 +45,33 @@ class Loader(Protocol):
         """End what the loader started."""
 
 
-def training_order(n: int, batch_size: int, *, seed: int, epoch: int, augment: str, size: tuple[int, int], start: int = 0) -> Order:
+def training_order(
+    n: int, batch_size: int, *, seed: int, epoch: int, augment: str, size: tuple[int, int], start: int = 0, pairs: bool = False
+) -> Order:
     """A seeded permutation of the part; a function of its arguments alone, on every machine.
-
-    A last batch of a single image is left out: batch normalisation has no variance over one value.
 
     Args:
         n: Images in the part.
         size: Their (height, width).
+        pairs: A last batch of a single image is left out.
     """
-    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))[: n_fed(n, batch_size)]
+    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))[: n_fed(n, batch_size, pairs)]
     draws = augmentation.draw(augment, len(positions), *size, seeds.stream(seed, "augmentation", epoch))
     return Order(positions, batch_size, draws, start)
 
 
-def n_batches_of(n: int, batch_size: int) -> int:
+def n_batches_of(n: int, batch_size: int, pairs: bool) -> int:
     """Batches of one pass over a training part of n images."""
-    return -(-n_fed(n, batch_size) // batch_size)
+    return -(-n_fed(n, batch_size, pairs) // batch_size)
 
 
-def n_fed(n: int, batch_size: int) -> int:
-    """Images of one pass over a training part of n."""
-    return n - 1 if n > batch_size > 1 and n % batch_size == 1 else n
+def n_fed(n: int, batch_size: int, pairs: bool) -> int:
+    """Images of one pass over a training part of n.
+
+    Args:
+        pairs: A last batch of a single image is left out.
+    """
+    return n - 1 if pairs and n > batch_size > 1 and n % batch_size == 1 else n
 
 
 def plain_order(n: int, batch_size: int) -> Order:

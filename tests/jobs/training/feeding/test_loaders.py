@@ -125,10 +125,13 @@ def test_the_order_is_the_same_in_every_year() -> None:
     assert training_order(10, 4, seed=0, epoch=1, augment="none", size=(8, 8)).positions.tolist() == [1, 2, 6, 4, 3, 5, 0, 9, 7, 8]
 
 
-@pytest.mark.parametrize(("n", "batch_size", "batches"), [(10, 5, 2), (11, 5, 2), (12, 5, 3), (1, 5, 1), (3, 1, 3)])
-def test_a_last_batch_of_one_is_left_out(n: int, batch_size: int, batches: int) -> None:
-    assert n_batches_of(n, batch_size) == batches
-    assert training_order(n, batch_size, seed=0, epoch=1, augment="none", size=(8, 8)).n_batches == batches
+@pytest.mark.parametrize(
+    ("n", "batch_size", "batches", "in_pairs"), [(10, 5, 2, 2), (11, 5, 3, 2), (12, 5, 3, 3), (1, 5, 1, 1), (3, 1, 3, 3)]
+)
+def test_a_last_batch_of_one_can_be_left_out(n: int, batch_size: int, batches: int, in_pairs: int) -> None:
+    for pairs, expected in ((False, batches), (True, in_pairs)):
+        assert n_batches_of(n, batch_size, pairs) == expected
+        assert training_order(n, batch_size, seed=0, epoch=1, augment="none", size=(8, 8), pairs=pairs).n_batches == expected
 
 
 def children() -> set[int]:
