@@ -8,6 +8,7 @@ never obeyed.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -15,7 +16,8 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -145,6 +147,42 @@ def table(content: Table, *, indent: int = 0) -> None:
         _block([[row[i] for i in block] for row in rows], [heads[i] for i in block], [widths[i] for i in block], indent)
     for text in content.notes:
         paragraph(text, indent=indent)
+
+
+def redraws() -> bool:
+    """Whether stdout is a terminal on which something can be printed in place of what was."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def redrawn() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Give a function that prints what another one prints, each time in place of the time before.
+
+    A terminal that cannot move its cursor, and a pipe, get everything below one another.
+    """
+    if not redraws():
+        yield lambda draw: draw()
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
+
+        def redraw(draw: Callable[[], None]) -> None:
+            frame = _Frame()
+            with redirect_stdout(frame), redirect_stderr(frame):
+                draw()
+            live.update(Text.from_ansi(frame.getvalue().rstrip("\n")), refresh=True)
+
+        yield redraw
+
+
+class _Frame(io.StringIO):
+    """What goes to the terminal all at once."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def json(value: Any) -> None:

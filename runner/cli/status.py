@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
-from runner.cli.submit import stopped_text
+from runner.cli.submit import duration, rate_text, stopped_text
 from runner.report.tables import plural
 
 if TYPE_CHECKING:
     from artifacts.store import Store
+    from runner.pace import Pace
     from runner.status import SweepStatus
+
+    Redraw = Callable[[Callable[[], None]], None]
 
 _LOOK_S = 1.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 180.0
@@ -27,7 +32,9 @@ def status(
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Block until nothing runs; exit code 0 only if everything completed.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it has changed, until nothing runs.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it until nothing runs, redrawn in place, with the rate and the time left.")
+    ] = False,
 ) -> None:
     """Show how many trials are completed, failed, running and waiting; changes nothing.
 
@@ -35,31 +42,76 @@ def status(
     Example:
       runner status
       runner status quickstart --json
+      runner status quickstart --watch
       runner status --wait && runner collect -o table.parquet
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
-    from runner.status import submitted_sweeps, sweep_status
+    from runner.pace import Pace
+    from runner.status import submitted_sweeps
 
     opened = Store(store)
     names = sweeps_of(opened, sweeps) or submitted_sweeps(opened)
     if not names:
         raise SweepNotNamed(str(store), ())
+    watched = watch and not json
+    paces = [Pace(opened, name) for name in names] if watched else []
+    with output.redrawn() if watched else nullcontext() as redraw:
+        found = _follow(opened, names, paces, redraw, wait=wait or watch)
+    _print(found, json=json, last=True)
+    if any(each.unreadable for each in found) or (wait and not all(each.completed for each in found)):
+        raise typer.Exit(1)
+
+
+def _follow(store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: Redraw | None, *, wait: bool) -> list[SweepStatus]:
+    """How the sweeps stand in the end; shows it on the way if there is something to redraw.
+
+    Args:
+        paces: One of each sweep that is watched.
+        wait: Whether to look until nothing runs.
+    """
+    from runner.status import QUEUED, RUNNING, sweep_status
+
     pause_s = _FIRST_PAUSE_S
     shown: list[SweepStatus] = []
     while True:
-        found = [sweep_status(opened, name) for name in names]
-        settled = all(each.settled for each in found)
-        if settled or not (wait or watch) or (watch and found != shown):
-            _print(found, json=json, last=settled or not (wait or watch))
-        if settled or not (wait or watch):
-            break
+        found = [sweep_status(store, name) for name in names]
+        if not wait or all(each.settled for each in found):
+            return found
         # News makes the next look come soon; while nothing happens the scheduler is asked ever more seldom.
         pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
+        asked = any(each.counts[QUEUED] or each.counts[RUNNING] for each in found if not each.driven)
+        if redraw is None:
+            _sleep_unless_recorded(store, names, pause_s)
+        else:
+            _watch(found, paces, redraw, pause_s if asked else _LOOK_S, changed=found != shown)
         shown = found
-        _sleep_unless_recorded(opened, names, pause_s)
-    if any(each.unreadable for each in found) or (wait and not all(each.completed for each in found)):
-        raise typer.Exit(1)
+
+
+def _watch(found: Sequence[SweepStatus], paces: Sequence[Pace], redraw: Redraw, pause_s: float, *, changed: bool) -> None:
+    """Show how the sweeps stand, again every second while only the rate and the time left change; the end of a trial ends it.
+
+    Args:
+        pause_s: How long to look at most before the scheduler is asked again.
+        changed: Whether this is news; where nothing can be redrawn, only news is printed.
+    """
+    began = time.monotonic()
+    news = False
+    while True:
+        for pace in paces:
+            news = pace.follow() or news
+        if changed or output.redraws():
+            redraw(partial(_show_paced, found, paces))
+            changed = False
+        passed = time.monotonic() - began
+        if passed >= pause_s or (news and passed > min(pause_s, _FIRST_PAUSE_S / 3)):
+            return
+        time.sleep(_LOOK_S)
+
+
+def _show_paced(found: Sequence[SweepStatus], paces: Sequence[Pace]) -> None:
+    for each, pace in zip(found, paces, strict=True):
+        _show(each, last=False, pace=pace)
 
 
 def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
@@ -85,7 +137,7 @@ def _print(found: Sequence[SweepStatus], *, json: bool, last: bool) -> None:
         _show(each, last=last)
 
 
-def _show(status: SweepStatus, *, last: bool) -> None:
+def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
     from runner.report.tables import Heading, Table
 
     driven = ", a submit is running it" if status.driven else ""
@@ -98,6 +150,8 @@ def _show(status: SweepStatus, *, last: bool) -> None:
         (target, str(sum(counts.values())), *(str(counts[word] or "") for word in words)) for target, counts in status.by_target.items()
     )
     output.table(Table(headings, rows))
+    if pace is not None:
+        output.say(_pace_text(pace, status))
     if status.diverged:
         output.say(f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or infinite")
     if status.earlier:
@@ -122,6 +176,16 @@ def _show(status: SweepStatus, *, last: bool) -> None:
             )
         else:
             output.next_step(retry, "runs again what failed; submitting the grid's file runs all that has no completed record")
+
+
+def _pace_text(pace: Pace, status: SweepStatus) -> str:
+    from runner.status import QUEUED, RUNNING, WAITING
+
+    coming = status.counts[RUNNING] + status.counts[QUEUED] + (status.counts[WAITING] if status.driven else 0)
+    rate, left_s = pace.rate(), pace.left_s(coming)
+    if rate is None:
+        return "no trial has ended yet, so there is no rate"
+    return rate_text(rate) + ("" if left_s is None else f", {duration(left_s)} left")
 
 
 def _plain(status: SweepStatus) -> dict[str, Any]:

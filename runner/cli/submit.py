@@ -187,11 +187,15 @@ def _words(progress: Progress) -> str:
     if failed:
         words.append(f"{failed} failed")
     if progress.rate is not None:
-        rate = progress.rate
-        words.append(f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min")
+        words.append(rate_text(progress.rate))
     if progress.best_accuracy is not None:
         words.append(f"best {progress.best_accuracy:.2%}")
     return ", ".join(words)
+
+
+def rate_text(per_s: float) -> str:
+    """So many trials a second as a person says them: 3.1/s, 12.0/min, 0.5/h."""
+    return f"{per_s:.1f}/s" if per_s >= 1 else f"{per_s * 60:.1f}/min" if per_s * 60 >= 1 else f"{per_s * 3600:.1f}/h"
 
 
 def duration(seconds: float) -> str:
