@@ -13,12 +13,13 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from artifacts.record import Outcome
 from artifacts.store import Store
-from cluster.errors import ProcessSpent, Requeue
+from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import here
 from cluster.processes import OomKills, kill_tree
 from cluster.signals import sequel, stop_requested
@@ -55,7 +56,9 @@ def run_supervised(array_path: str, index: int) -> None:
             raise Requeue
         if code == _FAILED:
             raise PackFailed("its worker stopped with the error above")
-        if code != _SPENT and not keeper.settle(*(verdict or keeper.cause_of_death(code or 0))):
+        if code == _SPENT:
+            keeper.settle(Outcome.killed, "it left its process unable to write its record; the task's output says why")
+        elif not keeper.settle(*(verdict or keeper.cause_of_death(code or 0))):
             raise PackFailed(f"its worker ended with {_word(code or 0)} before it began a trial")
         if stop_requested():
             raise Requeue
@@ -127,6 +130,7 @@ def _run_in_child(array_path: str, index: int) -> None:
     from runner.worker import run_task, warm_up
 
     faulthandler.enable()
+    multiprocessing.set_start_method(None, force=True)  # which the fork has fixed: it is the trial's to choose
     code = _FAILED
     try:
         warm_up(array_path)
@@ -136,11 +140,16 @@ def _run_in_child(array_path: str, index: int) -> None:
         code = _WANTS_REQUEUE
     except ProcessSpent:
         code = _SPENT
+    except ProcessLost as lost:
+        code = _SPENT
+        with suppress(OSError):
+            print(lost, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         os._exit(code)  # not through the parent's exit handlers, which are not the child's
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ import psutil
 from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
-from cluster.errors import ProcessSpent, Requeue
+from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import Place, here
 from cluster.signals import earlier_end, sequel, stop_requested
 from cluster.state import State
@@ -31,7 +32,7 @@ from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Ended, Journal, Started, entries, read_all
 from runner.stopping import consider, fault, is_stopped, lift
-from runner.tasklog import section
+from runner.tasklog import log_name, section
 
 _COMPACT_EVERY = 1000
 """Loose records of a worker at most, so that a look at a running sweep stays quick; the rest is compacted when it has ended, since
@@ -52,6 +53,7 @@ def run_task(array_path: str, index: int) -> None:
         PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
         ProcessSpent: A trial left a process in which none can compute any more; it has its record, the rest of the pack is not begun.
+        ProcessLost: A trial left a process that cannot even write its record.
     """
     path = Path(array_path)
     submission, array = read_array(path)
@@ -96,11 +98,11 @@ class Worker:
         self.store = Store(root)
         self.sweep = sweep
         self.place: Place = here()
-        self._log = None if backend == "inline" else self.store.logs_folder(sweep) / f"{self.place.worker}.log"
+        self._logs = None if backend == "inline" else self.store.logs_folder(sweep)
         self._loose: list[Record] = []
         self._first = True
-        self.spent = False
-        """A trial left this process in a state in which none can compute."""
+        self.spent = ""
+        """Why no trial may run in this process any more; empty if one may."""
 
     @cached_property
     def journal(self) -> Journal:
@@ -142,8 +144,9 @@ class Worker:
         trial = spec.trial_id
         started_at = time.time()
         # Inline, what a trial prints belongs on the terminal of the person who debugs it.
-        log = None if self._log is None else str(self._log.relative_to(self.store.root))
-        with nullcontext() if self._log is None else section(self._log, trial, attempt):
+        file = None if self._logs is None else self._logs / log_name(trial, attempt, self.place.worker)
+        log = None if file is None else str(file.relative_to(self.store.root))
+        with nullcontext() if file is None else section(file):
             self.journal.write(
                 Started(
                     trial, attempt, started_at, self.place.node, os.getpid(), log,
@@ -154,6 +157,8 @@ class Worker:
             self._first = False
             finished = self._execute(submission, array, spec, attempt)
         self.spent = finished.spent
+        if self.spent:
+            _tell(f"no other trial runs in this process after trial {trial}: {self.spent}")
         values = {
             **finished.values,
             **self._circumstances(submission, array, spec, log),
@@ -166,7 +171,6 @@ class Worker:
         if finished.outcome == Outcome.preempted and (why := WHY_STOPPED.get(values["outcome"])):
             values["error_message"] = why
         record = Record.keeping(self.sweep, trial, attempt, finished.parameters, values, finished.results)
-        self._publish(record, trial)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
         ended = Ended(
             trial,
@@ -179,11 +183,15 @@ class Worker:
             submission.number,
             fault(values.get("error_type"), values.get("traceback")) if values["outcome"] == Outcome.failed else None,
         )
-        self.journal.write(ended)
-        if ended.fault is not None:
-            consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
-        elif ended.outcome == Outcome.completed:
-            lift(submission, spec.group)
+        with self._blaming_the_trial(trial):
+            self._publish(record, trial)
+            self.journal.write(ended)
+            if ended.fault is not None:
+                consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
+            elif ended.outcome == Outcome.completed:
+                lift(submission, spec.group)
+        if finished.stopped is not None:
+            raise finished.stopped
         return Outcome(values["outcome"])
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:
@@ -223,12 +231,25 @@ class Worker:
             "runner_version": environment.runner_version,
         }
 
+    @contextmanager
+    def _blaming_the_trial(self, trial: str) -> Iterator[None]:
+        """Where a trial has ruined the process, what cannot be recorded from it is no fault of the store; another process records it."""
+        try:
+            yield
+        except (ArtifactsError, PublishFailed) as error:
+            if not self.spent:
+                raise
+            why = f"the trial left its process unable to ({self.spent}): {error}"
+            if self._logs is None:
+                raise PublishFailed(trial, f"{why}; give its group `isolate: true`, or use --backend ray") from error
+            raise ProcessLost(State.KILLED, f"its record could not be written, for {why}") from error
+
     def _publish(self, record: Record, trial: str) -> None:
         try:
             self.store.publish(record)
             self._loose.append(record)
         except RecordExists as error:
-            print(f"{error}; this one is dropped", file=sys.stderr)
+            _tell(f"{error}; this one is dropped")
         except ArtifactsError as error:
             raise PublishFailed(trial, str(error)) from error
         if len(self._loose) >= _COMPACT_EVERY:
@@ -240,6 +261,12 @@ class Worker:
 @lru_cache(maxsize=4)
 def _worker(root: Path, sweep: str, backend: str) -> Worker:
     return Worker(root, sweep, backend)
+
+
+def _tell(text: str) -> None:
+    """Print something in the task's own output, where that is still possible after what the trial did."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _import_from(folders: list[str]) -> None:
