@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cluster.state import State
 from jobs.errors import JobsError
 from jobs.registry import workload
 from jobs.spec import JobSpec
+from runner.errors import FrozenFileDamaged
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Started, open_attempts
 
@@ -51,7 +53,7 @@ _DRIVER_GONE = "its worker went away with the submit that drove it: the same sub
 
 def publish_derived(store: Store, started: Started, outcome: Outcome, message: str) -> bool:
     """Write the record of an attempt that began and cannot speak for itself; False if it has one after all."""
-    submission, array = read_array(store.root / started.array)
+    submission, array = _array_of(store, started)
     record = derived_record(submission, array, submission.spec(started.line), started, outcome, message)
     try:
         store.publish(record)
@@ -107,10 +109,29 @@ def settle_abandoned(store: Store, sweep: str, recorded: Mapping[str, frozenset[
     for (trial, attempt), started in open_attempts(store.sweep_folder(sweep)).items():
         if attempt in recorded.get(trial, ()):
             continue
-        _, array = read_array(store.root / started.array)
-        if array.backend in backends:
-            written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
+        with suppress(FrozenFileDamaged):  # nothing is known of it any more; its number stays taken, and the trial runs again
+            _, array = _array_of(store, started)
+            if array.backend in backends:
+                written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
     return written
+
+
+def _array_of(store: Store, started: Started) -> tuple[Submission, FrozenArray]:
+    """The array of an attempt; where its file is damaged, what the rest of the submission and the journal tell of it."""
+    path = store.root / started.array
+    try:
+        return read_array(path)
+    except FrozenFileDamaged:
+        submission = Submission(path.parent.parent)
+        spec = submission.spec(started.line)
+        return submission, FrozenArray(
+            target=spec.target,
+            backend=submission.about.backend,
+            submitted_at=started.at,
+            resources={},
+            trial_time_min=None,
+            packs=[],
+        )
 
 
 def array_name(store: Store, path: Path) -> str:
