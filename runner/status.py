@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.errors import UnknownSweep
+from artifacts.index import Index
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.state import State
