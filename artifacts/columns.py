@@ -35,7 +35,7 @@ OUTCOMES: Final[dict[str, str]] = {
     "crashed": "the worker died of itself (segmentation fault, abort)",
     "killed": "the worker was killed and nothing says by whom",
     "cancelled": "was cancelled by a person",
-    "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, or a task that was started again",
+    "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, a task that was started again or ran out of time",
     "node_failed": "the node failed",
     "UNKNOWN": "nobody knows; never counted as completed or failed",
 }

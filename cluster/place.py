@@ -9,32 +9,43 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """One task's place; None where no scheduler says."""
+    """Where a process runs; None where no scheduler says."""
 
     node: str
     partition: str | None = None
     job_id: str | None = None
     task: int | None = None
+    life: int = 0
+    """How often the scheduler has started this task again."""
 
     @property
     def worker(self) -> str:
-        """A name for this worker that no other running one has, and that a requeued array task keeps."""
-        if self.job_id is not None:
-            return f"{self.job_id}_{self.task if self.task is not None else 0}"
-        return f"{self.node}-{os.getpid()}"
+        """A name for this process that no other running one has; those of one array task begin alike."""
+        return self.worker_name(os.getpid())
+
+    def worker_name(self, pid: int) -> str:
+        """The same of another process in this place."""
+        return f"{self.of_task}{self.node}-{pid}"
+
+    @property
+    def of_task(self) -> str:
+        """How the names of all processes of this array task begin; empty without a scheduler."""
+        return "" if self.job_id is None else f"{self.job_id}_{self.task or 0}-"
+
+
+_here: Place | None = None
+
+
+def enter(place: Place) -> None:
+    """Tell where this process runs; what is forked from it inherits that, and nothing that it executes does."""
+    global _here
+    _here = place
 
 
 def here() -> Place:
-    """Read SLURM's own variables inside an array task, the host's name elsewhere.
+    """What a scheduler's task was told; elsewhere the host's name.
 
-    SLURM's variables also reach what a job starts by other means, such as a Ray inside an allocation; only an array task counts.
+    The environment is not asked: a scheduler's variables also reach what a task starts by other means, such as a Ray of its own,
+    whose workers are none of its tasks.
     """
-    variables = os.environ
-    if "SLURM_ARRAY_JOB_ID" in variables and "SLURM_ARRAY_TASK_ID" in variables:
-        return Place(
-            node=variables.get("SLURMD_NODENAME") or socket.gethostname(),
-            partition=variables.get("SLURM_JOB_PARTITION"),
-            job_id=variables["SLURM_ARRAY_JOB_ID"],
-            task=int(variables["SLURM_ARRAY_TASK_ID"]),
-        )
-    return Place(node=socket.gethostname())
+    return _here or Place(node=socket.gethostname())

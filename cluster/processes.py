@@ -7,6 +7,7 @@ import signal
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,42 @@ import psutil
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
 _KIB = 1024
+_GONE_WITHIN_S, _LOOK_S = 10.0, 0.02
+
+
+@dataclass(frozen=True)
+class Birth:
+    """Which process of this machine: a number is given to another process later, and never with the same time of birth."""
+
+    pid: int
+    ticks: int
+    """When it started, in clock ticks since the machine booted."""
+
+    @classmethod
+    def of(cls, pid: int) -> Birth | None:
+        """That of a process which is there now; None if none is."""
+        try:
+            # The name, in parentheses, may hold anything.
+            fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return cls(pid, int(fields[19]))
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process is there still, and has not ended; false for one that nobody has waited for yet."""
+        try:
+            process = psutil.Process(self.pid)
+            return Birth.of(self.pid) == self and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def end(self) -> None:
+        """End it and all it started, and have it gone on return; nothing happens if it is gone."""
+        until = time.monotonic() + _GONE_WITHIN_S
+        while self.lives and time.monotonic() < until:
+            kill_tree(self.pid)
+            time.sleep(_LOOK_S)
 
 
 def kill_tree(pid: int) -> None:
@@ -32,6 +69,20 @@ def held_bytes(pid: int, limit: int) -> int:
     pids = [process.pid for process in _tree(pid)]
     upper = sum(_fields(each, "status", ("RssAnon:", "RssShmem:")) for each in pids)
     return upper if upper <= limit else sum(_fields(each, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for each in pids)
+
+
+def end_descendants(within_s: float = _GONE_WITHIN_S) -> None:
+    """End all that this process has started, directly or not, and have none left on return; but what even SIGKILL does not end."""
+    me = psutil.Process()
+    until = time.monotonic() + within_s
+    while (left := me.children(recursive=True)) and time.monotonic() < until:
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(_LOOK_S)
 
 
 class OomKills:

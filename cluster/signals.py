@@ -6,10 +6,13 @@ A backend whose tasks can be started again tells here how to find out; whoever r
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from threading import Event
 
+from cluster.place import Place
+from cluster.processes import Birth
 from cluster.state import State
 
 
@@ -27,12 +30,38 @@ WARNING = signal.SIGUSR2
 _stop = Event()
 _ask_sequel: Callable[[], Sequel] | None = None
 _ask_earlier_end: Callable[[], State] | None = None
+_find_neighbors: Callable[[], Iterable[Neighbor]] | None = None
 
 
-def ask_scheduler(sequel: Callable[[], Sequel], earlier_end: Callable[[], State]) -> None:
-    """Tell how to find out what follows, and how the task's earlier life ended; forked processes inherit it."""
-    global _ask_sequel, _ask_earlier_end
-    _ask_sequel, _ask_earlier_end = sequel, earlier_end
+@dataclass(frozen=True)
+class Neighbor:
+    """Another process of this scheduler's tasks on the same node."""
+
+    place: Place
+    process: Birth
+    top: Birth
+    """The uppermost process of its task that is still there: its supervisor, or itself if that is gone."""
+
+    @property
+    def worker(self) -> str:
+        """The name it has as a worker, if it is one."""
+        return self.place.worker_name(self.process.pid)
+
+    @property
+    def unwatched(self) -> bool:
+        """Whether nothing of its task stands above it."""
+        return self.top == self.process
+
+    def end(self) -> None:
+        """End it with all that belongs to its task here, from the top."""
+        self.top.end()
+        self.process.end()
+
+
+def ask_scheduler(sequel: Callable[[], Sequel], earlier_end: Callable[[], State], others: Callable[[], Iterable[Neighbor]]) -> None:
+    """Tell how to find out what follows, how the task's earlier life ended, and who else is there; forked processes inherit it."""
+    global _ask_sequel, _ask_earlier_end, _find_neighbors
+    _ask_sequel, _ask_earlier_end, _find_neighbors = sequel, earlier_end, others
 
 
 def sequel() -> Sequel:
@@ -43,6 +72,11 @@ def sequel() -> Sequel:
 def earlier_end() -> State:
     """How the life of this task before the present one ended; UNKNOWN where nobody can tell. Asks the scheduler."""
     return State.UNKNOWN if _ask_earlier_end is None else _ask_earlier_end()
+
+
+def neighbors() -> Iterable[Neighbor]:
+    """Other processes of the scheduler's tasks on this node, whoever queued them; none where no scheduler is."""
+    return () if _find_neighbors is None else _find_neighbors()
 
 
 def request_stop() -> None:

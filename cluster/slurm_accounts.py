@@ -35,9 +35,7 @@ def read_accounts(commands: Commands, cluster: str) -> Accounts:
     show = ("--noheader", "--parsable2", "show")
     qos: dict[str, frozenset[str]] = {}
     for line in commands.run("sacctmgr", *show, "assoc", f"user={user}", f"cluster={cluster}", "format=Account,QOS").splitlines():
-        account, bar, names = line.partition("|")
-        if not bar:  # what a site has to tell its users
-            continue
+        account, _, names = line.partition("|")
         qos[account] = qos.get(account, frozenset()) | frozenset(filter(None, names.split(",")))
     default = commands.run("sacctmgr", *show, "user", user, "format=DefaultAccount").strip()
     known = commands.run("sacctmgr", *show, "qos", "format=Name").split()

@@ -1,18 +1,28 @@
-"""An array task that is told to stop: by whom, whether it will run again, and how it asks for that."""
+"""An array task as SLURM sees it: where it runs, and when it is told to stop, by whom and whether it will run again."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 
+import psutil
+
 from cluster.errors import BackendUnavailable
-from cluster.signals import WARNING, Sequel, request_stop, warned
+from cluster.place import Place
+from cluster.processes import Birth
+from cluster.signals import WARNING, Neighbor, Sequel, request_stop, warned
 from cluster.slurm_commands import Commands
 from cluster.slurm_errors import SlurmCommandFailed
 from cluster.slurm_reports import SACCT_FORMAT, sacct_rows
 from cluster.slurm_script import MAX_REQUEUES_VARIABLE
 from cluster.state import State
+
+_PROGRAM = "cluster.slurm_task"
+"""Stands in the command line of every task of ours."""
 
 _RUNNING = frozenset({"RUNNING", "SIGNALING"})
 _PATIENCE_S = 20.0
@@ -86,14 +96,47 @@ def earlier_end() -> State:
     return max(ended, key=lambda report: report.ended_at or 0.0).state if ended else State.UNKNOWN
 
 
+def place(variables: Mapping[str, str] = os.environ) -> Place:
+    """Where an array task runs, by its environment."""
+    return Place(
+        node=variables.get("SLURMD_NODENAME") or socket.gethostname(),
+        partition=variables.get("SLURM_JOB_PARTITION"),
+        job_id=variables["SLURM_ARRAY_JOB_ID"],
+        task=int(variables["SLURM_ARRAY_TASK_ID"]),
+        life=int(variables.get("SLURM_RESTART_COUNT", "0")),
+    )
+
+
+def neighbors() -> list[Neighbor]:
+    """Processes of array tasks on this node, but for this one and those above it."""
+    here = place()
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, KeyError, ValueError):
+            if not _runs_a_task(process) or process.pid == os.getpid():
+                continue
+            its = place(process.environ())
+            birth = Birth.of(process.pid)
+            above = [parent for parent in process.parents() if _runs_a_task(parent)]
+            top = Birth.of(above[-1].pid) if above else birth
+            if birth is not None and top is not None and its.node == here.node:
+                found.append(Neighbor(its, birth, top))
+    return found
+
+
 def restarts() -> int:
     """How often this array task was queued again before this run."""
-    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    return place().life
 
 
 def _this_task() -> str:
     """What SLURM's commands call this task alone: the SLURM_JOB_ID of an array's last task is also the id of the whole array."""
     return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+
+
+def _runs_a_task(process: psutil.Process) -> bool:
+    """Whether it is what SLURM started for a task of ours, or forked from that."""
+    return any(_PROGRAM in word for word in process.cmdline())
 
 
 def _stop_at_the_next_step(number: int, frame: object) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster import signals, slurm_requeue
+from cluster import place, signals, slurm_requeue
 from cluster.errors import ProcessSpent, Requeue
 from cluster.slurm_script import MAX_REQUEUES_VARIABLE
 
@@ -18,7 +18,8 @@ _SHARED_FILES_LAG_S = 60
 def main(pickle: str, first: str) -> int:
     """Load the callable, call it with this task's index, and queue the task again if it asks for that; returns the exit code."""
     slurm_requeue.listen()  # before anything slow: until then USR2 kills
-    signals.ask_scheduler(slurm_requeue.sequel, slurm_requeue.earlier_end)
+    signals.ask_scheduler(slurm_requeue.sequel, slurm_requeue.earlier_end, slurm_requeue.neighbors)
+    place.enter(slurm_requeue.place())
     # Only now: submitit reads the environment, and takes time to import.
     from submitit.core.job_environment import JobEnvironment
     from submitit.core.utils import DelayedSubmission

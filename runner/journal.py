@@ -3,18 +3,19 @@
 A record exists only once an attempt has ended. The journal is what tells an attempt that died without a word from one that never
 began, what the progress display follows, and where a requeued task finds its own unfinished attempt. It is advisory: the records
 decide, so a line lost to a power cut costs a display and never a result. One ``write`` per line to a file opened for appending, so
-that a kill leaves whole lines, but for the last.
+that a kill leaves whole lines, but for the last. No two processes share a file: on a network file system they would garble it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from artifacts.publish import told
+from cluster.processes import Birth
 
 _FOLDER = "journal"
 
@@ -36,10 +37,20 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     """Name of the frozen array that the attempt belongs to."""
     line: int = -1
     """Which line of the specs it computes."""
+    born: int | None = None
+    """When its process started, in clock ticks since its node booted: with node and pid, which process it is."""
+    life: int = 0
+    """How often the scheduler had started its task again."""
+    partition: str | None = None
+
+    @property
+    def process(self) -> Birth | None:
+        """Its process, as it is known on its node; None in a journal of an earlier version."""
+        return None if self.born is None else Birth(self.pid, self.born)
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """An attempt whose record is published."""
+    """An attempt whose record is published, by its worker or by whoever saw the worker die."""
 
     trial: str
     attempt: int
@@ -69,10 +80,9 @@ class Journal:
     """One worker's file, opened for appending."""
 
     def __init__(self, sweep_folder: Path, worker: str) -> None:
-        folder = folder_of(sweep_folder)
-        self.path = folder / f"{worker}.jsonl"
+        self.path = _file(sweep_folder, worker)
         with told(self.path):
-            folder.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def write(self, entry: Entry) -> None:
@@ -86,13 +96,18 @@ def read_all(sweep_folder: Path) -> list[Entry]:
     return Follower(sweep_folder).new_entries()
 
 
-def entries(path: Path) -> list[Entry]:
+def entries(sweep_folder: Path, worker: str) -> list[Entry]:
     """The whole lines of one worker's file, in order."""
     try:
-        data = path.read_bytes()
+        data = _file(sweep_folder, worker).read_bytes()
     except FileNotFoundError:
         return []
     return list(_decoded(data))
+
+
+def workers(sweep_folder: Path, pattern: str) -> list[str]:
+    """Names of the workers that have a file, those that fit the pattern of a shell."""
+    return sorted(path.stem for path in folder_of(sweep_folder).glob(f"{pattern}.jsonl"))
 
 
 class Follower:
@@ -128,15 +143,24 @@ class Follower:
 
 def open_attempts(sweep_folder: Path) -> dict[tuple[str, int], Started]:
     """Attempts that started and whose record was not announced, by (trial, attempt)."""
+    return still_open(read_all(sweep_folder))
+
+
+def still_open(entries: Iterable[Entry]) -> dict[tuple[str, int], Started]:
+    """Attempts of these that started and whose record was not announced, by (trial, attempt)."""
     started: dict[tuple[str, int], Started] = {}
     ended: set[tuple[str, int]] = set()
-    for entry in Follower(sweep_folder).new_entries():
+    for entry in entries:
         key = (entry.trial, entry.attempt)
         if isinstance(entry, Started):
             started[key] = entry
         else:
             ended.add(key)
     return {key: entry for key, entry in started.items() if key not in ended}
+
+
+def _file(sweep_folder: Path, worker: str) -> Path:
+    return folder_of(sweep_folder) / f"{worker}.jsonl"
 
 
 def _decoded(data: bytes) -> Iterator[Entry]:

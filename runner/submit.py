@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,13 @@ from pathlib import Path
 import msgspec
 
 from artifacts.collect import compact_leftovers
-from artifacts.errors import ArtifactsError
 from artifacts.publish import told
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.backend import ArrayHandle, Backend, TaskEvent, open_backend, resolve
 from cluster.scheduler import open_scheduler
 from cluster.state import State
-from runner.derive import OUTCOME_OF, publish_derived
+from runner.attempts import OUTCOME_OF, publish_derived
 from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, SubmitStopped
 from runner.feed import Feeder
 from runner.freeze import About, FrozenArray, Submission, freeze, freeze_array
@@ -190,8 +189,7 @@ class _Drive:
             self._read_journal()
             for key, started in self.started.items():
                 if not self.progress.has_ended(*key):
-                    with suppress(ArtifactsError):  # what stopped the loop says more than that nothing can be recorded
-                        self._derive(started, Outcome.interrupted, "submit was stopped while it ran; the same submit runs it again")
+                    self._derive(started, Outcome.interrupted, "submit was stopped while it ran; the same submit runs it again")
             if isinstance(error, KeyboardInterrupt):
                 raise SubmitStopped(self.submission.sweep, self.progress.done, self.plan.trials - self.progress.done) from None
             raise

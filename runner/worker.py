@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,47 +21,47 @@ import psutil
 from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
-from cluster.errors import ProcessLost, ProcessSpent, Requeue
+from cluster.errors import ProcessSpent, Requeue
 from cluster.place import Place, here
-from cluster.signals import earlier_end, sequel, stop_requested
-from cluster.state import State
+from cluster.processes import Birth
+from cluster.signals import sequel, stop_requested
 from jobs.execute import Expectation, Finished, execute, warm
 from jobs.spec import JobSpec
-from runner.derive import GO_ON, OUTCOME_AFTER, OUTCOME_OF, WHY_STOPPED, array_name, publish_derived
+from runner.attempts import GO_ON, Taken, array_name, circumstances, outcome_after, take_over
 from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
-from runner.journal import Ended, Journal, Started, entries, read_all
+from runner.journal import Ended, Journal, Started, read_all
 from runner.stopping import consider, fault, is_stopped, lift
-from runner.tasklog import log_name, section
+from runner.tasklog import section
 
 _COMPACT_EVERY = 1000
 """Loose records of a worker at most, so that a look at a running sweep stays quick; the rest is compacted when it has ended, since
 removing the single files costs a third of what writing them does."""
 
-_STOPPED = frozenset(OUTCOME_AFTER.values())
 
-_REQUEUED = "the task was started again by the scheduler and its earlier life left no record of this attempt"
-
-_EARLIER_ENDS = frozenset({State.NODE_FAILED, State.PREEMPTED})
-"""What a scheduler may say of an earlier life that is more than: it was started again."""
-
-
-def run_task(array_path: str, index: int) -> None:
+def run_task(array_path: str, index: int, number: int = 0) -> None:
     """Run the trials of pack ``index``; the function that travels to the nodes.
+
+    Args:
+        array_path: Of the frozen array.
+        index: Of the pack.
+        number: How many processes this run of the task had before.
 
     Raises:
         PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
         ProcessSpent: A trial left a process in which none can compute any more; it has its record, the rest of the pack is not begun.
-        ProcessLost: A trial left a process that cannot even write its record.
     """
     path = Path(array_path)
     submission, array = read_array(path)
     worker = _worker(path.parents[4], submission.sweep, array.backend)
-    taken = worker.earlier_life(array_name(worker.store, path))
+    taken = worker.take_over(array_name(worker.store, path), [submission.spec(line).trial_id for line, _ in array.packs[index]], number)
     for line, planned in array.packs[index]:
         spec = submission.spec(line)
-        attempts = taken.get(spec.trial_id, {})
+        attempts = taken.outcomes.get(spec.trial_id, {})
+        if spec.trial_id in taken.elsewhere:
+            print(f"trial {spec.trial_id} is left to another process that computes it", file=sys.stderr)
+            continue
         if attempts and attempts[max(attempts)] not in GO_ON:
             continue
         attempt = max([planned, *(number + 1 for number in attempts)])
@@ -69,7 +69,8 @@ def run_task(array_path: str, index: int) -> None:
             continue
         if stop_requested():
             raise Requeue
-        if worker.run(path, submission, array, line, attempt) in _STOPPED:
+        worker.run(path, submission, array, line, attempt)
+        if worker.stopped:
             raise Requeue
         if worker.spent:
             raise ProcessSpent
@@ -98,79 +99,69 @@ class Worker:
         self.store = Store(root)
         self.sweep = sweep
         self.place: Place = here()
-        self._logs = None if backend == "inline" else self.store.logs_folder(sweep)
+        self.name = self.place.worker
+        self._birth = Birth.of(os.getpid())
+        self._log = None if backend == "inline" else self.store.logs_folder(sweep) / f"{self.name}.log"
         self._loose: list[Record] = []
         self._first = True
-        self.spent = ""
-        """Why no trial may run in this process any more; empty if one may."""
+        self._alone = False
+        self.stopped = False
+        """The trial was asked to stop, and did."""
+        self.spent = False
+        """A trial left this process in a state in which none can compute."""
 
     @cached_property
     def journal(self) -> Journal:
         """This worker's own file."""
-        return Journal(self.store.sweep_folder(self.sweep), self.place.worker)
+        return Journal(self.store.sweep_folder(self.sweep), self.name)
 
-    def earlier_life(self, array: str) -> dict[str, dict[int, Outcome]]:
-        """Outcomes by attempt of the trials that this task began before it was requeued; settles what was left open.
+    def take_over(self, array: str, trials: list[str], number: int) -> Taken:
+        """What the trials of this array task have behind them; nothing where no scheduler started it, and none can start it again."""
+        if self.place.job_id is None:
+            return Taken({}, frozenset())
+        self._alone = number == 0
+        return take_over(self.store, self.sweep, self.place, array, trials, continues=number > 0 or self.place.life > 0)
 
-        A task that was never requeued has no journal yet, and looks at nothing.
-        """
-        if self._first is False or self.place.job_id is None:
-            return {}
-        begun = {
-            (entry.trial, entry.attempt): entry
-            for entry in entries(self.journal.path)
-            if isinstance(entry, Started) and entry.array == array
-        }
-        if not begun:
-            return {}
-        trials = {trial for trial, _ in begun}
-        taken = {
-            trial: {found.attempt: found.outcome for found in attempts}
-            for trial, attempts in self.store.index(self.sweep).trials.items()
-            if trial in trials
-        }
-        left_open = {key: entry for key, entry in begun.items() if key[1] not in taken.setdefault(key[0], {})}
-        if left_open:
-            end = earlier_end()
-            outcome = OUTCOME_OF[end] if end in _EARLIER_ENDS else Outcome.interrupted
-            for (trial, attempt), entry in left_open.items():
-                publish_derived(self.store, entry, outcome, _REQUEUED)
-                taken[trial][attempt] = outcome
-        return taken
-
-    def run(self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int) -> Outcome:
+    def run(self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int) -> None:
         """One attempt, from its line in the journal to its record."""
         spec = submission.spec(line)
         trial = spec.trial_id
-        started_at = time.time()
         # Inline, what a trial prints belongs on the terminal of the person who debugs it.
-        file = None if self._logs is None else self._logs / log_name(trial, attempt, self.place.worker)
-        log = None if file is None else str(file.relative_to(self.store.root))
-        with nullcontext() if file is None else section(file):
-            self.journal.write(
-                Started(
-                    trial, attempt, started_at, self.place.node, os.getpid(), log,
-                    self.place.job_id, self.place.task, array_name(self.store, path), line,
-                )
-            )  # fmt: skip
+        log = None if self._log is None else str(self._log.relative_to(self.store.root))
+        started = Started(
+            trial=trial,
+            attempt=attempt,
+            at=time.time(),
+            node=self.place.node,
+            pid=os.getpid(),
+            log=log,
+            job=self.place.job_id,
+            task=self.place.task,
+            array=array_name(self.store, path),
+            line=line,
+            born=None if self._birth is None else self._birth.ticks,
+            life=self.place.life,
+            partition=self.place.partition,
+        )
+        with nullcontext() if self._log is None else section(self._log, trial, attempt):
+            self.journal.write(started)
+            alone, self._alone = self._alone, False
             start_s = time.time() - psutil.Process().create_time() if self._first else 0.0
             self._first = False
             finished = self._execute(submission, array, spec, attempt)
-        self.spent = finished.spent
-        if self.spent:
-            _tell(f"no other trial runs in this process after trial {trial}: {self.spent}")
+        self.spent, self.stopped = finished.spent, finished.outcome == Outcome.preempted
         values = {
             **finished.values,
-            **self._circumstances(submission, array, spec, log),
-            "outcome": OUTCOME_AFTER[sequel()] if finished.outcome == Outcome.preempted else finished.outcome,
-            "started_at": datetime.fromtimestamp(started_at, UTC),
-            "queue_s": started_at - array.submitted_at,
+            **circumstances(submission, array, started),
+            "outcome": finished.outcome,
+            "derived": False,
             "start_s": start_s,
             "ended_at": datetime.now(UTC),
         }
-        if finished.outcome == Outcome.preempted and (why := WHY_STOPPED.get(values["outcome"])):
-            values["error_message"] = why
+        if self.stopped:
+            values["outcome"], values["error_message"] = outcome_after(sequel(), alone=alone)
         record = Record.keeping(self.sweep, trial, attempt, finished.parameters, values, finished.results)
+        self._publish(record)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
         ended = Ended(
             trial,
@@ -183,16 +174,11 @@ class Worker:
             submission.number,
             fault(values.get("error_type"), values.get("traceback")) if values["outcome"] == Outcome.failed else None,
         )
-        with self._blaming_the_trial(trial):
-            self._publish(record, trial)
-            self.journal.write(ended)
-            if ended.fault is not None:
-                consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
-            elif ended.outcome == Outcome.completed:
-                lift(submission, spec.group)
-        if finished.stopped is not None:
-            raise finished.stopped
-        return Outcome(values["outcome"])
+        self.journal.write(ended)
+        if ended.fault is not None:
+            consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
+        elif ended.outcome == Outcome.completed:
+            lift(submission, spec.group)
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:
         _import_from(submission.about.import_path)
@@ -210,48 +196,19 @@ class Worker:
             stop_requested=stop_requested,
         )
 
-    def _circumstances(self, submission: Submission, array: FrozenArray, spec: JobSpec, log: str | None) -> dict[str, Any]:
-        environment = submission.about.environment
-        return {
-            "workload": spec.workload,
-            "target": spec.target,
-            "seed": spec.seed,
-            "group": spec.group,
-            "derived": False,
-            "submitted_at": datetime.fromtimestamp(array.submitted_at, UTC),
-            "backend": array.backend,
-            "node": self.place.node,
-            "partition": self.place.partition,
-            "job_id": self.place.job_id,
-            "task": self.place.task,
-            "pid": os.getpid(),
-            "log": log,
-            "commit": environment.commit,
-            "dirty": environment.dirty,
-            "runner_version": environment.runner_version,
-        }
-
-    @contextmanager
-    def _blaming_the_trial(self, trial: str) -> Iterator[None]:
-        """Where a trial has ruined the process, what cannot be recorded from it is no fault of the store; another process records it."""
-        try:
-            yield
-        except (ArtifactsError, PublishFailed) as error:
-            if not self.spent:
-                raise
-            why = f"the trial left its process unable to ({self.spent}): {error}"
-            if self._logs is None:
-                raise PublishFailed(trial, f"{why}; give its group `isolate: true`, or use --backend ray") from error
-            raise ProcessLost(State.KILLED, f"its record could not be written, for {why}") from error
-
-    def _publish(self, record: Record, trial: str) -> None:
-        try:
-            self.store.publish(record)
-            self._loose.append(record)
-        except RecordExists as error:
-            _tell(f"{error}; this one is dropped")
-        except ArtifactsError as error:
-            raise PublishFailed(trial, str(error)) from error
+    def _publish(self, record: Record) -> None:
+        """Publish the record, under the next number that is free if another worker's own has this one: both attempts were made."""
+        published = False
+        while not published:
+            try:
+                self.store.publish(record)
+                published = True
+            except RecordExists as error:
+                print(f"{error}; this one becomes attempt {record.attempt + 1}", file=sys.stderr)
+                record = replace(record, attempt=record.attempt + 1)
+            except ArtifactsError as error:
+                raise PublishFailed(record.trial, str(error)) from error
+        self._loose.append(record)
         if len(self._loose) >= _COMPACT_EVERY:
             with suppress(ArtifactsError):  # it only tidies up, and the next submit or collect does it too
                 self.store.compact_published(self.sweep, self._loose)
@@ -261,12 +218,6 @@ class Worker:
 @lru_cache(maxsize=4)
 def _worker(root: Path, sweep: str, backend: str) -> Worker:
     return Worker(root, sweep, backend)
-
-
-def _tell(text: str) -> None:
-    """Print something in the task's own output, where that is still possible after what the trial did."""
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
 
 
 def _import_from(folders: list[str]) -> None:

@@ -109,6 +109,10 @@ class Site:
                 _signal(pid, how)
         self._daemons[f"slurmd-{short}"].stop()
 
+    def cut_off(self, short: str) -> None:
+        """Have a node's daemon gone, so that SLURM misses the node, while its tasks go on; start_node ends that."""
+        self._daemons[f"slurmd-{short}"].stop(signal.SIGKILL)
+
     def stop_controller(self) -> None:
         """Stop slurmctld; the queue stays on disk."""
         self._daemons["slurmctld"].stop()

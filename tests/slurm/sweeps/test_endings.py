@@ -25,6 +25,7 @@ TARGETS = """
 ENDINGS = """
 groups:
   - {workload: trials:stepwise, target: brief, matrix: {role: [brief, second, endless, never]}, fixed: {tally: TALLY}}
+  - {workload: trials:stepwise, target: brief, fixed: {role: alone, tally: TALLY}, resources: {mem_gb: 0.9}}
   - {workload: trials:environment, target: [a30, t4, cpu, real_a30], repeats: 2}
   - {workload: toys:moody, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}, fixed: {tally: TALLY}}
   - {workload: toys:faulty, target: cpu, matrix: {width: [20, 21, 22, 23]}, fixed: {tally: TALLY}}
@@ -143,12 +144,13 @@ def test_a_trial_that_takes_too_much_memory(day: SlurmDesk) -> None:
 
 
 def test_a_pack_outlives_its_walltime_as_often_as_it_may(day: SlurmDesk) -> None:
-    rows = {role: day.rows("endings", role=role) for role in ("brief", "second", "endless")}
+    rows = {role: day.rows("endings", role=role) for role in ("brief", "second", "endless", "alone")}
     assert outcomes(rows["brief"]) == ["completed"]
     assert outcomes(rows["second"]) == ["preempted", "completed"]
     assert rows["second"][1]["lives"] == 2
-    assert outcomes(rows["endless"]) == ["timed_out"]
-    assert "max_requeues" in rows["endless"][0]["error_message"]
+    assert outcomes(rows["endless"]) == ["interrupted"]  # others had used up the time of its task
+    assert outcomes(rows["alone"]) == ["preempted", "timed_out"]
+    assert all("max_requeues" in rows[role][-1]["error_message"] for role in ("endless", "alone"))
     assert day.ran()["never"] == 0
 
 

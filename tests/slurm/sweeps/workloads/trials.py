@@ -17,7 +17,7 @@ def environment() -> dict[str, Any]:
 
 
 def stepwise(context: Context, tally: str, role: str) -> dict[str, int]:
-    """Works on until it is told to stop, and saves its work: `second` ends well the second time, `endless` never; `brief` at once."""
+    """Works on until it is told to stop, and saves its work: `second` ends well the second time, `brief` at once, all others never."""
     _note(tally, role)
     lives = sum(1 for _ in context.checkpoint_folder.iterdir()) + 1
     if role == "brief" or (role == "second" and lives > 1):
