@@ -92,7 +92,10 @@ def error(text: str) -> None:
 
 def next_step(command: str, reason: str) -> None:
     """Print the line that says what to type next, and what for."""
-    _styled("\nnext: ", (command, "bold cyan"), f"   {reason}")
+    fits = not sys.stdout.isatty() or _width(f"next: {command}   {reason}") <= shutil.get_terminal_size().columns
+    _styled("\nnext: ", (command, "bold cyan"), f"   {reason}" if fits else "")
+    if not fits:
+        paragraph(reason, indent=6, hanging=0)
 
 
 def typed(*words: str) -> str:
