@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, NamesArgument, StoreOption
+from runner.cli.options import DEFAULT_STORE, JsonOption, NamesArgument, StoreOption
 from runner.report.tables import plural
 
 
@@ -15,6 +15,7 @@ def cancel(
     names: NamesArgument = None,
     store: StoreOption = DEFAULT_STORE,
     target: Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Only tasks of this target.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Cancel queued and running trials; touches only jobs that this store submitted.
 
@@ -31,10 +32,16 @@ def cancel(
     from runner.selection import select
 
     opened = Store(store)
+    cancelled = []
     for sweep, trials in select(opened, names or ()).items():
         done = cancel_tasks(opened, sweep, trials=trials, target=target)
+        cancelled.append({"sweep": sweep, "tasks": done.tasks, "trials": sorted(done.trials)})
+        if as_json:
+            continue
         if not done.tasks:
             output.say(f"{sweep}: nothing queued or running")
             continue
         output.say(f"{sweep}: cancelled {plural(done.tasks, 'task')} with {plural(len(done.trials), 'trial')}")
         output.next_step(output.typed("runner", "status", sweep), "shows how it stands; submit runs again what was cancelled")
+    if as_json:
+        output.json(cancelled)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, NamesArgument, StoreOption
+from runner.cli.options import DEFAULT_STORE, JsonOption, NamesArgument, StoreOption
 
 if TYPE_CHECKING:
     from artifacts.index import Index
@@ -20,6 +20,7 @@ def retry(
     store: StoreOption = DEFAULT_STORE,
     force: Annotated[bool, typer.Option("--force", help="Also what raised an exception or used up the GPU's memory.")] = False,
     disturbed: Annotated[bool, typer.Option("--disturbed", help="Instead, completed trials whose measurement was disturbed.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run failed trials again, as they were frozen, each with what it lacked.
 
@@ -33,7 +34,7 @@ def retry(
       runner retry 3f2a --store /shared/results
     """
     from artifacts.store import Store
-    from runner.cli.submit import run
+    from runner.cli.submit import has_failed, plain, run
     from runner.planning import Options
     from runner.request import frozen_request
     from runner.retry import choose
@@ -42,7 +43,7 @@ def retry(
     from runner.status import latest_submission
 
     opened = Store(store)
-    nothing = True
+    runs = []
     for sweep, only in select(opened, names or ()).items():
         request = frozen_request(latest_submission(opened, sweep))
         settle_if_idle(opened, sweep)  # what died without a word has no record to be retried by
@@ -51,10 +52,14 @@ def retry(
         chosen = choose(request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed)
         _say_what_is_left(sweep, chosen)
         if chosen.trials:
-            nothing = False
-            run(request, opened, Options(only=chosen.trials, extra=chosen.extra, again=disturbed))
-    if nothing:
+            options = Options(only=chosen.trials, extra=chosen.extra, again=disturbed)
+            runs.append((request, run(request, opened, options, quiet=as_json)))
+    if as_json:
+        output.json([plain(request, done) for request, done in runs])
+    elif not runs:
         output.say("nothing to retry")
+    if any(has_failed(done) for _, done in runs):
+        raise typer.Exit(1)
 
 
 def _lost_nodes(store: Store, sweep: str, index: Index) -> dict[str, str]:

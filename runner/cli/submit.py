@@ -14,7 +14,7 @@ import typer
 
 from runner.cli import output
 from runner.cli import plan as planning_output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, StoreOption, data_folder
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
 from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
 from runner.progress import Feeding, Progress
 from runner.report.tables import plural
@@ -46,6 +46,7 @@ def submit(
         bool, typer.Option("--keep-going", help="Run every trial of a group, also where its first ones all fail in the same way.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run every trial of a grid that has no completed record.
 
@@ -66,20 +67,51 @@ def submit(
     request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
     options = Options(pack=pack, limit=limit, keep_going=keep_going)
     if dry_run:
-        planning_output.show(request, Store(store), plan_request(request, Store(store), options), as_json=False)
+        planning_output.show(request, Store(store), plan_request(request, Store(store), options), as_json=as_json)
         return
     if data_dir is not None:
         remember(Store(store), data_dir)
-    run(request, Store(store), options)
+    done = run(request, Store(store), options, quiet=as_json)
+    if as_json:
+        output.json(plain(request, done))
+    if has_failed(done):
+        raise typer.Exit(1)
 
 
-def run(request: Request, store: Store, options: Options) -> None:
-    """Submit and say how it ended; exit 1 unless every trial that ran was completed."""
+def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Submitted:
+    """Submit, and say how it ended unless that is told in JSON."""
     from runner.submit import submit as submit_request
 
     with _terminated_like_ctrl_c(), progress_display(request.sweep) as watch:
         done = submit_request(request, store, options, watch)
-    _say(request, done)
+    if not quiet:
+        _say(request, done)
+    return done
+
+
+def has_failed(done: Submitted) -> bool:
+    """Whether something that ran here did not complete."""
+    return bool((done.progress is not None and done.progress.failed) or done.unstarted)
+
+
+def plain(request: Request, done: Submitted) -> dict[str, Any]:
+    """What a submit did, for scripts."""
+    plan, progress = done.plan, done.progress
+    ran = None if progress is None else {"completed": progress.completed, **progress.failed}
+    return {
+        "sweep": request.sweep,
+        "submission": done.submission.number,
+        "backend": done.submission.about.backend,
+        "trials": len(request.specs),
+        "completed_before": plan.completed,
+        "to_run": plan.trials,
+        "queued_before": plan.queued,
+        "held_back": plan.held_back,
+        "ran": ran,
+        "unstarted": list(done.unstarted),
+        "stopped": list(done.stopped),
+        "notes": list(request.about.notes),
+    }
 
 
 def _say(request: Request, done: Submitted) -> None:
@@ -107,7 +139,7 @@ def _say(request: Request, done: Submitted) -> None:
         output.error(stopped_text(stopped))
     if progress.failed or done.unstarted:
         output.next_step(output.typed("runner", "show", "--failed", request.sweep), "says why")
-        raise typer.Exit(1)
+        return
     output.next_step(output.typed("runner", "collect", request.sweep), "gathers the records in one table")
 
 

@@ -158,3 +158,11 @@ def test_the_documentation_names_every_command() -> None:
     text = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()
     for path, _ in _commands(root):
         assert f"`runner {' '.join(path)}" in text, path
+
+
+def test_every_command_that_prints_a_result_has_json() -> None:
+    root = typer.main.get_command(cli.app)
+    assert isinstance(root, typer.core.TyperGroup)
+    found = {" ".join(path): {name for parameter in command.params for name in parameter.opts} for path, command in _commands(root)}
+    with_json = {name for name, options in found.items() if "--json" in options}
+    assert with_json >= {"plan", "params", "submit", "status", "collect", "show", "retry", "cancel", "doctor"}
