@@ -77,6 +77,11 @@ def fate() -> Fate:
     return Fate.PAST_ITS_LIMIT if reason == "TimeLimit" else Fate.ENDS
 
 
+def queue_again() -> None:
+    """Have SLURM end this array task, and start it again later; SlurmCommandFailed if it does not want to."""
+    Commands().run("scontrol", "requeue", _this_task())
+
+
 def sequel() -> Sequel:
     """What becomes of this array task if it stops now, in the words of all schedulers."""
     found = fate()

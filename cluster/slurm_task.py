@@ -10,7 +10,6 @@ from pathlib import Path
 
 from cluster import place, signals, slurm_requeue
 from cluster.errors import ProcessSpent, Requeue
-from cluster.slurm_script import MAX_REQUEUES_VARIABLE
 
 _SHARED_FILES_LAG_S = 60
 
@@ -35,10 +34,9 @@ def main(pickle: str, first: str) -> int:
         delayed.function(int(first) + int(job.array_task_id))
     except Requeue:
         fate = slurm_requeue.fate()
-        left = int(os.environ[MAX_REQUEUES_VARIABLE]) - slurm_requeue.restarts()
         logging.getLogger("submitit").info("asked to stop; this task %s", fate)
         if fate is slurm_requeue.Fate.ASKS_AGAIN:
-            job._requeue(left)  # submitit's word for `scontrol requeue` of this array task
+            slurm_requeue.queue_again()
         return 1  # if it runs again, this exit counts for nothing
     except ProcessSpent:
         return 0  # this one ends here in any case
