@@ -97,8 +97,10 @@ class UnknownTrial(ArtifactsError):
         self.prefix, self.sweeps, self.store = prefix, sweeps, store
 
     def __str__(self) -> str:
+        if self.prefix in self.sweeps:
+            return f"'{self.prefix}' is a sweep and no trial: 'runner collect {self.prefix} --trials' lists the ids of its trials"
         where = f"in {', '.join(self.sweeps)}" if self.sweeps else "in any sweep"
-        return f"{self.store} has no record of a trial '{self.prefix}' {where}: 'runner collect' lists the trials that have one"
+        return f"{self.store} has no record of a trial '{self.prefix}' {where}: 'runner collect --trials' lists the trials that have one"
 
 
 class AmbiguousTrial(ArtifactsError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
+from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, grid_step, sweeps_of
 from runner.report.summary import UnknownColumn, known_columns
 from runner.report.tables import Table, listing, plural, summary_table
 
@@ -268,5 +268,4 @@ def _say_next(table: pa.Table) -> None:
     elif trials:
         output.next_step(output.typed("runner", "show", trials[0]), "shows everything that one trial recorded")
     else:
-        there = Path("grid.yaml").is_file()
-        output.next_step(*(("runner submit grid.yaml", "runs the trials of a grid") if there else ("runner init", "writes a first grid")))
+        grid_step("shows the trials of a grid, which submit runs")

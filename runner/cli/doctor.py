@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
+from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder, grid_step
 
 if TYPE_CHECKING:
     from runner.doctor.findings import Diagnosis
@@ -68,7 +68,7 @@ def _show(found: Diagnosis) -> None:
     if found.refused:
         output.next_step("runner doctor", "when that is cured")
     else:
-        output.next_step("runner plan grid.yaml", "shows what submit would queue")
+        grid_step("shows what submit would queue")
 
 
 def _plain(found: Diagnosis) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Annotated, NoReturn
 
 import typer
@@ -65,12 +67,13 @@ app.add_typer(data.app, name="data")
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (the process's own by default) and leave with its exit code."""
+    sys.excepthook = _print_traceback
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="runner", standalone_mode=False)
     except Exception as error:
         if (show := getattr(error, "show", None)) is not None:  # wrong usage, which the library prints itself
-            show(message := io.StringIO())
-            output.usage(message.getvalue())
+            show(usage := io.StringIO())
+            output.message(usage.getvalue())
             sys.exit(getattr(error, "exit_code", 2))
         if os.environ.get("RUNNER_DEBUG") or not isinstance(error, _expected_errors()):
             raise
@@ -79,6 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     finally:
         _flush_quietly()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what nobody expected; what its message brings along is shown and not obeyed, as everywhere."""
+    output.message("".join(traceback.format_exception(kind, error, trace)))
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

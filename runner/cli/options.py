@@ -104,12 +104,21 @@ def data_folder(store: Path, given: Path | None) -> Path | None:
     return given
 
 
+def grid_step(reason: str) -> None:
+    """Propose to plan the grid that lies here, or else to write a first one."""
+    if Path("grid.yaml").is_file():
+        output.next_step("runner plan grid.yaml", reason)
+    else:
+        output.next_step("runner init", "writes a first grid.yaml")
+
+
 def _store_of(context: typer.Context) -> Path:
     return Path(context.params.get("store") or os.environ.get("RUNNER_STORE") or DEFAULT_STORE)
 
 
 def _sweeps(store: Path) -> list[str]:
-    return sorted({path.name for folder in ("sweeps", "records") for path in _entries(store / folder)})
+    names = {path.name for folder in ("sweeps", "records") for path in _entries(store / folder)}
+    return sorted(name for name in names if name.isprintable())  # the shell shows them as they are
 
 
 def _entries(folder: Path) -> list[Path]:

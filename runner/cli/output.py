@@ -116,8 +116,8 @@ def heading(text: str) -> None:
     _styled((text, "bold"))
 
 
-def usage(text: str) -> None:
-    """Print why a command line is not one that can be run."""
+def message(text: str) -> None:
+    """Print a message of several lines that stands as it is: wrong usage, a traceback."""
     _beside(text.rstrip("\n"))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli import output
-from runner.cli.options import JsonOption
+from runner.cli.options import JsonOption, grid_step
 
 if TYPE_CHECKING:
     from jobs.parameters import Parameter
@@ -58,7 +58,7 @@ def params(
         if number:
             output.say()
         _show(name, of)
-    output.next_step("runner plan grid.yaml", "says which of them act in the trials of a grid")
+    grid_step("says which of them act in the trials of a grid")
 
 
 def _show(workload: str, of: Iterable[Parameter]) -> None:

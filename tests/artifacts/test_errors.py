@@ -19,7 +19,8 @@ EXAMPLES = [
     (errors.UnreadableRecord(PATH, "no rows"), "move it out"),
     (errors.UnknownSweep("stduy", ("study",), Path("/store")), "it has study"),
     (errors.UnknownSweep("study", (), Path("/store")), "none yet"),
-    (errors.UnknownTrial("aa", ("study",), Path("/store")), "runner collect"),
+    (errors.UnknownTrial("aa", ("study",), Path("/store")), "runner collect --trials"),
+    (errors.UnknownTrial("study", ("study",), Path("/store")), "runner collect study --trials"),
     (errors.AmbiguousTrial("a", tuple(f"a{i}" for i in range(20))), "20 trials"),
     (errors.UnknownFormat(Path("a.xlsx"), (".csv", ".json")), ".csv, .json"),
 ]

@@ -108,6 +108,13 @@ def test_an_error_nobody_expected_keeps_its_traceback(monkeypatch: pytest.Monkey
         cli.main([])
 
 
+def test_the_traceback_of_an_error_nobody_expected_shows_terminal_escapes() -> None:
+    code = "import sys, runner.cli.main as cli\ndef bug(*_, **__): raise ZeroDivisionError('a \\x1b[31mbug')\ncli.app = bug\ncli.main([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == r"ZeroDivisionError: a \x1b[31mbug"
+
+
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     _app_that(monkeypatch, KeyboardInterrupt())
     with pytest.raises(SystemExit) as left:
