@@ -111,8 +111,8 @@ class _Supervisor:
         """Write the record of every attempt that the child left open; how many there were."""
         opened = self.left_open(child)
         for started in opened:
-            publish_derived(self._store, started, outcome, message)
-            self._journal.write(Ended(started.trial, started.attempt, outcome, error=message))
+            if publish_derived(self._store, started, outcome, message):  # else it died right after writing its own
+                self._journal.write(Ended(started.trial, started.attempt, outcome, error=message))
         return len(opened)
 
     def left_open(self, child: Child) -> list[Started]:
