@@ -66,6 +66,17 @@ class StoreNotWritable(ArtifactsError):
         )
 
 
+class StoreNotReadable(ArtifactsError):
+    """Something in the store may not be read, as where a colleague's umask keeps others out."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot read {self.path} ({self.reason}): have its owner open it to you (chmod -R g+rX), or choose another store"
+
+
 class UnreadableRecord(ArtifactsError):
     """A record file that is damaged, foreign, or written by a newer runner."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from artifacts.errors import RecordExists, StoreFull, StoreNotWritable
+from artifacts.errors import RecordExists, StoreFull, StoreNotReadable, StoreNotWritable
 
 PARTIAL: Final = ".partial"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -78,6 +78,17 @@ def told(path: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise StoreFull(path, reason) from error
         raise StoreNotWritable(path, reason) from error
+
+
+@contextmanager
+def told_reading(path: Path) -> Iterator[None]:
+    """A folder or file that may not be read becomes StoreNotReadable of the path."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreNotReadable(path, error.strerror or type(error).__name__) from error
 
 
 @contextmanager

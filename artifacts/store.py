@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from artifacts import compact, parquet
 from artifacts.errors import AmbiguousTrial, RecordExists, UnknownSweep, UnknownTrial, UnreadableRecord
+from artifacts.identity import give_id, ids_of
 from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
 from artifacts.publish import make_folder, publish, told
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
@@ -29,7 +30,7 @@ class Store:
         self._caches: dict[str, Cache] = {}
 
     def create(self) -> None:
-        """Make the store's folders, and see that they can be written to.
+        """Make the store's folders and its id, and see that they can be written to.
 
         Raises:
             StoreFull, StoreNotWritable: They cannot.
@@ -38,6 +39,21 @@ class Store:
             make_folder(self.root / name)
             with told(self.root / name), tempfile.TemporaryFile(dir=self.root / name) as probe:
                 probe.write(b"x")
+        give_id(self.root)
+
+    @property
+    def id(self) -> str:
+        """Its own random id; written if it has none.
+
+        Raises:
+            StoreFull, StoreNotWritable: It cannot be written.
+        """
+        return give_id(self.root)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id that was given to this folder; none before the first submit, and none in a copy before its own."""
+        return ids_of(self.root)
 
     def publish(self, record: Record) -> Path:
         """Publish a record whole or not at all.

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cluster.errors import CallDoesNotPickle, ProcessSpent, Requeue
+from cluster.errors import CallDoesNotPickle, ProcessLost, ProcessSpent, Requeue
 from cluster.state import State
 
 
@@ -50,6 +50,8 @@ def attempt(call: Callable[[int], None], index: int) -> Ending:
         call(index)
     except Requeue as wish:
         return Ending(State.PREEMPTED, str(wish))  # only a scheduler has a queue to go back to
+    except ProcessLost as lost:
+        return Ending(lost.state, lost.reason, spent=True)
     except ProcessSpent:
         return Ending(State.COMPLETED, spent=True)
     except (Exception, SystemExit) as problem:

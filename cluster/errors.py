@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cluster.state import State
+
 ProfileProblem = tuple[tuple[str | int, ...], str]
 """Where in the profile (the keys that lead there) and what is wrong there."""
 
@@ -125,6 +127,17 @@ class ProcessSpent(ClusterError):
 
     def __str__(self) -> str:
         return "the task has ended, and its process must not be given another one"
+
+
+class ProcessLost(ClusterError):
+    """Raised in the place of a task whose process has ended, or can do nothing any more, before the task came to its end."""
+
+    def __init__(self, state: State, reason: str) -> None:
+        super().__init__(state, reason)
+        self.state, self.reason = state, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 def dotted(where: tuple[str | int, ...]) -> str:

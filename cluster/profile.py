@@ -12,7 +12,7 @@ from msgspec import Meta
 from cluster import machine
 from cluster.checking import check_fields
 from cluster.errors import ProfileError, ProfileProblem, UnknownTarget
-from cluster.resources import Count, Positive, Resources, SbatchOptions, contradictions
+from cluster.resources import Count, Positive, Resources, SbatchOptions, contradictions, not_ours_to_give
 
 BUILTIN_NAME = "the built-in profile"
 
@@ -33,6 +33,7 @@ class SlurmSettings(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fie
     python: str | None = None  # the interpreter on the nodes; None: the one that submits
     srun_args: tuple[str, ...] = ()
     use_srun: bool = True
+    clusters: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None  # another cluster than this machine's, by name
     stderr_to_stdout: bool = False
 
 
@@ -65,6 +66,9 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
     values, problems = check_fields(_Sections, data)
     targets = _targets(values, problems)
     slurm, mistakes = check_fields(SlurmSettings, values.get("slurm") or {})
+    mistakes += not_ours_to_give(slurm) + _several_times(slurm)
+    if slurm.get("mem_per_cpu") is not None and slurm.get("mem_per_gpu") is not None:
+        mistakes.append((("mem_per_gpu",), "mem_per_cpu and mem_per_gpu exclude each other: keep one of them"))
     problems += [(("slurm", *where), what) for where, what in mistakes]
     if problems:
         raise ProfileError(name, tuple(problems))
@@ -109,6 +113,16 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     """How this site's SLURM wants to be used."""
 
 
+def _several_times(slurm: Mapping[str, Any]) -> list[ProfileProblem]:
+    """Options of srun with which each task would run its trials several times."""
+    several = re.compile(r"-[nN]\d*|--(nt|nod)[a-z-]*(=.*)?|--multi-prog")
+    return [
+        (("srun_args", place), f"with {argument} each task would run its trials several times; a task is one process on one node")
+        for place, argument in enumerate(slurm.get("srun_args", ()))
+        if several.fullmatch(argument) and not argument.startswith(("--nodelist", "--nodefile"))
+    ]
+
+
 def _targets(values: Mapping[str, Any], problems: list[ProfileProblem]) -> dict[str, Resources]:
     """The targets that are right; mistakes of the others are added to ``problems``."""
     written = values.get("targets")
@@ -121,6 +135,6 @@ def _targets(values: Mapping[str, Any], problems: list[ProfileProblem]) -> dict[
             problems.append((("targets", name), "a target's name is made of letters, digits, '_', '-' and '.'"))
         fields, mistakes = check_fields(Resources, {} if settings is None else settings)
         targets[name] = Resources(**fields)
-        mistakes += contradictions(targets[name], mistakes)
+        mistakes += not_ours_to_give(fields) + contradictions(targets[name], mistakes)
         problems += [(("targets", name, *where), what) for where, what in mistakes]
     return targets

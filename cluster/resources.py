@@ -13,6 +13,11 @@ from cluster.errors import InvalidResources, ProfileProblem
 
 NO_GPU = "none"
 
+MEMORY_WAYS = ("mem_gb", "mem_per_cpu", "mem_per_gpu")
+"""sbatch takes one of them."""
+_INSTEAD = dict.fromkeys(MEMORY_WAYS, MEMORY_WAYS) | {"cpus": ("cpus_per_gpu",), "cpus_per_gpu": ()}
+"""What a group's word replaces, beside the same word, of its target."""
+
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -63,6 +68,9 @@ class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=
             InvalidResources: An override is unknown or of the wrong type; all problems are listed.
         """
         values, problems = check_fields(Resources, overrides)
+        problems += not_ours_to_give(values)
+        replaced = {other for name in values for other in _INSTEAD.get(name, ()) if values[name] is not None}
+        values = dict.fromkeys(replaced) | values
         if "additional" in values:
             values["additional"] = {**self.additional, **values["additional"]}
         merged = msgspec.structs.replace(self, **values)
@@ -77,9 +85,56 @@ class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.gpus > 0
 
 
+_OURS = {
+    "job-name": "the runner finds its jobs by their name",
+    "comment": "it is the job's name, by which people find it",
+    "array": "which trials a task runs is decided by its place in the array",
+    "clusters": "write `clusters: NAME` in the profile's slurm section, so that the jobs are found there again",
+    "output": "'runner logs' reads what a task prints from the store",
+    "error": "'runner logs' reads what a task prints from the store",
+    "signal": "the warning ahead of the limit is set by signal_delay_s",
+    "nodes": "each task would run its trials several times; a task is one process on one node",
+    "ntasks": "each task would run its trials several times; a task is one process on one node",
+    "ntasks-per-node": "each task would run its trials several times; a task is one process on one node",
+    "ntasks-per-gpu": "each task would run its trials several times; a task is one process on one node",
+    "parsable": "the runner reads what sbatch answers",
+    "quiet": "the runner reads what sbatch answers",
+    "test-only": "nothing would be queued",
+    "wait": "'runner status --wait' waits",
+    "wrap": "the runner writes the script",
+    "uid": "jobs of another user are not found again",
+}
+_SHORT = {
+    "J": "job-name",
+    "M": "clusters",
+    "N": "nodes",
+    "Q": "quiet",
+    "W": "wait",
+    "a": "array",
+    "e": "error",
+    "n": "ntasks",
+    "o": "output",
+}
+
+
+def not_ours_to_give(values: Mapping[str, Any]) -> list[ProfileProblem]:
+    """Options in ``additional`` by which the runner finds and runs its jobs; sbatch also takes the beginning of an option's name."""
+    problems: list[ProfileProblem] = []
+    for written in values.get("additional", {}):
+        name = written.strip("-").replace("_", "-")
+        for option, why in _OURS.items():
+            if option == _SHORT.get(name) or (len(name) > 1 and option.startswith(name)):
+                problems.append((("additional", written), f"--{option} cannot be set here: {why}"))
+                break
+    return problems
+
+
 def contradictions(resources: Resources, mistakes: Sequence[ProfileProblem] = ()) -> list[ProfileProblem]:
     """What each field allows and all together do not; silent where ``mistakes`` already names one of the fields."""
     problems: list[ProfileProblem] = []
+    asked = [way for way in MEMORY_WAYS if getattr(resources, way) is not None]
+    if len(asked) > 1:
+        problems.append(((asked[1],), f"{' and '.join(asked)} exclude each other: keep one of them"))
     if any(where[-1:] in (("gpu",), ("gpus",)) for where, _ in mistakes):
         return problems
     if resources.gpu == NO_GPU and resources.gpus:

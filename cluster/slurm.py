@@ -16,8 +16,8 @@ from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
 from cluster.profile import Profile
 from cluster.resources import Resources
-from cluster.slurm_commands import Commands
-from cluster.slurm_errors import SlurmCommandFailed
+from cluster.slurm_commands import Commands, default_cluster
+from cluster.slurm_errors import NOT_QUEUED, SlurmCommandFailed, SubmitUnacknowledged
 from cluster.slurm_executor import ArrayExecutor
 from cluster.slurm_feasible import obstacles
 from cluster.slurm_handle import Chunk, Limits, SlurmHandle, chunk_name
@@ -37,16 +37,20 @@ class SlurmBackend:
         profile: The site's settings.
         folder: For batch scripts, logs and the pickled callables, on a file system that the nodes share.
         poll_s: How often ``wait`` asks SLURM: the first pause, and the longest one while nothing happens.
+        cluster: The cluster to use; None for the one that the profile names, or SLURM_CLUSTERS.
     """
 
     name = "slurm"
     attached = False
 
-    def __init__(self, profile: Profile, folder: Path | None = None, poll_s: tuple[float, float] = (30.0, 180.0)) -> None:
+    def __init__(
+        self, profile: Profile, folder: Path | None = None, poll_s: tuple[float, float] = (30.0, 180.0), cluster: str | None = None
+    ) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self.profile, self.folder, self.poll_s = profile, (folder or cache / "runner" / "slurm").absolute(), poll_s
-        self.commands = Commands()
-        self.queue = Queue(self.commands)
+        self.cluster = (profile.slurm.clusters or default_cluster()) if cluster is None else cluster
+        self.commands = Commands(self.cluster)
+        self._queues: dict[str, Queue] = {}
         self._handles: dict[str, SlurmHandle] = {}
         self._told: dict[str, list[State | None]] = {}
         self._cancelled: set[tuple[str, int]] = set()
@@ -90,16 +94,18 @@ class SlurmBackend:
         pickle = executor.dump(call, warm)
         submitted_at = time.time()
         chunks: list[Chunk] = []
+        cluster = self.cluster
         try:
             for first, n in self._cut(n_tasks):
-                chunks.append(Chunk(executor.queue(pickle, first, n, chunk_name(name, first)), chunk_name(name, first), first, n))
-        except BaseException:
-            if chunks:  # part of an array is no use to anyone who does not know of it
-                self._scancel(chunk.job for chunk in chunks)
+                job, told = executor.queue(pickle, first, n, chunk_name(name, first))
+                cluster = told or cluster
+                chunks.append(Chunk(job, chunk_name(name, first), first, n))
+        except NOT_QUEUED as refusal:
+            # Part of an array is no use to anyone. After anything else it stays: it is found by its name.
+            self._take_back(name, [chunk.job for chunk in chunks], cluster, refusal)
             raise
-        return self.attach(
-            SlurmHandle("+".join(chunk.job for chunk in chunks), name, n_tasks, tuple(chunks), str(self.folder), submitted_at)
-        )
+        handle = SlurmHandle("+".join(one.job for one in chunks), name, n_tasks, tuple(chunks), str(self.folder), submitted_at, cluster)
+        return self.attach(handle)
 
     def script(
         self,
@@ -123,7 +129,7 @@ class SlurmBackend:
         return handle
 
     def find(self, arrays: Mapping[str, int], since: float) -> dict[str, SlurmHandle]:
-        """Arrays that a submit queued and did not live to note down; one squeue and at most one sacct call.
+        """Arrays of this cluster that a submit queued and did not live to note down; one squeue and at most one sacct call.
 
         Args:
             arrays: The number of tasks by the name given to ``submit``.
@@ -133,27 +139,33 @@ class SlurmBackend:
             A handle for each array that SLURM knows of; its ``chunks`` are those that were queued.
 
         Raises:
-            SlurmCommandFailed: squeue gave no answer.
+            SlurmCommandFailed: SLURM gave no answer, so that absence would mean nothing.
         """
         wanted = {name: [(chunk_name(name, first), first, n) for first, n in self._cut(n_tasks)] for name, n_tasks in arrays.items()}
-        jobs = self.queue.find([chunk for chunks in wanted.values() for chunk, _, _ in chunks], since)
+        jobs = self._queue(self.cluster).find([chunk for chunks in wanted.values() for chunk, _, _ in chunks], since)
         handles = {}
         for name, pieces in wanted.items():
             chunks = tuple(Chunk(jobs[chunk], chunk, first, n) for chunk, first, n in pieces if chunk in jobs)
             if chunks:
-                handles[name] = SlurmHandle("+".join(one.job for one in chunks), name, arrays[name], chunks, str(self.folder), since)
+                job_ids = "+".join(one.job for one in chunks)
+                handles[name] = SlurmHandle(job_ids, name, arrays[name], chunks, str(self.folder), since, self.cluster)
         return handles
 
     def reports(self, handles: Iterable[SlurmHandle]) -> dict[str, list[TaskReport]]:
-        """What SLURM says of every task, by handle and index, with one squeue and at most one sacct call for all of them."""
+        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call for all of them (of each cluster)."""
         handles = list(handles)
-        asked = [Asked(chunk.job, chunk.name, range(chunk.n), handle.submitted_at) for handle in handles for chunk in handle.chunks]
-        answer = self.queue.ask(asked)
+        asked: dict[str, list[Asked]] = {}
+        for handle in handles:
+            asked.setdefault(self._cluster_of(handle), []).extend(
+                Asked(chunk.job, chunk.name, range(chunk.n), handle.submitted_at) for chunk in handle.chunks
+            )
+        answers = {cluster: self._queue(cluster).ask(jobs) for cluster, jobs in asked.items()}
         reports = {
             handle.id: [TaskReport(index, State.UNKNOWN, detail="it was never queued") for index in range(handle.n_tasks)]
             for handle in handles
         }
         for handle in handles:
+            answer = answers[self._cluster_of(handle)]
             for chunk in handle.chunks:
                 for index in range(chunk.first, chunk.first + chunk.n):
                     reports[handle.id][index] = self._known(handle, index, answer[chunk.job, index - chunk.first])
@@ -189,7 +201,7 @@ class SlurmBackend:
                 jobs.append(chunk.job)
             elif inside:
                 jobs.append(f"{chunk.job}_[{write_indices(inside)}]")
-        self._scancel(jobs)
+        self._scancel(jobs, self._cluster_of(own))
         self._ask_at = 0.0  # there is news
 
     def limits(self) -> Limits:
@@ -197,7 +209,7 @@ class SlurmBackend:
         if self._max_submit is None:
             self._max_submit = self._ask_max_submit()
         limits = [limit for limit in (self.profile.slurm.max_submit, self._max_submit) if limit]
-        return Limits(self.site().max_array_size, min(limits, default=None), self.queue.count())
+        return Limits(self.site().max_array_size, min(limits, default=None), self._queue(self.cluster).count())
 
     def site(self) -> Site:
         """What the cluster has and allows; asked once."""
@@ -217,7 +229,7 @@ class SlurmBackend:
 
     def _executor(self, resources: Resources, name: str, environment: Mapping[str, str]) -> ArrayExecutor:
         executor = ArrayExecutor(self.folder, self.profile.slurm, self.commands)
-        executor.prepare(resources, name, environment)
+        executor.prepare(resources, name, environment, self.cluster)
         return executor
 
     def _cut(self, n_tasks: int) -> list[tuple[int, int]]:
@@ -232,9 +244,25 @@ class SlurmBackend:
         except SlurmCommandFailed:  # no accounts, no limits of this kind; or nobody to ask, and sbatch will say so itself
             return 0
 
-    def _scancel(self, jobs: Iterable[str]) -> None:
+    def _queue(self, cluster: str) -> Queue:
+        if cluster not in self._queues:
+            self._queues[cluster] = Queue(self.commands.at(cluster))
+        return self._queues[cluster]
+
+    def _cluster_of(self, handle: SlurmHandle) -> str:
+        return self.cluster if handle.cluster is None else handle.cluster
+
+    def _take_back(self, name: str, jobs: Sequence[str], cluster: str, refusal: Exception) -> None:
+        """Cancel what was queued before the refusal; SubmitUnacknowledged if that cannot be done."""
         try:
-            self.commands.run("scancel", *jobs)
+            if jobs:
+                self._scancel(jobs, cluster)
+        except SlurmCommandFailed as failure:
+            raise SubmitUnacknowledged(name, f"{refusal}; and the first part of it could not be cancelled: {failure.message}") from refusal
+
+    def _scancel(self, jobs: Iterable[str], cluster: str) -> None:
+        try:
+            self.commands.at(cluster).run("scancel", *jobs)
         except SlurmCommandFailed as failure:
             if "Invalid job id" not in failure.message and "already completing or completed" not in failure.message:
                 raise

@@ -35,7 +35,9 @@ def read_accounts(commands: Commands, cluster: str) -> Accounts:
     show = ("--noheader", "--parsable2", "show")
     qos: dict[str, frozenset[str]] = {}
     for line in commands.run("sacctmgr", *show, "assoc", f"user={user}", f"cluster={cluster}", "format=Account,QOS").splitlines():
-        account, _, names = line.partition("|")
+        account, bar, names = line.partition("|")
+        if not bar:  # what a site has to tell its users
+            continue
         qos[account] = qos.get(account, frozenset()) | frozenset(filter(None, names.split(",")))
     default = commands.run("sacctmgr", *show, "user", user, "format=DefaultAccount").strip()
     known = commands.run("sacctmgr", *show, "qos", "format=Name").split()

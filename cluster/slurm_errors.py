@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.errors import ClusterError
+from cluster.errors import CallDoesNotPickle, ClusterError, Infeasible
 
 
 class SlurmCommandFailed(ClusterError):
@@ -50,3 +50,18 @@ class SubmitUnacknowledged(ClusterError):
 
     def __str__(self) -> str:
         return f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, which looks for it by name first"
+
+
+class FolderMisread(ClusterError):
+    """SLURM would take the folder of the logs for another one; nothing was queued."""
+
+    def __init__(self, folder: str, odd: str) -> None:
+        super().__init__(folder, odd)
+        self.folder, self.odd = folder, odd
+
+    def __str__(self) -> str:
+        return f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a path in a way of its own: rename the folder"
+
+
+NOT_QUEUED = (SubmitRefused, SubmitLimitReached, FolderMisread, Infeasible, CallDoesNotPickle)
+"""After these nothing of the array is in the queue; after any other exception nobody knows."""

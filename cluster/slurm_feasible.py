@@ -9,7 +9,7 @@ from cluster.slurm_site import NodeKind, Site, SitePartition, read_gpus
 
 
 def obstacles(resources: Resources, settings: SlurmSettings, site: Site) -> list[str]:
-    """Why no node of the site can run one task of this size; empty if one can.
+    """Why no node of the site can ever run one task of this size; empty if one can, though perhaps not now.
 
     A task may name several partitions: one that can run it is enough.
     """
@@ -32,8 +32,6 @@ def obstacles(resources: Resources, settings: SlurmSettings, site: Site) -> list
 
 def _of_partition(partition: SitePartition, resources: Resources, gres: str) -> list[str]:
     problems = []
-    if not partition.up:
-        problems.append(f"partition {partition.name} is down")
     if partition.max_time_min is not None and (resources.time_min or 0) > partition.max_time_min:
         problems.append(f"time_min {resources.time_min:g} is above the MaxTime of partition {partition.name}, {partition.max_time_min:g}")
     lacking = [_lacking(kind, resources, gres) for kind in partition.nodes]

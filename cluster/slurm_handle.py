@@ -29,11 +29,13 @@ class SlurmHandle(ArrayHandle):
     Attributes:
         folder: Where its batch scripts and logs are.
         submitted_at: Seconds since 1970.
+        cluster: That has it, empty for the one of the machine it was submitted from; None where nobody wrote it down.
     """
 
     chunks: tuple[Chunk, ...] = ()
     folder: str = ""
     submitted_at: float = 0.0
+    cluster: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for JSON."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from cluster.errors import BackendUnavailable
 from cluster.slurm_commands import Commands
 from cluster.slurm_errors import SlurmCommandFailed
 from cluster.slurm_indices import read_job
@@ -74,16 +75,19 @@ class Queue:
         Of two with the same name the older is given. An array that nobody knows of is absent.
 
         Raises:
-            SlurmCommandFailed: squeue gave no answer, so that absence would mean nothing.
+            SlurmCommandFailed: squeue, or sacct for what squeue does not list, gave no answer, so that absence would mean nothing.
         """
         wanted = set(names)
         found: dict[str, str] = {}
         if not wanted:
             return found
         of_us = ["--noheader", f"--user={_user()}", f"--name={','.join(sorted(wanted))}"]
+        since -= _CLOCK_SKEW_S
         _enter_oldest(self.commands.run("squeue", *of_us, "--states=all", "--Format=JobArrayID:|,SubmitTime:|,Name:|"), since, found)
         if wanted - set(found) and self.has_accounting:
-            text, _ = self._sacct([*of_us, "--parsable2", "--allocations", f"--starttime={_ago(since)}"], "JobID,Submit,JobName")
+            text, trouble = self._sacct([*of_us, "--parsable2", "--allocations", f"--starttime={_ago(since)}"], "JobID,Submit,JobName")
+            if trouble and self.has_accounting:
+                raise SlurmCommandFailed("sacct", trouble)
             _enter_oldest(text, since, found)
         return {name: found[name] for name in wanted & set(found)}
 
@@ -100,6 +104,8 @@ class Queue:
         except SlurmCommandFailed as failure:
             if "Invalid job id" in failure.message:  # asked for one job that it has forgotten
                 return ""
+            return str(failure)
+        except BackendUnavailable as failure:
             return str(failure)
         for row in squeue_rows(text):
             _enter(row, jobs, found)
@@ -134,6 +140,8 @@ class Queue:
             if "accounting storage is disabled" in failure.message:
                 self.has_accounting = False
                 return "", "this site keeps no accounts"
+            return "", str(failure)
+        except BackendUnavailable as failure:
             return "", str(failure)
 
 
@@ -173,7 +181,10 @@ def _unlisted(index: int, known_array: bool, trouble: str) -> TaskReport:
 def _enter_oldest(text: str, since: float, found: dict[str, str]) -> None:
     """Enter the oldest job of each name."""
     for line in text.splitlines():
-        written, submitted, name = line.strip().split("|", 2)
+        fields = line.strip().split("|", 2)
+        if len(fields) < 3:  # what a site has to tell its users
+            continue
+        written, submitted, name = fields
         job = read_job(written)
         name = name.rstrip("|")
         if job is not None and submitted.isdecimal() and int(submitted) >= int(since):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.backend import thread_environment
@@ -23,7 +23,24 @@ _MEMORY_WAYS = ("mem_per_cpu", "mem_per_gpu")
 _UNKNOWN_TO_SUBMITIT = ("reservation",)
 
 
-def parameters(resources: Resources, settings: SlurmSettings, name: str, n_tasks: int, environment: Mapping[str, str]) -> dict[str, Any]:
+_SETUP_FAILED = "runner: this line of setup failed with exit code"
+
+_END_WHEN_A_LINE_FAILS = (
+    # Not inside a file that a line reads (source, module): what counts is how the line itself ends. $0 is the copy that runs.
+    "trap 'code=$?; (( ${#BASH_SOURCE[@]} > 1 )) || { "
+    f'echo "{_SETUP_FAILED} $code: $(sed -n "${{LINENO}}p" "$0")" >&2; '
+    "exit $code; }' ERR"
+)
+
+
+def parameters(
+    resources: Resources,
+    settings: SlurmSettings,
+    name: str,
+    n_tasks: int,
+    environment: Mapping[str, str],
+    cluster: str = "",
+) -> dict[str, Any]:
     """What submitit's SlurmExecutor.update_parameters takes; None for what SLURM shall decide.
 
     Args:
@@ -32,16 +49,18 @@ def parameters(resources: Resources, settings: SlurmSettings, name: str, n_tasks
         name: Job name and comment, by which an array is found again.
         n_tasks: Of the array; the throttle when the profile sets none.
         environment: Variables of the task, on top of the submitter's own and the thread counts.
+        cluster: That is to have it; empty for the one of this machine.
 
     Raises:
         Infeasible: A share of a GPU, and nothing says how this site shares them.
     """
     options = _options(resources, settings)
     options |= _gpus(resources, settings, name)
-    if resources.mem_gb is not None:
-        options |= {"mem": _memory(resources.mem_gb)} | {way: getattr(resources, way) for way in _MEMORY_WAYS}
+    options |= _memory(resources, settings)
     cpus = None if options["cpus_per_gpu"] is not None else resources.cpus
     additional = {"requeue": True} | settings.additional | resources.additional
+    if cluster:
+        additional["clusters"] = cluster
     additional |= {option: value for option in _UNKNOWN_TO_SUBMITIT if (value := options.pop(option)) is not None}
     variables = thread_environment(resources.cpus) | {MAX_REQUEUES_VARIABLE: str(settings.max_requeues)} | dict(environment)
     return options | {
@@ -51,7 +70,7 @@ def parameters(resources: Resources, settings: SlurmSettings, name: str, n_tasks
         "cpus_per_task": cpus,
         "signal_delay_s": signal_delay_s(resources, settings),
         "array_parallelism": settings.array_parallelism or n_tasks,
-        "setup": [*settings.setup, *(f"export {key}={shlex.quote(value)}" for key, value in variables.items())],
+        "setup": [*_checked(settings.setup), *(f"export {key}={shlex.quote(value)}" for key, value in variables.items())],
         "teardown": list(settings.teardown) or None,
         # srun takes the CPUs from the job only in some versions of SLURM.
         "srun_args": [*([f"--cpus-per-task={cpus}"] if cpus is not None else []), *settings.srun_args],
@@ -59,6 +78,16 @@ def parameters(resources: Resources, settings: SlurmSettings, name: str, n_tasks
         "stderr_to_stdout": settings.stderr_to_stdout,
         "additional_parameters": {key: value for key, value in additional.items() if value is not None and value is not False},
     }
+
+
+def failed_setup(printed: str) -> str:
+    """What a task's output says of a line of setup that failed; empty if none did."""
+    return next((line.strip() for line in reversed(printed.splitlines()) if line.startswith(_SETUP_FAILED)), "")
+
+
+def _checked(setup: Sequence[str]) -> list[str]:
+    """The profile's lines, so that one that fails ends the task and is named in its output."""
+    return [_END_WHEN_A_LINE_FAILS, *setup, "trap - ERR"] if setup else []
 
 
 def signal_delay_s(resources: Resources, settings: SlurmSettings) -> int:
@@ -70,7 +99,7 @@ def signal_delay_s(resources: Resources, settings: SlurmSettings) -> int:
 
 def _options(resources: Resources, settings: SlurmSettings) -> dict[str, Any]:
     """sbatch's own options: the target's, else the site's."""
-    names = [name for name in SbatchOptions.__struct_fields__ if name != "additional"]
+    names = [name for name in SbatchOptions.__struct_fields__ if name not in ("additional", *_MEMORY_WAYS)]
     return {name: getattr(settings, name) if getattr(resources, name) is None else getattr(resources, name) for name in names}
 
 
@@ -90,5 +119,9 @@ def _gpus(resources: Resources, settings: SlurmSettings, name: str) -> dict[str,
     return nothing | {"gres": f"gpu:{model}{int(resources.gpus)}"}
 
 
-def _memory(gb: float) -> str:
-    return f"{math.ceil(gb * 1024)}M"
+def _memory(resources: Resources, settings: SlurmSettings) -> dict[str, Any]:
+    """One way of asking for memory, for they exclude each other: the target's own, else the site's."""
+    if resources.mem_gb is not None:
+        return {"mem": f"{math.ceil(resources.mem_gb * 1024)}M"} | dict.fromkeys(_MEMORY_WAYS)
+    own = {way: getattr(resources, way) for way in _MEMORY_WAYS}
+    return own if any(own.values()) else {way: getattr(settings, way) for way in _MEMORY_WAYS}

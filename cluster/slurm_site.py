@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cluster.slurm_commands import Commands
 
 _DEFAULT_MAX_ARRAY_SIZE = 1001
+_THOUSANDS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,16 @@ class SitePartition:
 
     name: str
     default: bool
-    up: bool
+    state: str
+    """UP; DOWN: takes jobs and starts none, as for a maintenance; DRAIN, INACTIVE: takes none."""
     max_time_min: float | None
     default_time_min: float | None
     nodes: tuple[NodeKind, ...]
+
+    @property
+    def up(self) -> bool:
+        """Whether it starts jobs now."""
+        return self.state == "UP"
 
 
 @dataclass(frozen=True)
@@ -61,15 +68,18 @@ def read_site(commands: Commands) -> Site:
     kinds: dict[str, list[NodeKind]] = {}
     listing = commands.run("sinfo", "--noheader", "--exact", "--Format=Partition:|,Nodes:|,CPUs:|,Memory:|,Gres:|,Features:|")
     for line in listing.splitlines():
-        name, count, cpus, memory_mb, gres, features = (field.strip() for field in line.strip().split("|")[:6])
+        fields = [field.strip() for field in line.strip().split("|")[:6]]
+        if len(fields) < 6:  # what a site has to tell its users
+            continue
+        name, count, cpus, memory_mb, gres, features = fields
         known = () if features == "(null)" else tuple(features.split(","))
-        kind = NodeKind(int(count), int(cpus.rstrip("+")), int(memory_mb.rstrip("+")) / 1024, read_gpus(gres), known)
+        kind = NodeKind(read_number(count), read_number(cpus), read_number(memory_mb) / 1024, read_gpus(gres), known)
         kinds.setdefault(name.rstrip("*"), []).append(kind)
     partitions = []
     for line in commands.run("scontrol", "--oneliner", "show", "partition").splitlines():
-        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "PartitionName" in fields:
-            partitions.append(_partition(fields, kinds.get(fields["PartitionName"], ())))
+        said = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "PartitionName" in said:
+            partitions.append(_partition(said, kinds.get(said["PartitionName"], ())))
     return Site(
         cluster=config.get("ClusterName", ""),
         version=config.get("SLURM_VERSION", ""),
@@ -77,6 +87,12 @@ def read_site(commands: Commands) -> Site:
         accounting=config.get("AccountingStorageType", "").endswith("slurmdbd"),
         partitions=tuple(partitions),
     )
+
+
+def read_number(written: str) -> int:
+    """``128``, ``1K`` or ``1.50K`` (from 1024 on SLURM shortens counts), ``96+`` (of nodes that differ, the smallest); 0 for none."""
+    match = re.fullmatch(r"([\d.]+)([KMGT]?)\+?", written)
+    return int(float(match[1]) * _THOUSANDS[match[2]]) if match else 0
 
 
 def read_gpus(gres: str) -> dict[str, int]:
@@ -103,6 +119,8 @@ def max_submit(commands: Commands, user: str, account: str | None, qos: str | No
     limits: list[int] = []
     named = {qos} if qos else set()
     for line in text.splitlines():
+        if line.count("|") != 3:  # what a site has to tell its users
+            continue
         own, of_group, all_qos, default = line.split("|")
         limits += _numbers((own, of_group))
         if not qos:
@@ -127,7 +145,7 @@ def _partition(fields: dict[str, str], nodes: Iterable[NodeKind]) -> SitePartiti
     return SitePartition(
         name=fields["PartitionName"],
         default=fields.get("Default") == "YES",
-        up=fields.get("State") == "UP",
+        state=fields.get("State", "UP"),
         max_time_min=minutes(fields.get("MaxTime", "")),
         default_time_min=minutes(fields.get("DefaultTime", "")),
         nodes=tuple(nodes),

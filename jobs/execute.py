@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from types import FrameType
 from typing import Any
 
 from artifacts.record import Outcome
@@ -24,12 +27,16 @@ from jobs.measure.device import Expectation
 from jobs.measure.memory import PeakMemory
 from jobs.measure.readings import Readings
 from jobs.measure.sampler import ENERGY, Sampler
+from jobs.process_state import Changes, ProcessState, standard_streams_kept
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
 
 __all__ = ["Expectation", "Finished", "execute", "warm"]
 
 VERSIONED = {"torch_version": "torch", "torchvision_version": "torchvision", "sklearn_version": "scikit-learn", "numpy_version": "numpy"}
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+"""Signals whose handlers may raise something to stop the runner: Ctrl-C, the wish of a service manager, a time limit."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +48,17 @@ class Finished:
         values: Columns of the record, by name; without identity and place, which the worker knows.
         results: What the user's function returned beside metrics.
         parameters: All of the trial's parameters, defaults written out.
-        spent: The GPU has faulted: nothing can be computed in this process any more.
+        spent: Why no other trial may run in this process: the GPU has faulted, or something cannot be put back (see
+            jobs.process_state). Empty if one may.
+        stopped: What stopped the trial from outside although it came to its end: whoever called is to raise it.
     """
 
     outcome: Outcome
     values: dict[str, Any]
     results: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
-    spent: bool = False
+    spent: str = ""
+    stopped: BaseException | None = None
 
 
 def execute(
@@ -75,10 +85,10 @@ def execute(
         Always, also where the workload raises SystemExit, runs out of memory or out of stack, or cannot be imported.
 
     Raises:
-        KeyboardInterrupt: The one thing that is not the trial's: a person, or a backend's time limit derived from it.
+        BaseException: Whatever a signal handler raised that was set before: Ctrl-C, or a backend's time limit. What the
+            workload itself raises is the trial's, whatever its name.
     """
     expect = expect or Expectation()
-    home = _folder()
     clock = PhaseClock()
     context = Context(
         files=files,
@@ -96,25 +106,27 @@ def execute(
         clock=clock,
     )
     finished = Finished(Outcome.completed, {}, {}, dict(spec.params))
-    try:
-        _attempt(spec, import_path, expect, context, finished)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        outcome = failure.outcome_of(error)
-        if outcome != Outcome.preempted:  # which is no error
-            finished.values.update(failure.columns_of(error, outcome))
-        finished = Finished(outcome, finished.values, finished.results, finished.parameters)
-    finally:
-        if home is not None and _folder() != home:  # a trial that went elsewhere must not take the next one along
-            with suppress(OSError):
-                os.chdir(home)
-    if finished.outcome != Outcome.completed:
-        finished = replace(finished, spent=not failure.let_go())
+    # NVML and SLURM count the GPUs by their place on the bus; CUDA would count the fastest first.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    threads.limit(context.threads)
+    versions = _versions()  # now, while this process may surely read them
+    with _noticing_signals() as raised, _process_kept(spec.workload) as kept:
+        try:
+            _attempt(spec, import_path, expect, context, finished, kept)
+        except BaseException as error:
+            if raised:
+                raise raised[-1] from None
+            outcome = failure.outcome_of(error)
+            if outcome != Outcome.preempted:  # which is no error
+                finished.values.update(failure.columns_of(error, outcome))
+            finished = Finished(outcome, finished.values, finished.results, finished.parameters)
+    faulted = finished.outcome != Outcome.completed and not failure.let_go()
+    reasons = (["the GPU has faulted"] if faulted else []) + kept.problems
+    finished = replace(finished, spent="; ".join(reasons), stopped=raised[-1] if raised else None)
     finished.values.update(device.describe(expect, context.device))
-    finished.values.update(_versions())
+    finished.values.update(versions)
     if finished.outcome != Outcome.wrong_device:
-        finished.values.update({"threads": context.threads, **context.noted})
+        finished.values.update({"threads": kept.threads or context.threads, **context.noted})
         finished.values["history"] = context.history or None
     finished.values.update(clock.ledger(), outcome=finished.outcome)
     return finished
@@ -135,16 +147,82 @@ def warm(spec: JobSpec, *, data_dir: Path | None = None, import_path: tuple[str,
                 prepare(found.read(spec.params), data_dir)
 
 
-def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, context: Context, finished: Finished) -> None:
+@contextmanager
+def _noticing_signals() -> Iterator[list[BaseException]]:
+    """Collect in the block what the handlers of signals raise: that comes from outside, and nothing else does."""
+    raised: list[BaseException] = []
+
+    def noticing(handler: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            try:
+                handler(number, frame)
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+        return handle
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # else no handler raises anything here
+        for number in _STOPPING:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                before[number] = signal.signal(number, noticing(handler))
+    try:
+        yield raised
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Kept:
+    """The process as the workload's module left it, and what of that the trial changed for good."""
+
+    def __init__(self, workload_name: str) -> None:
+        self.before = ProcessState.now()
+        self._name = workload_name
+        self.problems: list[str] = []
+        self.threads: int | None = None
+        """What the trial computed with at its end, if it said so to the libraries itself."""
+        self._imported = _set_by_import.get(workload_name)
+        if self._imported is not None:
+            self.before.changed_by(self._imported).restore()
+
+    def imported(self) -> None:
+        """Take what has changed so far for the doing of the module, which is imported once."""
+        if self._imported is None:
+            self._imported = _set_by_import[self._name] = self.before.changed_to(ProcessState.now())
+
+    def restore(self) -> None:
+        """Put the process back."""
+        self.threads = threads.used()
+        if self._imported:
+            self.problems = self.before.changed_by(self._imported).restore()
+            self.before.restore()
+        else:
+            self.problems = self.before.restore()
+
+
+_set_by_import: dict[str, Changes] = {}
+
+
+@contextmanager
+def _process_kept(workload_name: str) -> Iterator[_Kept]:
+    with standard_streams_kept():
+        kept = _Kept(workload_name)
+        try:
+            yield kept
+        finally:
+            kept.restore()
+
+
+def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, context: Context, finished: Finished, kept: _Kept) -> None:
     """Run the workload; what is known goes into ``finished`` on the way, so that an exception costs none of it."""
-    # NVML and SLURM count the GPUs by their place on the bus; CUDA would count the fastest first.
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = workload(spec.workload, import_path)
     params = found.read(spec.params)
     finished.parameters.clear()
     finished.parameters.update(found.written_out(params))
     device.check(expect)
-    threads.limit(context.threads)
     loaded_torch.empty_cache()  # what an earlier trial left in the allocator is not this one's
     loaded_torch.reset_peak_memory()
     peak = PeakMemory()
@@ -155,7 +233,8 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
             with context.phase("import"):
                 with forks_end_here():
                     function = found.load()
-                loaded_torch.set_threads(context.threads)  # it may have been loaded just now
+                threads.limit(context.threads)  # it may have loaded more libraries just now
+            kept.imported()
             if found.is_custom:
                 with context.phase("train"):  # what the user's function does not call otherwise
                     arguments = _arguments(found, function, params, context)
@@ -199,13 +278,6 @@ def _measured(context: Context, sampler: Sampler, peak: PeakMemory) -> dict[str,
         "disturbed": None if reasons is None else bool(reasons),
         "disturbed_by": reasons or None,
     }
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109 - only compared and gone back to
-    except FileNotFoundError:
-        return None
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from cluster.state import State
 from jobs.errors import JobsError
 from jobs.registry import workload
 from jobs.spec import JobSpec
+from runner.errors import FrozenFileDamaged
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Entry, Started, entries, open_attempts, still_open, workers
 
@@ -108,7 +110,7 @@ def circumstances(submission: Submission, array: FrozenArray, started: Started) 
 
 def publish_derived(store: Store, started: Started, outcome: Outcome, message: str) -> bool:
     """Write the record of an attempt that began and cannot speak for itself; False if it has one after all."""
-    submission, array = read_array(store.root / started.array)
+    submission, array = _array_of(store, started)
     record = Record.keeping(
         submission.sweep,
         started.trial,
@@ -172,11 +174,30 @@ def settle_abandoned(store: Store, sweep: str, recorded: Mapping[str, frozenset[
     for (trial, attempt), started in open_attempts(store.sweep_folder(sweep)).items():
         if attempt in recorded.get(trial, ()):
             continue
-        _, array = read_array(store.root / started.array)
-        if array.backend in backends:
-            _end_here(started, here())
-            written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
+        with suppress(FrozenFileDamaged):  # nothing is known of it any more; its number stays taken, and the trial runs again
+            _, array = _array_of(store, started)
+            if array.backend in backends:
+                _end_here(started, here())
+                written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
     return written
+
+
+def _array_of(store: Store, started: Started) -> tuple[Submission, FrozenArray]:
+    """The array of an attempt; where its file is damaged, what the rest of the submission and the journal tell of it."""
+    path = store.root / started.array
+    try:
+        return read_array(path)
+    except FrozenFileDamaged:
+        submission = Submission(path.parent.parent)
+        spec = submission.spec(started.line)
+        return submission, FrozenArray(
+            target=spec.target,
+            backend=submission.about.backend,
+            submitted_at=started.at,
+            resources={},
+            trial_time_min=None,
+            packs=[],
+        )
 
 
 def array_name(store: Store, path: Path) -> str:

@@ -41,7 +41,7 @@ def cancel(store: Store, sweep: str, *, trials: Collection[str] | None = None, t
     """
     if is_held(store.sweep_folder(sweep)):
         raise CancelLocal(sweep)
-    view = look(store, sweep, store.index(sweep))
+    view = look(store, sweep)
     if view.trouble:
         raise SchedulerSilent(sweep, view.trouble)
     tasks, ended = 0, set()

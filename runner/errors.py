@@ -75,6 +75,31 @@ class FrozenFileDamaged(RunnerError):
         return f"{self.path} cannot be read ({self.reason}): submit the grid again, which freezes it anew; the records are untouched"
 
 
+class ArrayWithdrawn(RunnerError):
+    """A scheduler started a task of an array that it was not known to have; its trials are run by another."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} was withdrawn before this task began, because nobody knew of it: its trials are run by a later array"
+
+
+class LocksMissing(RunnerError):
+    """The store's file system knows no locks, so that two submits could run the same trials."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the file system of {self.path} has no locks (flock: {self.reason}), without which two submits would run the same trials: "
+            "have it mounted with them (Lustre: -o flock), or name a store elsewhere"
+        )
+
+
 class PublishFailed(RunnerError):
     """A trial ran but its record could not be written, so it counts as not run."""
 

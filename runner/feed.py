@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from artifacts.store import Store
+from cluster.interrupts import held_back
 from cluster.profile import Profile
-from cluster.scheduler import SubmitLimitReached, SubmitUnacknowledged, warning_s
-from runner.freeze import Submission, freeze_array
+from cluster.scheduler import NOT_QUEUED, SubmitLimitReached, warning_s
+from runner.freeze import Submission, discard, freeze_array
 from runner.journal import Ended, Follower
 from runner.plan import Plan, PlannedArray
 from runner.progress import Feeding
@@ -64,22 +65,22 @@ class Feeder:
     def _queue(self, array: PlannedArray) -> bool:
         """Freeze an array, queue it, note it down; False if there is no room for it now.
 
-        A death between two of the steps is found out by the next look at the queue.
+        Only where SLURM said no is the array taken back. After anything else, a death between two of the steps included, it stays
+        noted without a ticket, and the next submit asks SLURM whether it has it.
         """
-        frozen = freeze_array(array, "slurm", warning_s(array.resources, self._profile))
+        warned_s = warning_s(array.resources, self._profile)
+        frozen = freeze_array(array, "slurm", warned_s, store=self._store.id, cluster=self._scheduler.cluster)
         path = self._submission.add_array(frozen)
-        name = job_name(self._store, path)
+        name = job_name(self._store, path, frozen)
         try:
-            handle = self._scheduler.submit(partial(run_supervised, str(path)), len(array.packs), array.resources, name=name)
-        except SubmitUnacknowledged:
+            with held_back():
+                handle = self._scheduler.submit(partial(run_supervised, str(path)), len(array.packs), array.resources, name=name)
+                write_ticket(path, handle)
+        except NOT_QUEUED as refusal:
+            discard(path)
+            if isinstance(refusal, SubmitLimitReached):
+                return False
             raise
-        except SubmitLimitReached:
-            path.unlink()
-            return False
-        except BaseException:
-            path.unlink()
-            raise
-        write_ticket(path, handle)
         self._queued_trials += array.trials
         return True
 

@@ -18,15 +18,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from artifacts.publish import publish
+from artifacts.publish import publish, sync_folder, told, told_reading
 from jobs.spec import JobSpec
 from runner.environment import Environment
-from runner.errors import FrozenFileDamaged
+from runner.errors import ArrayWithdrawn, FrozenFileDamaged
 from runner.plan import PlannedArray
 
 T = TypeVar("T")
 
 _SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
+_ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
+"""An array; one of which it is being found out whether it is queued; one that never was, which keeps its number from being given again."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,10 @@ class FrozenArray(msgspec.Struct, frozen=True, kw_only=True):
     """Limit of one trial; a task's is that of its whole pack."""
     warning_s: float | None = None
     """How long before the end of the walltime a task is asked to stop; None where there is no walltime."""
+    store: str = ""
+    """Id of the store that queued it; empty in stores older than their id."""
+    cluster: str | None = None
+    """That it is queued on, by name; empty for the one of the machine that submitted."""
     packs: list[list[tuple[int, int]]]
     """For each task its trials in order: (line of the specs, number of the attempt)."""
 
@@ -102,17 +108,48 @@ class Submission:
         return [self.spec(line) for line in range(len(self._lines))]
 
     def add_array(self, array: FrozenArray) -> Path:
-        """Freeze one array job and return its path."""
+        """Freeze one array job and return its path; a number that any array ever had is not given again."""
         folder = self.folder / _ARRAYS
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{max((int(known.stem) for known in self.arrays()), default=0) + 1:04d}.json"
+        with told(folder):
+            folder.mkdir(exist_ok=True)
+            taken = max((int(known.stem) for known in folder.iterdir() if known.stem.isdecimal()), default=0)
+        path = folder / f"{taken + 1:04d}{_ARRAY}"
         publish(path, memoryview(msgspec.json.encode(array)))
         return path
 
     def arrays(self) -> list[Path]:
-        """Paths of the arrays frozen so far, oldest first."""
+        """Paths of the arrays frozen so far, oldest first, without those that were withdrawn."""
+        return self._files(_ARRAY)
+
+    def withdrawn(self) -> list[Path]:
+        """Paths of the arrays that were withdrawn while it was not known whether they are queued."""
+        return [path.with_suffix(_ARRAY) for path in self._files(_WITHDRAWN)]
+
+    def _files(self, suffix: str) -> list[Path]:
         folder = self.folder / _ARRAYS
-        return sorted(folder.glob("*.json")) if folder.is_dir() else []
+        with told_reading(folder):
+            return sorted(path for path in folder.iterdir() if path.suffix == suffix and path.stem.isdecimal()) if folder.is_dir() else []
+
+
+def withdraw(path: Path) -> None:
+    """Take an array out of the reach of its tasks: one that starts after this finds nothing to run. What runs already goes on."""
+    _rename(path, _ARRAY, _WITHDRAWN)
+
+
+def restore(path: Path) -> None:
+    """Undo ``withdraw``: it is queued after all."""
+    _rename(path, _WITHDRAWN, _ARRAY)
+
+
+def discard(path: Path) -> None:
+    """Mark an array, withdrawn or not, as never queued; its number stays taken."""
+    _rename(path, _WITHDRAWN if path.with_suffix(_WITHDRAWN).exists() else _ARRAY, _VOID)
+
+
+def _rename(path: Path, before: str, after: str) -> None:
+    with told(path):
+        path.with_suffix(before).rename(path.with_suffix(after))
+        sync_folder(path.parent)
 
 
 def freeze(sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequence[JobSpec], about: About, patch: str) -> Submission:
@@ -143,17 +180,22 @@ def freeze(sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequ
 
 def submissions(sweep_folder: Path) -> list[Submission]:
     """Every frozen submission of a sweep, oldest first."""
-    folders = [path for path in sweep_folder.glob("[0-9]*") if path.name.isdigit()] if sweep_folder.is_dir() else []
+    with told_reading(sweep_folder):
+        folders = [path for path in sweep_folder.iterdir() if path.name.isdecimal()] if sweep_folder.is_dir() else []
     return [Submission(path) for path in sorted(folders, key=lambda path: int(path.name))]
 
 
-def freeze_array(array: PlannedArray, backend: str, warning_s: float | None = None) -> FrozenArray:
+def freeze_array(
+    array: PlannedArray, backend: str, warning_s: float | None = None, *, store: str = "", cluster: str | None = None
+) -> FrozenArray:
     """A planned array as its worker will read it, stamped with the time.
 
     Args:
         array: From the plan.
         backend: What is to run it.
         warning_s: How long before the end of its walltime a task is asked to stop.
+        store: Id of the store.
+        cluster: That it is queued on, by name; empty for this machine's own.
     """
     return FrozenArray(
         target=array.target,
@@ -162,13 +204,22 @@ def freeze_array(array: PlannedArray, backend: str, warning_s: float | None = No
         resources={key: value for key, value in msgspec.structs.asdict(array.resources).items() if value is not None and value != {}},
         trial_time_min=array.trial_time_min,
         warning_s=warning_s,
+        store=store,
+        cluster=cluster,
         packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
     )
 
 
 @lru_cache(maxsize=8)
 def read_array(path: Path) -> tuple[Submission, FrozenArray]:
-    """An array file and the submission around it, kept in memory for a warm worker; raises FrozenFileDamaged."""
+    """An array file and the submission around it, kept in memory for a warm worker.
+
+    Raises:
+        ArrayWithdrawn: It was queued so late that its trials are with another array by now.
+        FrozenFileDamaged: It cannot be read.
+    """
+    if not path.exists() and any(path.with_suffix(suffix).exists() for suffix in (_WITHDRAWN, _VOID)):
+        raise ArrayWithdrawn(str(path))
     return Submission(path.parent.parent), _decode(path, FrozenArray)
 
 

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.errors import SweepBusy
+from artifacts.publish import told
+from runner.errors import LocksMissing, SweepBusy
 
 _FILE = "lock"
 _RETRY_S = 0.2
+_GLANCE_S = 1.0
 
 
 @contextmanager
@@ -24,9 +26,13 @@ def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
 
     The lock file is never removed: between an unlink and a new file two processes could both believe they hold it.
     """
-    sweep_folder.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + wait_s
-    with (sweep_folder / _FILE).open("a+") as file:
+    path = sweep_folder / _FILE
+    with told(path):
+        sweep_folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    # A command that only looks holds it for a moment: that is no other submit.
+    deadline = time.monotonic() + max(wait_s, _GLANCE_S)
+    with file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,6 +41,10 @@ def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise SweepBusy(sweep_folder.name, _holder(sweep_folder)) from None
                 time.sleep(_RETRY_S)
+            except OSError as error:
+                raise LocksMissing(str(path), error.strerror or type(error).__name__) from None
+        # sbatch takes it along (cluster/slurm_commands.py): a submit that is killed leaves nothing that still queues without it.
+        os.set_inheritable(file.fileno(), True)
         file.truncate(0)
         json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}, file)
         file.flush()
@@ -46,10 +56,10 @@ def is_held(sweep_folder: Path) -> bool:
     try:
         with (sweep_folder / _FILE).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:  # there is none, or it cannot be asked: a colleague's, or on a file system without locks
+        return False
     return False
 
 

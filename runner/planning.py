@@ -41,17 +41,16 @@ class Options:
 
 def plan_request(request: Request, store: Store, options: Options) -> Plan:
     """What submit would do now; reads and changes nothing."""
-    index = store.index(request.sweep)
     if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
-        return plan_with(request, store, options, index, frozenset(), None)
-    queued = frozenset(look(store, request.sweep, index).states)
+        return plan_with(request, store, options, store.index(request.sweep), frozenset(), None)
+    view = look(store, request.sweep)
     try:
         with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
             limits = scheduler.limits()
             window = Window(limits.max_array_size, limits.max_submit)
     except ClusterError:  # planned away from the cluster, where nobody can tell its limits
         window = UNLIMITED
-    return plan_with(request, store, options, index, queued, window)
+    return plan_with(request, store, options, view.index, frozenset(view.states), window)
 
 
 def scripts(request: Request, store: Store, plan: Plan) -> list[str]:

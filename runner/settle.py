@@ -9,15 +9,16 @@ from runner.attempts import settle_abandoned
 from runner.errors import SweepBusy
 from runner.history import recorded_attempts
 from runner.lock import sweep_lock
-from runner.queue import LOCAL_BACKENDS, QueueView, look, settle
+from runner.queue import LOCAL_BACKENDS, QueueView, look, settle, settle_doubts
 
 
 def settle_all(store: Store, sweep: str) -> QueueView:
     """Give every attempt that ended without a word its record, and look at what is queued; call it with the sweep locked."""
     index = store.index(sweep)
-    if settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS):
-        index = store.index(sweep)
-    view = look(store, sweep, index)
+    settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS)
+    doubt = settle_doubts(store, sweep)
+    view = look(store, sweep)
+    view.trouble = view.trouble or doubt
     settle(store, view)
     compact_leftovers(store, sweep)
     return view

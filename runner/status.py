@@ -13,7 +13,6 @@ from artifacts.store import Store
 from cluster.state import State
 from runner.errors import SweepNotNamed
 from runner.freeze import Submission, submissions
-from runner.journal import open_attempts
 from runner.lock import is_held
 from runner.queue import look
 from runner.stopping import Stopped, stopped_groups
@@ -65,19 +64,19 @@ class SweepStatus:
 
 
 def sweep_status(store: Store, sweep: str) -> SweepStatus:
-    """How a sweep stands: records first, then the journal, then the scheduler in one go.
+    """How a sweep stands: what the scheduler says, then what the journal and the records say.
 
     Raises:
         UnknownSweep: It was never submitted.
         FrozenFileDamaged: What was frozen cannot be read.
     """
     submission = latest_submission(store, sweep)
-    index = store.index(sweep)
     folder = store.sweep_folder(sweep)
     driven = is_held(folder)
-    view = look(store, sweep, index)
+    view = look(store, sweep)
+    driven = driven or is_held(folder)  # one that has begun meanwhile
+    index = view.index
     dead = {item.started.trial: item.outcome for item in view.dead}
-    begun = {trial for trial, attempt in open_attempts(folder) if attempt not in _attempts(index, trial)}
     by_target: dict[str, Counter[str]] = {}
     expected = set()
     for spec in submission.specs:
@@ -89,7 +88,7 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
             word = _queue_word(view.states[trial])
         elif trial in dead:
             word = dead[trial]
-        elif trial in begun:
+        elif trial in view.begun:
             word = RUNNING if driven else CUT_SHORT
         else:
             attempts = index.attempts(trial)
@@ -153,10 +152,6 @@ def _has_diverged(index: Index, trial: str) -> bool:
 
 def _queue_word(state: State) -> str:
     return {State.PENDING: QUEUED, State.RUNNING: RUNNING}.get(state, Outcome.unknown)
-
-
-def _attempts(index: Index, trial: str) -> frozenset[int]:
-    return frozenset(attempt.attempt for attempt in index.trials.get(trial, ()))
 
 
 def _folders(path: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from artifacts.collect import compact_leftovers
+from artifacts.errors import ArtifactsError
 from artifacts.publish import told
 from artifacts.record import Outcome
 from artifacts.store import Store
@@ -189,7 +190,8 @@ class _Drive:
             self._read_journal()
             for key, started in self.started.items():
                 if not self.progress.has_ended(*key):
-                    self._derive(started, Outcome.interrupted, "submit was stopped while it ran; the same submit runs it again")
+                    with suppress(ArtifactsError):  # what stopped the loop says more than that nothing can be recorded
+                        self._derive(started, Outcome.interrupted, "submit was stopped while it ran; the same submit runs it again")
             if isinstance(error, KeyboardInterrupt):
                 raise SubmitStopped(self.submission.sweep, self.progress.done, self.plan.trials - self.progress.done) from None
             raise

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import faulthandler
 import itertools
+import multiprocessing
 import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.child import Child
-from cluster.errors import ProcessSpent, Requeue
+from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import here
 from cluster.processes import OomKills
 from cluster.signals import sequel, stop_requested
@@ -54,7 +56,9 @@ def run_supervised(array_path: str, index: int) -> None:
             raise Requeue
         if code == _FAILED:
             raise PackFailed("its worker stopped with the error above")
-        if code != _SPENT and not supervisor.settle(child, *(verdict or supervisor.cause_of_death(code))):
+        if code == _SPENT:
+            supervisor.settle(child, Outcome.killed, "it left its process unable to write its record; the task's output says why")
+        elif not supervisor.settle(child, *(verdict or supervisor.cause_of_death(code))):
             raise PackFailed(f"its worker ended with {_word(code)} before it began a trial")
         if stop_requested():
             raise Requeue
@@ -146,6 +150,7 @@ def _run_in_child(array_path: str, index: int, number: int) -> int:
     from runner.worker import run_task, warm_up
 
     faulthandler.enable()
+    multiprocessing.set_start_method(None, force=True)  # which the fork has fixed: it is the trial's to choose
     code = _FAILED
     try:
         warm_up(array_path)
@@ -155,11 +160,16 @@ def _run_in_child(array_path: str, index: int, number: int) -> int:
         code = _WANTS_REQUEUE
     except ProcessSpent:
         code = _SPENT
+    except ProcessLost as lost:
+        code = _SPENT
+        with suppress(OSError):
+            print(lost, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
     return code
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -21,10 +22,11 @@ import psutil
 from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
-from cluster.errors import ProcessSpent, Requeue
+from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import Place, here
 from cluster.processes import Birth
 from cluster.signals import sequel, stop_requested
+from cluster.state import State
 from jobs.execute import Expectation, Finished, execute, warm
 from jobs.spec import JobSpec
 from runner.attempts import GO_ON, Taken, array_name, circumstances, outcome_after, take_over
@@ -32,7 +34,7 @@ from runner.errors import PublishFailed
 from runner.freeze import FrozenArray, Submission, read_array
 from runner.journal import Ended, Journal, Started, read_all
 from runner.stopping import consider, fault, is_stopped, lift
-from runner.tasklog import section
+from runner.tasklog import log_name, section
 
 _COMPACT_EVERY = 1000
 """Loose records of a worker at most, so that a look at a running sweep stays quick; the rest is compacted when it has ended, since
@@ -51,6 +53,7 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
         PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
         ProcessSpent: A trial left a process in which none can compute any more; it has its record, the rest of the pack is not begun.
+        ProcessLost: A trial left a process that cannot even write its record.
     """
     path = Path(array_path)
     submission, array = read_array(path)
@@ -101,14 +104,14 @@ class Worker:
         self.place: Place = here()
         self.name = self.place.worker
         self._birth = Birth.of(os.getpid())
-        self._log = None if backend == "inline" else self.store.logs_folder(sweep) / f"{self.name}.log"
+        self._logs = None if backend == "inline" else self.store.logs_folder(sweep)
         self._loose: list[Record] = []
         self._first = True
         self._alone = False
         self.stopped = False
         """The trial was asked to stop, and did."""
-        self.spent = False
-        """A trial left this process in a state in which none can compute."""
+        self.spent = ""
+        """Why no trial may run in this process any more; empty if one may."""
 
     @cached_property
     def journal(self) -> Journal:
@@ -127,14 +130,14 @@ class Worker:
         spec = submission.spec(line)
         trial = spec.trial_id
         # Inline, what a trial prints belongs on the terminal of the person who debugs it.
-        log = None if self._log is None else str(self._log.relative_to(self.store.root))
+        file = None if self._logs is None else self._logs / log_name(trial, attempt, self.name)
         started = Started(
             trial=trial,
             attempt=attempt,
             at=time.time(),
             node=self.place.node,
             pid=os.getpid(),
-            log=log,
+            log=None if file is None else str(file.relative_to(self.store.root)),
             job=self.place.job_id,
             task=self.place.task,
             array=array_name(self.store, path),
@@ -143,13 +146,15 @@ class Worker:
             life=self.place.life,
             partition=self.place.partition,
         )
-        with nullcontext() if self._log is None else section(self._log, trial, attempt):
+        with nullcontext() if file is None else section(file):
             self.journal.write(started)
             alone, self._alone = self._alone, False
             start_s = time.time() - psutil.Process().create_time() if self._first else 0.0
             self._first = False
             finished = self._execute(submission, array, spec, attempt)
         self.spent, self.stopped = finished.spent, finished.outcome == Outcome.preempted
+        if self.spent:
+            _tell(f"no other trial runs in this process after trial {trial}: {self.spent}")
         values = {
             **finished.values,
             **circumstances(submission, array, started),
@@ -161,7 +166,6 @@ class Worker:
         if self.stopped:
             values["outcome"], values["error_message"] = outcome_after(sequel(), alone=alone)
         record = Record.keeping(self.sweep, trial, attempt, finished.parameters, values, finished.results)
-        self._publish(record)
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
         ended = Ended(
             trial,
@@ -174,11 +178,15 @@ class Worker:
             submission.number,
             fault(values.get("error_type"), values.get("traceback")) if values["outcome"] == Outcome.failed else None,
         )
-        self.journal.write(ended)
-        if ended.fault is not None:
-            consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
-        elif ended.outcome == Outcome.completed:
-            lift(submission, spec.group)
+        with self._blaming_the_trial(trial):
+            self._publish(record)
+            self.journal.write(ended)
+            if ended.fault is not None:
+                consider(submission, ended, read_all(self.store.sweep_folder(self.sweep)))
+            elif ended.outcome == Outcome.completed:
+                lift(submission, spec.group)
+        if finished.stopped is not None:
+            raise finished.stopped
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:
         _import_from(submission.about.import_path)
@@ -196,6 +204,19 @@ class Worker:
             stop_requested=stop_requested,
         )
 
+    @contextmanager
+    def _blaming_the_trial(self, trial: str) -> Iterator[None]:
+        """Where a trial has ruined the process, what cannot be recorded from it is no fault of the store; another process records it."""
+        try:
+            yield
+        except (ArtifactsError, PublishFailed) as error:
+            if not self.spent:
+                raise
+            why = f"the trial left its process unable to ({self.spent}): {error}"
+            if self._logs is None:
+                raise PublishFailed(trial, f"{why}; give its group `isolate: true`, or use --backend ray") from error
+            raise ProcessLost(State.KILLED, f"its record could not be written, for {why}") from error
+
     def _publish(self, record: Record) -> None:
         """Publish the record, under the next number that is free if another worker's own has this one: both attempts were made."""
         published = False
@@ -204,7 +225,7 @@ class Worker:
                 self.store.publish(record)
                 published = True
             except RecordExists as error:
-                print(f"{error}; this one becomes attempt {record.attempt + 1}", file=sys.stderr)
+                _tell(f"{error}; this one becomes attempt {record.attempt + 1}")
                 record = replace(record, attempt=record.attempt + 1)
             except ArtifactsError as error:
                 raise PublishFailed(record.trial, str(error)) from error
@@ -218,6 +239,12 @@ class Worker:
 @lru_cache(maxsize=4)
 def _worker(root: Path, sweep: str, backend: str) -> Worker:
     return Worker(root, sweep, backend)
+
+
+def _tell(text: str) -> None:
+    """Print something in the task's own output, where that is still possible after what the trial did."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _import_from(folders: list[str]) -> None:

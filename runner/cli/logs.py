@@ -11,7 +11,7 @@ import typer
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, StoreOption, TrialArgument
 from runner.errors import RunnerError
-from runner.tasklog import section_lines
+from runner.tasklog import is_its_own, section_lines
 
 if TYPE_CHECKING:
     from artifacts.store import Store
@@ -35,9 +35,8 @@ def logs(
 ) -> None:
     """Print what a trial wrote while it ran.
 
-    A task runs several trials and writes one file; only this trial's part
-    of it is printed, and of a failed one the traceback last. Of a trial that
-    its task never began, all that the task wrote is printed: it says why.
+    Of a failed trial the traceback comes last. Of a trial that its task
+    never began, all that the task wrote is printed: it says why.
 
     \b
     Example:
@@ -66,14 +65,17 @@ def logs(
         raise NoLog(
             found, number, "nothing says where it was written (run inline, a trial prints to the terminal); `runner show` tells the rest"
         )
+    path = opened.root / log
     written: deque[str] = deque(maxlen=len(traceback.splitlines()) + 1)
-    for line in section_lines(opened.root / log, found, number):
+    for line in section_lines(path, found, number):
         output.say(line)
         written.append(line)
     if traceback and not "\n".join(written).rstrip().endswith(traceback):
         output.say(traceback)
+    elif not written and is_its_own(path, found, number) and path.parent.is_dir():
+        output.note(f"attempt {number} of trial {found} printed nothing")
     elif not written:
-        raise NoLog(found, number, f"{opened.root / log} is gone or says nothing about it")
+        raise NoLog(found, number, f"{path} is gone or says nothing about it")
 
 
 def _print_task(store: Store, name: str) -> bool:

@@ -16,6 +16,7 @@ EXAMPLES = [
     (errors.RecordExists(PATH), "next attempt"),
     (errors.StoreFull(PATH, "No space left on device"), "free some"),
     (errors.StoreNotWritable(PATH, "Read-only file system"), "choose another"),
+    (errors.StoreNotReadable(PATH, "Permission denied"), "chmod"),
     (errors.UnreadableRecord(PATH, "no rows"), "move it out"),
     (errors.UnknownSweep("stduy", ("study",), Path("/store")), "it has study"),
     (errors.UnknownSweep("study", (), Path("/store")), "none yet"),

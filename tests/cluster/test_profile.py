@@ -93,6 +93,47 @@ def test_a_group_that_asks_for_nonsense_is_told_all_of_it() -> None:
     assert [where for where, _ in caught.value.problems] == [("cpuss",), ("mem_gb",), ("gpu",)]
 
 
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("job-name", "--job-name"), ("job_name", "--job-name"), ("J", "--job-name"), ("job-n", "--job-name"), ("comment", "--comment"),
+        ("array", "--array"), ("clusters", "clusters: NAME"), ("M", "clusters: NAME"), ("o", "--output"), ("ntasks", "several times"),
+    ],
+)  # fmt: skip
+def test_what_jobs_are_found_and_run_by_cannot_be_set(option: str, word: str) -> None:
+    written = {"additional": {option: "x"}}
+    assert word in problems({"targets": {"cpu": written}})[f"targets.cpu.additional.{option}"]
+    assert word in problems({"targets": {"cpu": None}, "slurm": written})[f"slurm.additional.{option}"]
+    with pytest.raises(InvalidResources, match=word):
+        Resources().merged(written)
+
+
+@pytest.mark.parametrize("option", ["nice", "licenses", "hold", "requeue", "no-requeue", "export", "nodefile", "wait-all-nodes", "begin"])
+def test_other_options_are_the_sites_own(option: str) -> None:
+    assert parse({"targets": {"cpu": {"additional": {option: True}}}}).target("cpu").additional == {option: True}
+
+
+def test_a_task_is_one_process() -> None:
+    found = problems({"targets": {"cpu": None}, "slurm": {"srun_args": ["--mpi=none", "-n2", "--ntasks=2", "--nodelist=n1"]}})
+    assert list(found) == ["slurm.srun_args.1", "slurm.srun_args.2"]
+
+
+def test_a_cluster_is_named_alone() -> None:
+    assert parse({"targets": {"cpu": None}, "slurm": {"clusters": "second"}}).slurm.clusters == "second"
+    assert "slurm.clusters" in problems({"targets": {"cpu": None}, "slurm": {"clusters": "first,second"}})
+
+
+def test_one_word_for_memory_replaces_another() -> None:
+    target = Resources(mem_per_cpu="2G", cpus_per_gpu=4)
+    merged = target.merged({"mem_gb": 8, "cpus": 3})
+    assert (merged.mem_gb, merged.mem_per_cpu, merged.cpus, merged.cpus_per_gpu) == (8, None, 3, None)
+    assert merged.merged({"mem_per_gpu": "9G"}).mem_gb is None
+    with pytest.raises(InvalidResources, match="exclude each other"):
+        target.merged({"mem_gb": 8, "mem_per_cpu": "1G"})
+    assert "targets.cpu.mem_per_cpu" in problems({"targets": {"cpu": {"mem_gb": 1, "mem_per_cpu": "1G"}}})
+    assert "slurm.mem_per_gpu" in problems({"targets": {"cpu": None}, "slurm": {"mem_per_gpu": "1G", "mem_per_cpu": "1G"}})
+
+
 def test_an_unknown_target_names_those_there_are() -> None:
     with pytest.raises(UnknownTarget, match=r"site\.yaml has no target 't4' \(it has a30, cpu\)"):
         parse(SITE, "site.yaml").target("t4")

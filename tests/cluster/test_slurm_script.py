@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from cluster.profile import Profile, SlurmSettings
 from cluster.resources import Resources
 from cluster.slurm import SlurmBackend
 from cluster.slurm_commands import outer_environment
-from cluster.slurm_script import parameters
-from cluster.slurm_site import minutes, read_gpus
+from cluster.slurm_errors import FolderMisread
+from cluster.slurm_script import failed_setup, parameters
+from cluster.slurm_site import minutes, read_gpus, read_number
 from tests.cluster import tasks
 
 
@@ -70,6 +72,41 @@ def test_a_target_wins_over_the_site() -> None:
     assert asked["additional_parameters"] == {"nice": 7}
 
 
+def test_one_way_of_asking_for_memory() -> None:
+    asked = words(Resources(mem_per_gpu="9G"), SlurmSettings(mem_per_cpu="4G"))
+    assert asked["mem_per_gpu"] == "9G"
+    assert not {"mem", "mem_per_cpu"} & set(asked)
+    assert words(Resources(), SlurmSettings(mem_per_cpu="4G"))["mem_per_cpu"] == "4G"
+
+
+@pytest.mark.parametrize("name", ["50%j", "a\\b", "a\nb", "a\udcffb"])
+def test_a_folder_that_slurm_would_misread_is_refused(tmp_path: Path, name: str) -> None:
+    backend = SlurmBackend(Profile(name="p", targets={}), tmp_path / name)
+    with pytest.raises(FolderMisread, match="rename the folder"):
+        backend.script(tasks.nothing, 1, Resources(), name="sweep:0")
+
+
+@pytest.mark.parametrize(
+    ("setup", "said"),
+    [
+        ((), ""),
+        (("true", "[ -e /nowhere ] && echo here", "if false; then", "echo no", "else", "echo yes", "fi"), ""),
+        (("source FOLDER/grumbles",), ""),
+        (("module() { return 3; }", "module load nothere  # none"), "exit code 3: module load nothere  # none"),
+        (("cd /nowhere", "echo later"), "exit code 1: cd /nowhere"),
+        (("source /nowhere",), "exit code 1: source /nowhere"),
+    ],
+)
+def test_a_line_of_setup_that_fails_ends_the_task_and_is_named(tmp_path: Path, setup: tuple[str, ...], said: str) -> None:
+    (tmp_path / "grumbles").write_text("false\ntrue\n")
+    settings = SlurmSettings(setup=tuple(line.replace("FOLDER", str(tmp_path)) for line in setup), use_srun=False, python="echo")
+    script = SlurmBackend(Profile(name="p", targets={}, slurm=settings), tmp_path).script(tasks.nothing, 1, Resources(), name="n")
+    (tmp_path / "script").write_text(script)
+    done = subprocess.run(["bash", tmp_path / "script"], capture_output=True, text=True, check=False)
+    assert failed_setup(done.stderr).endswith(said)
+    assert (done.returncode != 0, "cluster.slurm_task" in done.stdout) == ((True, False) if said else (False, True))
+
+
 def test_cpus_per_gpu_replace_cpus_per_task() -> None:
     asked = words(Resources(gpus=1, gpus_per_task=1, cpus_per_gpu=4))
     assert asked["cpus_per_gpu"] == 4
@@ -114,3 +151,8 @@ def test_only_an_enclosing_job_takes_its_devices_with_it() -> None:
     mine = {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "SLURM_CONF": "/etc/slurm.conf", "SBATCH_PARTITION": "debug"}
     assert outer_environment(mine) == {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "SLURM_CONF": "/etc/slurm.conf"}
     assert outer_environment(mine | {"SLURM_JOB_ID": "7"}) == {"PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf"}
+
+
+@pytest.mark.parametrize(("written", "number"), [("128", 128), ("96+", 96), ("1K", 1024), ("1.50K+", 1536), ("N/A", 0)])
+def test_counts_as_sites_write_them(written: str, number: int) -> None:
+    assert read_number(written) == number

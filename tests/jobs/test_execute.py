@@ -102,6 +102,8 @@ def test_a_fork_at_import_ends_there(run: Run) -> None:
         (body("raise ValueError('stray byte \\udc80')"), "failed", "ValueError"),
         (body("raise ValueError('x' * 10_000_000)"), "failed", "ValueError"),
         (body("raise GeneratorExit"), "failed", "GeneratorExit"),
+        (body("raise KeyboardInterrupt('no person typed this')"), "failed", "KeyboardInterrupt"),
+        ("raise KeyboardInterrupt\ndef main(): ...\n", "failed", "KeyboardInterrupt"),
         (body("raise ExceptionGroup('two', [ValueError(1), KeyError(2)])"), "failed", "ExceptionGroup"),
         (body("import asyncio; raise asyncio.CancelledError"), "failed", "asyncio.exceptions.CancelledError"),
         (body("raise OSError(12, 'Cannot allocate memory')"), "out_of_memory", "OSError"),
@@ -141,9 +143,56 @@ def assert_ledger(finished: Finished) -> None:
     assert all(part >= 0 for part in parts)
 
 
-def test_an_interrupt_is_not_the_trials(run: Run) -> None:
+KILL = "import os, subprocess, time\nsubprocess.run(['kill', '-INT', str(os.getpid())])\ntime.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    "code", [KILL, f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt as e:\n    raise ValueError from e"]
+)
+def test_ctrl_c_is_not_the_trials_whatever_it_makes_of_it(run: Run, code: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(body("raise KeyboardInterrupt"))
+        run(body(code))
+
+
+def test_a_trial_that_comes_to_its_end_despite_ctrl_c_keeps_its_result(run: Run) -> None:
+    finished = run(body(f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt:\n    return {{'epochs': 3}}"))
+    assert (finished.outcome, finished.results) == (Outcome.completed, {"epochs": 3})
+    assert isinstance(finished.stopped, KeyboardInterrupt)
+
+
+def test_what_a_module_sets_when_it_is_imported_holds_for_all_its_trials_and_no_others(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "setting.py").write_text(
+        "import os, socket\nos.environ['OF_THE_MODULE'] = 'set'\nsocket.setdefaulttimeout(9)\n"
+        "def main(i):\n"
+        "    seen = {'variable': os.environ['OF_THE_MODULE'], 'timeout': socket.getdefaulttimeout()}\n"
+        "    os.environ['OF_THE_MODULE'] = 'changed'\n"
+        "    socket.setdefaulttimeout(1)\n"
+        "    return seen\n"
+    )
+    other = body("import os, socket; return {'variable': os.environ.get('OF_THE_MODULE'), 'timeout': socket.getdefaulttimeout()}")
+    for i in (1, 2):
+        spec = JobSpec(workload="setting:main", target="cpu", seed=0, params={"i": i})
+        assert execute(spec, files=tmp_path, import_path=(str(tmp_path),)).results == {"variable": "set", "timeout": 9.0}
+        assert run(other).results == {"variable": None, "timeout": None}
+
+
+def test_no_trials_random_numbers_follow_from_the_seed_of_another(run: Run) -> None:
+    draw = "import random, numpy; return {'drawn': [random.random(), float(numpy.random.random())]}"
+    run(body("import random, numpy; random.seed(3); numpy.random.seed(3)"))
+    first = run(body(draw)).results
+    run(body("import random, numpy; random.seed(3); numpy.random.seed(3)"))
+    assert run(body(draw)).results["drawn"][0] != first["drawn"][0]
+    assert run(body(draw)).results["drawn"][1] != first["drawn"][1]
+
+
+def test_the_record_says_the_threads_that_the_trial_computed_with(run: Run) -> None:
+    """Not those of a trial before it."""
+    granted = cpus.granted()
+    threads = max(1, int(min(2, granted)))
+    limited = "import numpy, threadpoolctl; threadpoolctl.threadpool_limits(1)"
+    expect = Expectation(cpus=2)
+    assert run(body(limited), expect=expect).values["threads"] == 1
+    assert run(body("import numpy"), expect=expect).values["threads"] == threads
 
 
 def test_the_kernel_refuses_memory(run: Run) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from jobs.spec import JobSpec
 from runner.environment import Environment
-from runner.errors import FrozenFileDamaged
-from runner.freeze import About, FrozenArray, Submission, freeze, read_array, submissions
+from runner.errors import ArrayWithdrawn, FrozenFileDamaged
+from runner.freeze import About, FrozenArray, Submission, discard, freeze, read_array, restore, submissions, withdraw
 from tests.runner.builders import spec
 
 ENVIRONMENT = Environment(
@@ -62,3 +62,25 @@ def test_a_damaged_file_says_which_and_how_to_go_on(tmp_path: Path) -> None:
     (submission.folder / "specs.jsonl").write_text("{")
     with pytest.raises(FrozenFileDamaged, match=r"specs\.jsonl.*submit the grid again"):
         _ = Submission(submission.folder).specs
+
+
+def test_a_number_that_an_array_had_is_not_given_again(tmp_path: Path) -> None:
+    submission = frozen(tmp_path / "toy", [spec(1), spec(2)])
+    discard(submission.add_array(ARRAY))
+    second = submission.add_array(ARRAY)
+    assert second.name == "0002.json"
+    assert submission.arrays() == [second]
+
+
+def test_a_task_of_a_withdrawn_array_finds_nothing_to_run(tmp_path: Path) -> None:
+    submission = frozen(tmp_path / "toy", [spec(1), spec(2)])
+    path = submission.add_array(ARRAY)
+    withdraw(path)
+    assert (submission.arrays(), submission.withdrawn()) == ([], [path])
+    with pytest.raises(ArrayWithdrawn, match=r"0001\.json was withdrawn"):
+        read_array(path)
+    restore(path)
+    assert read_array(path)[1] == ARRAY
+    withdraw(path)
+    discard(path)
+    assert (submission.arrays(), submission.withdrawn()) == ([], [])

@@ -16,7 +16,7 @@ def kind(gpus: dict[str, int] | None = None, *, cpus: int = 64, mem_gb: float = 
 
 
 def partition(name: str, *nodes: NodeKind, default: bool = False, max_time_min: float | None = 480, up: bool = True) -> SitePartition:
-    return SitePartition(name, default, up, max_time_min, None, nodes)
+    return SitePartition(name, default, "UP" if up else "DOWN", max_time_min, None, nodes)
 
 
 def site(*partitions: SitePartition) -> Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -103,6 +104,40 @@ def test_a_worker_that_dies_costs_its_trial_alone_and_the_record_says_how(desk: 
     assert len({row["log"] for row in rows.values()}) == len({row["pid"] for row in rows.values()}) > 2
     assert "not to my liking" in rows[1]["error_message"]
     assert desk.ran() == {str(width): 1 for width in range(9)}
+
+
+@pytest.mark.parametrize("backend", LOCAL)
+def test_what_a_trial_does_to_its_process_costs_no_other(desk: Desk, backend: str) -> None:
+    """One worker, so that the trials follow each other."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    (desk.folder / "cluster.yaml").write_text(f"targets: {{cpu: {{cpus: {os.cpu_count()}}}}}")
+    grid = desk.grid("workload: toys:damaging\nmatrix: {width: [0, 1, 2, 3, 4, 5, 6]}\n")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limit[1]), limit[1]))
+    try:
+        desk.run("submit", grid, "--backend", backend, code=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    rows = {row["width"]: row for row in desk.json("collect", "toy")}
+    assert [rows[width]["outcome"] for width in range(7)] == ["completed", "failed", "completed", "completed", "failed", *["completed"] * 2]
+    assert ("Too many open files" in rows[1]["error_message"], rows[4]["error_type"]) == (True, "KeyboardInterrupt")
+    assert not any(row["derived"] for row in rows.values())
+    if backend == "ray":
+        for width, row in rows.items():
+            assert desk.run("logs", row["trial"]).splitlines()[0] == f"width {width}"
+
+
+@pytest.mark.ray
+def test_a_record_that_a_ruined_process_cannot_write_is_written_by_another(desk: Desk) -> None:
+    (desk.folder / "cluster.yaml").write_text(f"targets: {{cpu: {{cpus: {os.cpu_count()}}}}}")
+    desk.run("submit", desk.grid("workload: toys:crippling\nmatrix: {width: [1, 0]}\n"), "--backend", "ray", code=1)
+    rows = {row["width"]: row for row in desk.json("collect", "toy")}
+    assert (rows[0]["outcome"], rows[1]["outcome"], rows[1]["derived"]) == ("completed", "killed", True)
+    assert "RLIMIT_FSIZE" in rows[1]["error_message"]
+
+
+def test_inline_says_that_a_trial_has_ruined_the_process_and_not_that_the_store_is_broken(desk: Desk) -> None:
+    grid = desk.grid("workload: toys:crippling\nmatrix: {width: [1, 0]}\n")
+    assert "isolate: true" in desk.run("submit", grid, "--backend", "inline", code=1)
 
 
 @pytest.mark.ray

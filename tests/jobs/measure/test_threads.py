@@ -22,6 +22,10 @@ threads.limit(3)
 assert torch.get_num_threads() == 3
 threads.limit(2)
 assert (pools(), torch.get_num_threads()) == ({2}, 2), pools()
+threadpoolctl.threadpool_limits(1)
+assert threads.used() == 1
+threads.limit(2)
+assert (pools(), threads.used()) == ({2}, 2), pools()
 import os
 assert os.environ['OMP_NUM_THREADS'] == '2'
 print('held')

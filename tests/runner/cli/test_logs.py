@@ -8,6 +8,7 @@ import pytest
 
 from artifacts.store import Store
 from runner.journal import Journal, Started
+from runner.tasklog import log_name
 from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 
@@ -52,6 +53,17 @@ def test_the_last_attempt_is_printed(run: Run, store: Store) -> None:
 def test_an_earlier_attempt_can_be_asked_for(run: Run, store: Store) -> None:
     done = run("logs", ONE, "--attempt", "1", "--store", str(store.root))
     assert done.out == f"=== trial {ONE} attempt 1 seed 0 ===\nfirst try\n{TRACEBACK}", "why it failed comes last"
+
+
+def test_a_file_of_its_own_is_printed_whole(run: Run, store: Store) -> None:
+    log = store.logs_folder("study") / log_name(SILENT, 2, "n7-1")
+    publish(store.root, record(int(SILENT, 16), {}, attempt=2, log=str(log.relative_to(store.root))))
+    log.write_text(f"=== trial {ONE} attempt 1 ===\n100%")
+    assert run("logs", SILENT, "--store", str(store.root)).out == f"=== trial {ONE} attempt 1 ===\n100%\n"
+    log.unlink()
+    done = run("logs", SILENT, "--store", str(store.root))
+    assert (done.code, done.out) == (0, "")
+    assert "printed nothing" in done.err
 
 
 def test_a_traceback_that_the_trial_printed_itself_is_not_repeated(run: Run, store: Store) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
+import resource
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -103,3 +106,38 @@ def outlandish(case: str, *, context: Context) -> dict[str, Any]:
         "huge": {"text": "x" * 2**20},
     }.get(case, {})
     return {"done": 1.0, **returned}
+
+
+def damaging(width: int) -> dict[str, int]:
+    """Leaves its process in a state in which others cannot work, in another way for each width below 5."""
+    print(f"width {width}", end="")
+    if width == 0:
+        sys.stdout.close()
+    if width == 1:
+        while True:
+            LEAKED.append(os.open(os.devnull, os.O_RDONLY))
+    if width == 2:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        signal.alarm(1)
+    if width == 3:
+        os.umask(0o777)
+        os.chdir("/")
+        os.environ.clear()
+    if width == 4:
+        multiprocessing.set_start_method("spawn")
+        raise KeyboardInterrupt
+    return {"doubled": 2 * width}
+
+
+def crippling(width: int) -> dict[str, int]:
+    """Takes from its process, for good, the right to write files; width 0 does not."""
+    if width:
+        libc, head, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        libc.capget(head, sets)
+        sets[0], sets[1] = sets[0] & ~(1 << 24), sets[1] & ~(1 << 24)  # without CAP_SYS_RESOURCE root is like anybody
+        libc.capset(head, sets)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+    return {"doubled": 2 * width}
+
+
+LEAKED: list[int] = []
