@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from artifacts import compact, parquet
-from artifacts.errors import AmbiguousTrial, RecordExists, UnknownSweep, UnknownTrial, UnreadableRecord
+from artifacts.errors import AmbiguousTrial, RecordExists, StoreNotWritable, UnknownSweep, UnknownTrial, UnreadableRecord
 from artifacts.identity import give_id, ids_of
 from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
-from artifacts.publish import make_folder, publish, told
+from artifacts.publish import PARTIAL, make_folder, publish, told
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
 from artifacts.tables import rows_of
 
@@ -37,8 +38,10 @@ class Store:
         """
         for name in (_RECORDS, _SWEEPS, _FILES):
             make_folder(self.root / name)
-            with told(self.root / name), tempfile.TemporaryFile(dir=self.root / name) as probe:
+            with told(self.root / name), tempfile.NamedTemporaryFile(dir=self.root / name, prefix=".", suffix=PARTIAL) as probe:
                 probe.write(b"x")
+                probe.flush()
+                _check_links(Path(probe.name))
         give_id(self.root)
 
     @property
@@ -184,3 +187,13 @@ class Store:
                 **{name: value for name, value in row.items() if name in RESERVED or name in own},
             }
         raise UnreadableRecord(attempt.path, f"attempt {attempt.attempt} of trial {trial} was in it, and is no more")
+
+
+def _check_links(probe: Path) -> None:
+    """Try what a record is published by, before a trial has run whose record could not be."""
+    link = probe.with_suffix(".link")
+    try:
+        os.link(probe, link)
+    except OSError as error:
+        raise StoreNotWritable(probe.parent, f"its file system makes no hard links: {error.strerror}") from error
+    link.unlink()

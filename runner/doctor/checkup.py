@@ -15,7 +15,7 @@ from cluster.profile import Profile
 from cluster.resources import Resources
 from cluster.state import State
 from runner.doctor import packages
-from runner.doctor.files import check_data, check_store, readable_datasets
+from runner.doctor.files import check_data, check_file_system, check_store, readable_datasets
 from runner.doctor.findings import Diagnosis, Finding, Level, Visit
 from runner.doctor.judging import Home, judge
 from runner.doctor.machine import check_machine, check_packages
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cluster.slurm import SlurmBackend
 
 _NOT_ITS_FAULT = frozenset({State.CANCELLED, State.PREEMPTED, State.NODE_FAILED, State.UNKNOWN})
+
+_NEVER = "DependencyNeverSatisfied"  # squeue's reason
 
 _POLL_S = (1.0, 5.0)
 """How often SLURM is asked after the probes: for a minute, and somebody is waiting."""
@@ -82,6 +84,8 @@ class _MachineCheckup:
         self.say(f"probing {', '.join(targets)}, for {timeout_s:g} s at most")
         try:
             with open_post(self.store) as post, self.open(post) as backend:
+                if missing := check_file_system(post.folder):
+                    return missing, []
                 probes = send_probes(
                     backend,
                     post,
@@ -187,6 +191,7 @@ class _SlurmCheckup(_MachineCheckup):
         return backend.reports([handle])[handle.id][0].detail
 
     def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
+        from cluster.scheduler import failed_setup_of
         from cluster.slurm_errors import SubmitLimitReached
         from cluster.slurm_handle import SlurmHandle
 
@@ -196,6 +201,11 @@ class _SlurmCheckup(_MachineCheckup):
                 f"its probe was not queued: {probe.refusal.message}",
                 "try again when some of your jobs have ended (squeue --me)",
             )
+        if probe.state is State.PENDING and _NEVER in probe.detail:
+            return Level.REFUSED, f"its probe would wait for ever: {probe.detail}", "name a job that can still end so, or drop dependency"
+        if isinstance(probe.handle, SlurmHandle) and (line := failed_setup_of(probe.handle, 0)):
+            what = f"on {probe.node or 'its node'} {line.removeprefix('runner: ')}"
+            return Level.REFUSED, what, "correct that line of setup: in the profile's slurm section"
         ended = probe.state.final and probe.state not in (State.CANCELLED, State.COMPLETED)
         if ended and isinstance(probe.handle, SlurmHandle) and not any(log.exists() for log in probe.handle.logs(0)):
             why = probe.detail or probe.state

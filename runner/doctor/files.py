@@ -1,7 +1,8 @@
-"""The store and the data folder, as seen from where `runner doctor` is typed; looks, and writes nothing."""
+"""The store and the data folder, as seen from where `runner doctor` is typed."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -22,6 +23,27 @@ def check_store(store: Path) -> list[Finding]:
             cure = "name a folder with --store that you may write to, on a file system that the nodes share"
             return [Finding("", Level.REFUSED, f"the store cannot be written: {folder} is not yours to write to, or read-only", cure)]
     return []
+
+
+def check_file_system(folder: Path) -> list[Finding]:
+    """Whether the store's file system can do what the runner asks of it, tried out in a folder of the store."""
+    findings = []
+    elsewhere = "or name a store elsewhere with --store"
+    one, other = folder / ".linked", folder / ".link"
+    with one.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            what = f"the store's file system has no locks (flock: {error.strerror}), without which two submits would run the same trials"
+            findings.append(Finding("", Level.REFUSED, what, f"have it mounted with them (Lustre: -o flock), {elsewhere}"))
+    try:
+        os.link(one, other)
+        other.unlink()
+    except OSError as error:
+        what = f"the store's file system makes no hard links ({error.strerror}), by which records are published whole"
+        findings.append(Finding("", Level.REFUSED, what, f"use a file system that does, {elsewhere}"))
+    one.unlink()
+    return findings
 
 
 def check_data(data_dir: Path | None) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,11 @@ from cluster.errors import BackendUnavailable, Infeasible
 from cluster.profile import Profile, SlurmSettings
 from cluster.resources import NO_GPU, Resources
 from cluster.slurm_accounts import Accounts, read_accounts
-from cluster.slurm_errors import SlurmCommandFailed, SubmitLimitReached, SubmitRefused
+from cluster.slurm_dependency import never_satisfied
+from cluster.slurm_errors import FolderMisread, SlurmCommandFailed, SubmitLimitReached, SubmitRefused
 from cluster.slurm_feasible import obstacles
 from cluster.slurm_rehearsal import rehearse
+from cluster.slurm_script import signal_delay_s
 from cluster.slurm_site import Site, SitePartition, read_gpus
 from jobs.measure.device import is_model
 from runner.doctor.findings import Finding, Level
@@ -21,6 +23,8 @@ from runner.partitions import in_words
 
 if TYPE_CHECKING:
     from cluster.slurm import SlurmBackend
+
+_TAKES_NO_JOBS = frozenset({"DRAIN", "INACTIVE"})
 
 
 def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
@@ -36,8 +40,9 @@ def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
     for name, target in profile.targets.items():
         found = [*_never_runs(name, target, profile.slurm, site), *_unknown_names(name, target, profile.slurm, accounts)]
         if not found:
-            found += _rehearsed(name, target, backend)
-        findings += [*found, *_contradictions(name, target, profile.slurm)]
+            found += _not_now(name, target, profile.slurm, site) or _rehearsed(name, target, backend)
+        findings += [*found, *_never_starts(name, target, profile.slurm, backend), *_contradictions(name, target, profile.slurm)]
+        findings += _warned_at_once(name, target, profile.slurm, site)
     return findings
 
 
@@ -80,6 +85,50 @@ def _has_model(partition: SitePartition, model: str) -> bool:
     return any(is_model(model, there) for kind in partition.nodes for there in kind.gpus)
 
 
+def _not_now(name: str, target: Resources, settings: SlurmSettings, site: Site) -> list[Finding]:
+    """Partitions that are shut for a while, as for a maintenance; one that is up is enough."""
+    chosen = _chosen(target, settings, site)
+    if not chosen or any(one.up for one in chosen):
+        return []
+    if all(one.state in _TAKES_NO_JOBS for one in chosen):
+        what = f"{_named(chosen)}: it takes no jobs now"
+        return [Finding(name, Level.REFUSED, what, "submit when it is open again (sinfo --summarize), or name another partition")]
+    what = f"{_named(chosen)}: it takes jobs, and starts none until it is up again"
+    return [Finding(name, Level.PENDING, what, "submit and let them wait, or name another partition; sinfo --summarize shows its state")]
+
+
+def _named(partitions: Sequence[SitePartition]) -> str:
+    return ", ".join(f"partition {one.name} is {one.state}" for one in partitions)
+
+
+def _chosen(target: Resources, settings: SlurmSettings, site: Site) -> list[SitePartition]:
+    names = [name for name in partition_of(target, settings).split(",") if name]
+    return [one for one in site.partitions if (one.name in names if names else one.default)]
+
+
+def _never_starts(name: str, target: Resources, settings: SlurmSettings, backend: SlurmBackend) -> list[Finding]:
+    dependency = target.dependency or settings.dependency
+    reason = never_satisfied(backend.commands, dependency) if dependency else ""
+    return [Finding(name, Level.REFUSED, f"dependency: {reason}", "name a job that can still end so, or drop dependency")] if reason else []
+
+
+def _warned_at_once(name: str, target: Resources, settings: SlurmSettings, site: Site) -> list[Finding]:
+    """A warning that would come before the task: of a limit that the target names the delay is cut, of the partition's own it is not."""
+    limits = [one.default_time_min or one.max_time_min for one in _chosen(target, settings, site)]
+    limit_min = target.time_min or min((limit for limit in limits if limit is not None), default=None)
+    if limit_min is None or settings.signal_delay_s < 60 * limit_min:
+        return []
+    what = f"signal_delay_s is {settings.signal_delay_s} s, and the limit is {60 * limit_min:g} s"
+    if target.time_min is None:
+        return [
+            Finding(
+                name, Level.REFUSED, f"{what}: tasks would be told to stop as soon as they start", "lower signal_delay_s, or set time_min"
+            )
+        ]
+    cure = "lower signal_delay_s, or raise time_min"
+    return [Finding(name, Level.WARNING, f"{what}: tasks are warned {signal_delay_s(target, settings)} s ahead instead", cure)]
+
+
 def _unknown_names(name: str, target: Resources, settings: SlurmSettings, accounts: Accounts | None) -> list[Finding]:
     """An account or a QOS that the accounting does not know; some sites take them all the same, and charge nobody."""
     if accounts is None:
@@ -103,6 +152,8 @@ def _rehearsed(name: str, target: Resources, backend: SlurmBackend) -> list[Find
     call = partial(look_around, Errand(folder="", target=name))
     try:
         rehearse(backend.commands, backend.script(call, 1, target, name="runner-doctor"), name)
+    except FolderMisread as error:
+        return [Finding("", Level.REFUSED, str(error), "name another folder with --store")]
     except SubmitLimitReached as error:
         what = f"SLURM was not asked about it, because nothing more can be queued now: {error.message}"
         return [Finding(name, Level.PENDING, what, "try again when some of your jobs have ended (squeue --me)")]

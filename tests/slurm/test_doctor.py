@@ -133,6 +133,52 @@ def test_what_the_scheduler_would_refuse_is_named_with_a_cure(desk: Desk) -> Non
     assert not desk.store.exists()
 
 
+def test_what_would_wait_for_ever_and_what_waits_for_a_while(desk: Desk) -> None:
+    failed = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 1")
+    done = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 0")
+    desk.site.until(lambda: not desk.queued(), 60, "both jobs have ended")
+    desk.site.run("scontrol", "update", "PartitionName=gpu-t4", "State=DOWN")
+    desk.site.run("scontrol", "update", "PartitionName=gpu-a30", "State=DRAIN")
+    desk.profile(
+        HEALTHY,
+        "maintained: {partition: gpu-t4, time_min: 10}",
+        "drained: {partition: gpu-a30, time_min: 10}",
+        "either: {partition: 'gpu-t4,cpu', time_min: 10}",
+        f"broken: {{partition: cpu, time_min: 10, dependency: 'afterok:{done}:{failed}'}}",
+        f"fine: {{partition: cpu, time_min: 10, dependency: 'afterok:{done},afternotok:{failed}'}}",
+        f"any: {{partition: cpu, time_min: 10, dependency: 'afterok:{failed}?afterok:{done}'}}",
+        "short: {partition: cpu, time_min: 1}",
+        slurm="{signal_delay_s: 90}",
+    )
+    try:
+        report = desk.doctor("--no-probe")
+    finally:
+        desk.site.run("scontrol", "update", "PartitionName=gpu-t4", "State=UP")
+        desk.site.run("scontrol", "update", "PartitionName=gpu-a30", "State=UP")
+    assert report.verdicts() == {
+        "cpu": "ok",
+        "maintained": "pending",
+        "drained": "refused",
+        "either": "ok",
+        "broken": "refused",
+        "fine": "ok",
+        "any": "ok",
+        "short": "warning",
+    }
+    assert "gpu-t4 is DOWN" in report.of("maintained")[0][1]
+    assert f"waits for job {failed} to end well" in report.of("broken")[0][1]
+    assert "warned 10 s ahead instead" in report.of("short")[0][1]
+
+
+def test_a_line_of_setup_that_fails_is_named(desk: Desk) -> None:
+    desk.profile(HEALTHY, slurm="{setup: ['export READY=1', 'cd /nowhere/at/all']}")
+    report = desk.doctor()
+    assert report.code == 1
+    [(_, what, cure)] = report.of("cpu")
+    assert "cd /nowhere/at/all" in what
+    assert "setup" in cure
+
+
 def test_a_probe_that_waits_is_pending_with_slurms_reason(desk: Desk) -> None:
     desk.site.run(
         "sbatch", "--parsable", "--partition=gpu-t4", "--exclusive", "--job-name=tenant", "--wrap=sleep 3600", "--output=/dev/null"

@@ -103,6 +103,20 @@ def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
     assert desk.standing() == {"completed": 2}
 
 
+def test_a_suspended_task_is_not_waiting(desk: SlurmDesk) -> None:
+    grid = desk.grid("workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n")
+    desk.run("submit", grid, "--pack", "2")
+    desk.until(lambda: desk.ran(), "the first trial of the pack has begun")
+    (job,) = desk.site.run("squeue", "--noheader", "--Format=JobID").split()
+    desk.site.run("scontrol", "suspend", job)
+    assert desk.standing() == {"running": 1, "queued": 1}
+    assert "2 trials with the scheduler already" in desk.run("submit", grid)
+    desk.site.run("scontrol", "resume", job)
+    desk.gate.touch()
+    desk.until_idle()
+    assert sorted(desk.ran().values()) == [1, 1]
+
+
 def test_a_task_whose_step_could_not_be_created_is_run_by_the_next_submit(desk: SlurmDesk) -> None:
     desk.profile(TARGETS, f"{{setup: ['touch {desk.folder}/set-up', 'until [ -e {desk.gate} ]; do sleep 0.1; done']}}")
     grid = desk.grid("workload: toys:counted\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {tally: TALLY}\n")
@@ -177,10 +191,11 @@ def test_a_store_that_fills_up_while_tasks_run(desk: SlurmDesk, small_disk: Path
 
 
 def test_a_task_that_cannot_begin_says_why(desk: SlurmDesk) -> None:
-    desk.profile(TARGETS, '{setup: ["echo no such module >&2", "exit 3"]}')
+    desk.profile(TARGETS, '{setup: ["echo no such module >&2", "cd /nowhere"]}')
     desk.run("submit", desk.grid(COUNTED.replace("[cpu, a30, t4]", "cpu")), "--pack", "2")
     desk.until_idle()
-    assert "2 tasks ended before a trial began (exit code 3)" in desk.run("status")
+    said = desk.run("status")
+    assert "2 tasks ended before a trial began (exit code 1; runner: this line of setup failed with exit code 1: cd /nowhere)" in said
     assert desk.standing() == {"waiting": 4}
     assert "no such module" in desk.run("logs", desk.trials()[0])
     assert not desk.ran()
