@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 
 from cluster import ray_guard
 from cluster.errors import BackendUnavailable
@@ -92,7 +93,7 @@ class RaySession:
         return {name: 0.001 for name in names if name.startswith(_MODEL) and _model(name) == str(model).lower()}
 
     def _connect(self, address: str | None) -> None:
-        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "job_config": _JobConfig()}
         self._connected = True
         if address == "local" or not address:
             self._start_own(quiet)
@@ -129,6 +130,13 @@ class RaySession:
                 _system_config={"process_group_cleanup_enabled": True},  # what a dead worker started goes with it
                 **quiet,
             )
+
+
+class _JobConfig(JobConfig):  # type: ignore[misc]
+    """Keeps the current folder out of the workers' search path, where Ray puts it first: a cluster.py in there is not ours."""
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
 
 
 def _room(resources: Mapping[str, float]) -> Room:

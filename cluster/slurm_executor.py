@@ -133,7 +133,8 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
 
     @property
     def _submitit_command_str(self) -> str:
-        return f"{self.python} -u -m cluster.slurm_task {self._arguments}"
+        # -P: a cluster.py in the folder that submit was typed in is not ours.
+        return f"{self.python} -P -u -m cluster.slurm_task {self._arguments}"
 
 
 def _refusal(name: str, n_tasks: int, message: str) -> Exception:

@@ -1,4 +1,4 @@
-"""What runs on the node: ``python -m cluster.slurm_task PICKLE FIRST`` makes one call of an array."""
+"""What runs on the node: ``python -P -m cluster.slurm_task PICKLE FIRST`` makes one call of an array."""
 
 from __future__ import annotations
 

@@ -7,12 +7,9 @@ parameter named ``context`` is given the trial's Context, one named ``seed`` the
 from __future__ import annotations
 
 import ast
-import importlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -20,6 +17,7 @@ from typing import Any, Literal, Union
 import msgspec
 
 from artifacts.columns import RESERVED
+from jobs import importing
 from jobs.errors import BadWorkload, nearest
 from jobs.spec import plain
 
@@ -45,7 +43,7 @@ def read(name: str, import_path: tuple[str, ...] = ()) -> Signature:
 
     Args:
         name: ``package.module:function``.
-        import_path: Folders to look in, before ``sys.path``.
+        import_path: Folders of the user's modules, see ``jobs.importing``.
 
     Raises:
         BadWorkload: Not found, not Python, or cannot be called with parameters by name.
@@ -100,7 +98,9 @@ def _struct(fields: list[Any], base: type[msgspec.Struct] | None = None) -> type
 
 def _definition(name: str, module: str, function: str, import_path: tuple[str, ...], depth: int) -> ast.FunctionDef | None:
     """The ``def`` of the function; None where the name is bound in a way that source alone does not explain."""
-    spec = _find(module, import_path)
+    if problem := importing.why_out_of_reach(module, import_path):
+        raise BadWorkload(name, problem)
+    spec = importing.find(module, import_path)
     if spec is None:
         where = ", ".join(import_path) or "the installed packages"
         raise BadWorkload(name, f"there is no module {module} in {where}: install it, or start where it lies")
@@ -129,25 +129,6 @@ def _definition(name: str, module: str, function: str, import_path: tuple[str, .
     known = tuple(functions)
     has = f"it has {', '.join(known)}" if known else "it has none"
     raise BadWorkload(name, f"{spec.origin} has no function '{function}'{nearest(function, known)}: {has}")
-
-
-def _find(module: str, import_path: tuple[str, ...]) -> ModuleSpec | None:
-    """Where the module lies, as the import system would find it, but without importing its packages."""
-    importlib.invalidate_caches()  # the file may have been written a moment ago
-    locations: list[str] | None = None
-    spec: ModuleSpec | None = None
-    parts = module.split(".")
-    for depth in range(len(parts)):
-        qualified = ".".join(parts[: depth + 1])
-        spec = None
-        if depth == 0 and import_path:
-            spec = PathFinder.find_spec(qualified, list(import_path))
-        for finder in sys.meta_path:  # editable installs bring finders of their own
-            spec = spec or finder.find_spec(qualified, locations)
-        if spec is None:
-            return None
-        locations = list(spec.submodule_search_locations or [])
-    return spec
 
 
 def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:

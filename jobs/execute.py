@@ -33,7 +33,13 @@ from jobs.spec import JobSpec
 
 __all__ = ["Expectation", "Finished", "execute", "warm"]
 
-VERSIONED = {"torch_version": "torch", "torchvision_version": "torchvision", "sklearn_version": "scikit-learn", "numpy_version": "numpy"}
+VERSIONED = {
+    "torch_version": "torch",
+    "torchvision_version": "torchvision",
+    "sklearn_version": "scikit-learn",
+    "sklearnex_version": "scikit-learn-intelex",
+    "numpy_version": "numpy",
+}
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 """Signals whose handlers may raise something to stop the runner: Ctrl-C, the wish of a service manager, a time limit."""

@@ -6,7 +6,6 @@ may have none of them.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from jobs import custom
+from jobs import custom, importing
 from jobs.errors import BadParameters, UnknownWorkload, nearest
 from jobs.hardware import Hardware
 from jobs.spec import NotPlain, plain
@@ -42,7 +41,7 @@ class Workload:
             please: a spec writes them out, so that a new default is a new trial and never an old result.
         accepts_any: Parameters that ``params`` does not name are taken too (``**kwargs``).
         reserved: Names that no parameter may have, with the reason.
-        import_path: Folders to look for the module in, before ``sys.path``.
+        import_path: Folders of the user's modules, see ``jobs.importing``.
         takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where only the function
             itself can tell.
         stands_for: (params, a record's columns) -> what null and auto stood for there, by parameter.
@@ -68,9 +67,7 @@ class Workload:
 
     def load(self) -> Callable[..., Any]:
         """The function itself; imports its module, so anything the module raises comes out of here."""
-        for folder in reversed(self.import_path):
-            if folder not in sys.path:
-                sys.path.insert(0, folder)
+        importing.add_to_path(self.import_path)
         module, _, function = self.function.partition(":")
         loaded: Callable[..., Any] = getattr(import_module(module), function)
         return loaded
@@ -139,13 +136,18 @@ class Workload:
         return problems
 
 
+def is_custom(name: str) -> bool:
+    """Whether the user's own function computes the workload, whose parameters mean what the user likes."""
+    return ":" in name
+
+
 @cache
 def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
     """The workload of that name.
 
     Args:
         name: ``train``, ``svm`` or ``package.module:function``.
-        import_path: Folders to look for the user's module in, before ``sys.path``.
+        import_path: Folders of the user's modules, see ``jobs.importing``.
 
     Raises:
         UnknownWorkload: Neither a built-in name nor of that form.
@@ -153,7 +155,7 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]()
-    if ":" not in name:
+    if not is_custom(name):
         raise UnknownWorkload(name, tuple(BUILT_IN))
     signature = custom.read(name, import_path)
     return Workload(

@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from cluster.errors import UnknownTarget
 from cluster.profile import Profile
 from jobs.data import missing, missing_weights
 from jobs.hardware import Hardware
+from jobs.importing import file_of
+from jobs.registry import is_custom
 from jobs.spec import JobSpec
 from runner.environment import capture
 from runner.errors import ProblemsFound
@@ -58,7 +62,8 @@ def read_request(
         ProblemsFound: The profile has, or datasets are missing.
         UnknownTarget: ``on`` maps to a target that the profile does not have.
     """
-    folder = grid.resolve().parent
+    # A pipe has no folder of its own: what stands beside the grid is then what stands here.
+    folder = grid.resolve().parent if grid.is_file() else Path.cwd()
     site = find_site(cluster_file, folder)
     profile = site.profile
     for target in (on or {}).values():
@@ -66,6 +71,7 @@ def read_request(
             raise UnknownTarget(target, tuple(profile.targets), profile.name)
     expanded = load_grid(
         grid,
+        folder=folder,
         sets=sets,
         targets={name: Hardware(target.wants_gpu, target.gpu) for name, target in profile.targets.items()},
         on=on or {},
@@ -74,35 +80,60 @@ def read_request(
     )
     _check_resources(expanded.specs, profile)
     check_data(expanded.specs, data_dir)
-    environment, patch = capture(Path.cwd())
+    import_path = tuple(dict.fromkeys((str(folder), str(Path.cwd()))))
+    modules = own_modules(expanded.specs)
+    environment, code = capture(folder, _files(modules, import_path))
     about = About(
         backend=backend,
         data_dir=str(data_dir.resolve()) if data_dir else None,
-        import_path=list(dict.fromkeys((str(folder), str(Path.cwd())))),
+        import_path=list(import_path) if modules else [],
         environment=environment,
         grid=str(grid.resolve()) if grid.is_file() else "",
-        notes=list(expanded.notes),
+        notes=[*expanded.notes, *([code.trouble] if code.trouble else [])],
         merged=expanded.merged,
     )
-    return Request(expanded.name, expanded.specs, expanded.ids, grid.read_text(), site, about, patch)
+    return Request(expanded.name, expanded.specs, expanded.ids, expanded.text, site, about, code.patch)
 
 
 def frozen_request(submission: Submission) -> Request:
-    """The request that a submission froze, for running its trials again whatever the files say today."""
+    """The request that a submission froze, for running its trials again whatever the files say today.
+
+    Code of the user's is run as it is now, and described as it is now.
+    """
+    about, patch = submission.about, _text(submission.folder / "uncommitted.patch")
+    if about.import_path:
+        modules = _files(own_modules(submission.specs), about.import_path)
+        environment, code = capture(Path(about.import_path[0]), modules)
+        about, patch = msgspec.structs.replace(about, environment=environment), code.patch
     return Request(
         sweep=submission.sweep,
         specs=submission.specs,
         ids=[spec.trial_id for spec in submission.specs],
-        grid_text=(submission.folder / "grid.yaml").read_text(),
+        grid_text=_text(submission.folder / "grid.yaml"),
         site=frozen_site(submission.folder / "cluster.yaml"),
-        about=submission.about,
-        patch=(submission.folder / "uncommitted.patch").read_text(errors="surrogateescape"),
+        about=about,
+        patch=patch,
     )
+
+
+def own_modules(specs: Sequence[JobSpec]) -> tuple[str, ...]:
+    """The modules of the user's own functions and models, each once."""
+    names = (spec.workload if is_custom(spec.workload) else str(spec.params.get("model", "")) for spec in specs)
+    return tuple(dict.fromkeys(name.partition(":")[0] for name in names if ":" in name))
+
+
+def _files(modules: Sequence[str], import_path: Sequence[str]) -> list[Path]:
+    return [path for module in modules if (path := file_of(module, import_path))]
+
+
+def _text(path: Path) -> str:
+    """A frozen text as it was written, its line ends included."""
+    return path.read_bytes().decode(errors="surrogateescape")
 
 
 def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
     """ProblemsFound names all data that the built-in workloads would not find, and the command that prepares it."""
-    ours = [spec.params for spec in specs if not workload_is_custom(spec.workload)]
+    ours = [spec.params for spec in specs if not is_custom(spec.workload)]
     datasets = Counter(params["dataset"] for params in ours if "dataset" in params)
     pretrained = Counter(params["model"] for params in ours if params.get("pretrained"))
     problems = [
@@ -113,11 +144,6 @@ def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
             problems.append(f"{trials} trials start from weights: {why}")
     if problems:
         raise ProblemsFound(tuple(problems))
-
-
-def workload_is_custom(name: str) -> bool:
-    """Whether the user's own function computes it, whose parameters mean what the user likes."""
-    return ":" in name
 
 
 def _check_resources(specs: Sequence[JobSpec], profile: Profile) -> None:

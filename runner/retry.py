@@ -30,6 +30,8 @@ class Retry:
     """Trials left alone because their outcome is a result, by outcome."""
     at_limit: tuple[str, ...]
     """Trials that were out of memory with all their target has, and are left alone."""
+    completed: frozenset[str] = frozenset()
+    """Those of the trials to run that are completed already."""
 
 
 def choose(
@@ -50,7 +52,8 @@ def choose(
         profile: The targets' limits.
         lost_nodes: Node by trial, for trials whose node failed.
         only: Look at none but these.
-        force: Take exceptions and exhausted GPU memory too.
+        force: Take exceptions and exhausted GPU memory too; of trials that are named, and where nothing else is left to run again, the
+            completed ones as well.
         disturbed: Take, instead, the completed ones whose every completed attempt was disturbed.
     """
     chosen: set[str] = set()
@@ -80,7 +83,9 @@ def choose(
         elif last is Outcome.node_failed and trial in lost_nodes:
             extra[trial] = {"exclude": lost_nodes[trial]}
         chosen.add(trial)
-    return Retry(frozenset(chosen), extra, results, tuple(at_limit))
+    done = index.completed & (only if only is not None else {spec.trial_id for spec in specs})
+    completed = frozenset(done) if force and (only is not None or not chosen) and not disturbed else frozenset()
+    return Retry(frozenset(chosen) | completed, extra, results, tuple(at_limit), completed)
 
 
 def _more_memory(spec: JobSpec, profile: Profile, kills: int) -> dict[str, Any] | None:

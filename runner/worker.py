@@ -28,6 +28,7 @@ from cluster.processes import Birth
 from cluster.signals import sequel, stop_requested
 from cluster.state import State
 from jobs.execute import Expectation, Finished, execute, warm
+from jobs.importing import add_to_path
 from jobs.spec import JobSpec
 from runner.attempts import GO_ON, Taken, array_name, circumstances, outcome_after, take_over
 from runner.errors import PublishFailed
@@ -82,7 +83,7 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
 def warm_up(array_path: str) -> None:
     """Import what the array's workloads need and map their data, before the first trial's clock starts."""
     submission, array = read_array(Path(array_path))
-    _import_from(submission.about.import_path)
+    add_to_path(submission.about.import_path)
     # The first record that pyarrow makes imports pandas: half a second that is no trial's.
     Record("warm", "warm", 0, {}, {"outcome": Outcome.completed}).to_table()
     seen: set[tuple[str, Any]] = set()
@@ -189,7 +190,7 @@ class Worker:
             raise finished.stopped
 
     def _execute(self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int) -> Finished:
-        _import_from(submission.about.import_path)
+        add_to_path(submission.about.import_path)
         resources = array.resources
         return execute(
             spec,
@@ -245,12 +246,6 @@ def _tell(text: str) -> None:
     """Print something in the task's own output, where that is still possible after what the trial did."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
-
-
-def _import_from(folders: list[str]) -> None:
-    for folder in reversed(folders):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
 
 
 def _data_dir(submission: Submission) -> Path | None:

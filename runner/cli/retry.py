@@ -8,6 +8,7 @@ import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, NamesArgument, StoreOption
+from runner.report.tables import plural
 
 if TYPE_CHECKING:
     from artifacts.index import Index
@@ -18,14 +19,21 @@ if TYPE_CHECKING:
 def retry(
     names: NamesArgument = None,
     store: StoreOption = DEFAULT_STORE,
-    force: Annotated[bool, typer.Option("--force", help="Also what raised an exception or used up the GPU's memory.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Also what raised an exception or used up the GPU's memory; if that is nothing, or trials are named, completed ones.",
+        ),
+    ] = False,
     disturbed: Annotated[bool, typer.Option("--disturbed", help="Instead, completed trials whose measurement was disturbed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run failed trials again, as they were frozen, each with what it lacked.
 
     A trial killed for its memory gets half as much again, up to its target's limit; one whose node failed avoids that node.
-    An exception is a result: the same trial would raise it again, so it is run again only with --force.
+    An exception is a result: the same trial would raise it again, so it is run again only with --force. After a change of code --force
+    runs completed trials again, too: those that are named, or all of a sweep in which nothing else is left. The last result counts.
 
     \b
     Example:
@@ -52,7 +60,7 @@ def retry(
         chosen = choose(request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed)
         _say_what_is_left(sweep, chosen)
         if chosen.trials:
-            options = Options(only=chosen.trials, extra=chosen.extra, again=disturbed)
+            options = Options(only=chosen.trials, extra=chosen.extra, again=disturbed or bool(chosen.completed))
             runs.append((request, run(request, opened, options, quiet=as_json)))
     if as_json:
         output.json([plain(request, done) for request, done in runs])
@@ -71,5 +79,7 @@ def _lost_nodes(store: Store, sweep: str, index: Index) -> dict[str, str]:
 def _say_what_is_left(sweep: str, chosen: Retry) -> None:
     for outcome, count in sorted(chosen.results.items()):
         output.note(f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them again")
+    if chosen.completed:
+        output.note(f"{sweep}: {plural(len(chosen.completed), 'completed trial')} run again; the last result counts")
     for trial in chosen.at_limit:
         output.note(f"{sweep}: {trial} was out of memory with all that its target has: raise mem_gb in the profile, and submit again")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from cluster.checking import check_fields
 from cluster.resources import Resources
 from jobs.errors import JobsError, UnknownWorkload
 from jobs.hardware import Hardware
-from jobs.registry import workload
+from jobs.importing import why_out_of_reach
+from jobs.registry import is_custom, workload
 from jobs.spec import JobSpec, NotPlain, plain
 from runner.grid.blocks import build_blocks, count_points, repeated_values
 from runner.grid.excludes import mark_excluded
@@ -52,6 +53,7 @@ class Expanded:
         collapsed: Points that were the same trial as another one because a parameter could not act in them.
         notes: What the plan should say: values given twice, parameters that cannot act.
         groups: The same counts by group.
+        text: The grid as it was read.
     """
 
     name: str
@@ -62,11 +64,13 @@ class Expanded:
     collapsed: int
     notes: list[str]
     groups: tuple[GroupCount, ...]
+    text: str = ""
 
 
 def load_grid(
     path: Path,
     *,
+    folder: Path | None = None,
     targets: Mapping[str, Hardware],
     profile_name: str,
     sets: Sequence[str] = (),
@@ -76,7 +80,8 @@ def load_grid(
     """Read a grid and expand it.
 
     Args:
-        path: The grid.
+        path: The grid; read once, so it may be a pipe.
+        folder: Where the modules of the user's are looked for first; the grid's own folder if None.
         targets: The profile's targets, and what a trial has there.
         profile_name: How problems name the profile.
         sets: ``--set`` as typed: ``key=value``, ``key=value,value``, ``group.key=...``.
@@ -91,14 +96,14 @@ def load_grid(
         raise GridError(in_order(source.problems))
     reader = Reader(source, max_trials)
     grid = reader.read()
-    expansion = _Expansion(grid, Targets(targets, on or {}), profile_name, path.parent)
+    expansion = _Expansion(grid, Targets(targets, on or {}), profile_name, folder or path.parent)
     found = expansion.check(sets, max_trials, Origin(source.file, source.line_of(("groups",)), ""))
     problems = [*reader.problems, *found]
     points = expansion.expand(problems)
     problems = [*source.problems, *(problem for problem in problems if problem.line not in source.unreadable)]
     if problems:
         raise GridError(in_order(problems))
-    return expansion.joined(points)
+    return replace(expansion.joined(points), text=source.text)
 
 
 class _Expansion:
@@ -182,8 +187,17 @@ class _Expansion:
             points = Expander(group, parameters.workload, self._targets, resources).expand(blocks)
             points.notes = [*repeated_values(group.matrix.items(), parameters), *points.notes]
             problems += points.problems
+            problems += self._unreachable_models(group, points)
             expanded.append(points)
         return expanded
+
+    def _unreachable_models(self, group: Group, points: Points) -> Iterator[Problem]:
+        """The user's own models whose modules another one of that name would take the place of."""
+        specs = [spec for spec in points.specs.values() if not is_custom(spec.workload)]
+        for model in dict.fromkeys(str(spec.params.get("model", "")) for spec in specs):
+            module, colon, _ = model.partition(":")
+            if colon and (why := why_out_of_reach(module, self._import_path)):
+                yield dict(group.origins()).get("model", group.origin).problem(f"{model}: {why}")
 
     def joined(self, expanded: list[Points]) -> Expanded:
         """All groups' trials, each once."""

@@ -43,6 +43,7 @@ class Source:
         file: Its name, as problems print it.
         data: Its value; None where it could not be parsed.
         problems: What is wrong with it as YAML.
+        text: The document itself.
         unreadable: Lines of values that could not be read and are null in ``data``: nothing else can be said about them.
     """
 
@@ -51,6 +52,7 @@ class Source:
     problems: tuple[Problem, ...]
     unreadable: frozenset[int]
     _root: _Node
+    text: str = ""
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
         """The line on which the value at ``path`` is written: its key's; of the nearest parent where it is absent."""
@@ -90,7 +92,7 @@ def parse_yaml(text: str, file: str) -> Source:
         return _unreadable(file, line, f"is not YAML: the character {chr(error.character)!r} is not allowed", builder.problems)
     except _TooMuch as stop:
         return _unreadable(file, stop.line, stop.reason, builder.problems)
-    return Source(file, builder.root.data, tuple(builder.problems), frozenset(builder.unreadable), builder.root)
+    return Source(file, builder.root.data, tuple(builder.problems), frozenset(builder.unreadable), builder.root, text)
 
 
 def _unreadable(file: str, line: int, reason: str, before: list[Problem] | None = None) -> Source:

@@ -27,7 +27,9 @@ TIMES = ("train_s", "total_s")
 ACROSS_WORKLOADS = ("sweep", "workload")
 IDENTITY = (*ACROSS_WORKLOADS, "target")
 # Where two trials differ in one of these, their numbers are not of one kind, though nobody asked for the difference.
-HARDWARE = ("gpu_name", "cpu_model", "engine", "driver_version", "torch_version", "sklearn_version")
+HARDWARE = ("gpu_name", "cpu_model", "engine", "driver_version", "cuda_version", "cudnn_version")
+# The same of the code and the packages: whatever the record says of its environment.
+ENVIRONMENT = tuple(column.name for column in COLUMNS if column.section == "environment")
 
 _COUNTS: Final = ("n", "not_completed", "disturbed", "diverged")
 _SCHEMA: Final = {column.name: column for column in COLUMNS}
@@ -374,7 +376,7 @@ class _Columns:
         completed = set(self.completed)
         inside = [kept for rows in groups if len(kept := [row for row in rows if row in completed]) > 1]
         found = []
-        for name in dict.fromkeys((*IDENTITY, *self._named_in("parameters"), *HARDWARE, "seed")):
+        for name in dict.fromkeys((*IDENTITY, *self._named_in("parameters"), *HARDWARE, *ENVIRONMENT, "seed")):
             if name in by or not self._varies(name):
                 continue
             counts = [count for rows in inside if (count := self._n_values(name, rows)) > 1]

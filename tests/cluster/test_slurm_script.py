@@ -60,7 +60,7 @@ def test_the_script_names_everything_that_was_asked_for(tmp_path: Path) -> None:
     assert "export RUNNER_MAX_REQUEUES=3" in lines
     (command,) = (line for line in lines if line.startswith("srun "))
     assert " --cpus-per-task=8 " in command
-    assert command.endswith(f"/opt/python -u -m cluster.slurm_task {tmp_path}/CALL.pkl 0")
+    assert command.endswith(f"/opt/python -P -u -m cluster.slurm_task {tmp_path}/CALL.pkl 0")
     assert not backend.calls
 
 

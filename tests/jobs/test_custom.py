@@ -134,8 +134,8 @@ def test_a_function_that_source_does_not_explain_takes_anything(write: Any) -> N
 def test_an_earlier_folder_wins(tmp_path: Path) -> None:
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "json.py").write_text(f"def main({folder}=1): ...\n")
-    assert workload("json:main", (str(tmp_path / "first"), str(tmp_path / "second"))).names() == ("first",)
+        (tmp_path / folder / "pytest.py").write_text(f"def main({folder}=1): ...\n")
+    assert workload("pytest:main", (str(tmp_path / "first"), str(tmp_path / "second"))).names() == ("first",)
 
 
 @pytest.mark.parametrize("name", ["optimizer.lr", "learning-rate", "my param", "__init__", "__slots__", "class", "parameter_0", "π", "é x"])

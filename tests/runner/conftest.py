@@ -16,7 +16,7 @@ import pytest
 
 from artifacts.store import Store
 from tests.patience import PATIENCE_S
-from tests.runner.builders import WORKLOADS
+from tests.runner.builders import WORKLOADS, hide_what_is_needed
 
 
 class Desk:
@@ -92,6 +92,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     folder = tmp_path / "desk"
     folder.mkdir()
     (folder / "toys.py").write_text((WORKLOADS / "toys.py").read_text())
+    hide_what_is_needed(folder)
     desk = Desk(folder, tmp_path / "store")
     yield desk
     desk.clean_up()

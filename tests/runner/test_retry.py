@@ -31,6 +31,19 @@ def test_results_are_left_alone_unless_forced(store: Store) -> None:
     assert choose([raised, fine], store.index("toy"), SITE, {}, force=True).trials == {raised.trial_id}
 
 
+def test_completed_trials_are_forced_where_named_or_where_nothing_else_is_left(store: Store) -> None:
+    first, second, raised = spec(1), spec(2), spec(3)
+    for fine in (first, second):
+        store.publish(record(fine.trial_id))
+    assert choose([first, second], store.index("toy"), SITE, {}).trials == frozenset()
+    forced = choose([first, second], store.index("toy"), SITE, {}, force=True)
+    assert forced.trials == forced.completed == {first.trial_id, second.trial_id}
+    store.publish(record(raised.trial_id, outcome=Outcome.failed))
+    assert choose([first, second, raised], store.index("toy"), SITE, {}, force=True).trials == {raised.trial_id}
+    named = choose([first, second, raised], store.index("toy"), SITE, {}, force=True, only=frozenset({first.trial_id}))
+    assert named.trials == {first.trial_id}
+
+
 def test_each_kill_for_memory_asks_for_half_as_much_again_up_to_the_target(store: Store) -> None:
     hungry = spec(1, mem_gb=4)
     store.publish(record(hungry.trial_id, 1, Outcome.out_of_memory))

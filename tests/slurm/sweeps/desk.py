@@ -13,7 +13,7 @@ import pytest
 
 from runner.journal import Started, read_all
 from tests.patience import PATIENCE_S
-from tests.runner.builders import WORKLOADS
+from tests.runner.builders import WORKLOADS, hide_what_is_needed
 from tests.runner.conftest import Desk
 from tests.slurm.site import Site
 
@@ -29,6 +29,7 @@ class SlurmDesk(Desk):
         folder.mkdir()
         for source in (WORKLOADS / "toys.py", *OWN_WORKLOADS.glob("*.py")):
             (folder / source.name).write_text(source.read_text().replace("DESK", str(folder)))
+        hide_what_is_needed(folder)
         super().__init__(folder, folder / "store")
         self.site = site
         self.gate = folder / "gate"
