@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-import msgspec
-
 from jobs.hardware import Hardware
 from jobs.registry import Workload
 from jobs.spec import JobSpec
@@ -124,9 +122,10 @@ class Expander:
                 if faults:
                     self._faults.update(_located(fault, block, self._group.origin) for fault in faults)
                     continue
-                if notes:
+                if acting is not asked:  # also where a value is only spelled otherwise, which no note tells
                     params = canonical(acting)
-                    self._idle.look(block, asked, acting, notes)
+                if notes:
+                    self._idle.look(block, notes)
                 else:
                     self._idle.all_act(block)
             params = dict(sorted(params.items()))
@@ -157,13 +156,14 @@ class _Idle:
             self._whole.add(id(block))
             self.alive.update(block.once.values())
 
-    def look(self, block: Block, asked: msgspec.Struct, acting: msgspec.Struct, notes: list[str]) -> None:
+    def look(self, block: Block, notes: list[str]) -> None:
         """Tell the values that act in this point from those that do not."""
+        told = dict(note.split(": ", 1) for note in notes)
         for key, origin in block.once.items():
-            if getattr(asked, key, None) == getattr(acting, key, None):
+            if key not in told:  # it acts, if under another spelling
                 self.alive.add(origin)
             elif origin not in self.dead:
-                self.dead[origin] = next((note.removeprefix(f"{key}: ") for note in notes if note.startswith(f"{key}: ")), notes[0])
+                self.dead[origin] = told[key]
 
     def note(self, note: str, trial: str, target: str) -> None:
         self.trials.setdefault(note, set()).add(trial)

@@ -58,6 +58,24 @@ def test_a_value_written_once_that_acts_nowhere_is_a_mistake(grid: str, printed:
     assert said == f"grid.yaml:{printed}acts only with kernel poly: leave it out"
 
 
+def test_values_that_are_only_spelled_otherwise_are_one_trial(expand: Expand) -> None:
+    axes = "matrix: {momentum: [0, null], fused: [true, null], weight_decay: [0, null]}"
+    expanded = expand(f"name: x\nfixed: {{optimizer: sgd, epochs: 1}}\n{axes}")
+    assert [spec.params for spec in expanded.specs] == [{"epochs": 1, "optimizer": "sgd"}]
+    assert (expanded.merged, expanded.collapsed, expanded.notes) == (7, 0, [])
+
+
+def test_a_spelled_out_default_is_no_mistake_beside_a_value_that_does_not_act(expand: Expand) -> None:
+    expanded = expand("name: x\nfixed: {weight_decay: 0}\nmatrix: {lr_gamma: [0.2, 0.5]}")
+    assert [spec.params for spec in expanded.specs] == [{}]
+    assert [note.partition(":")[0] for note in expanded.notes] == ["lr_gamma", "lr_gamma"]
+
+
+def test_a_value_that_acts_under_another_spelling_is_alive(expand: Expand) -> None:
+    grid = "name: x\nfixed: {fused: true, device: cpu, prefetch_factor: 2}\nmatrix: {loader: [workers], num_workers: [1, 2]}"
+    assert [spec.params for spec in expand(grid).specs] == [{"loader": "workers", "num_workers": n} for n in (1, 2)]
+
+
 def test_a_default_written_out_is_no_mistake(expand: Expand) -> None:
     assert expand("name: x\nworkload: svm\nfixed: {kernel: rbf, degree: 3}").specs[0].params == {}
 
@@ -80,7 +98,7 @@ def test_values_that_contradict_each_other_are_a_mistake(mistakes: Mistakes) -> 
 
 def test_a_contradiction_that_is_excluded_is_none(expand: Expand) -> None:
     grid = "name: x\ntarget: [cpu, a30]\nmatrix: {device: [auto, cuda]}\nexclude: [{target: cpu, device: cuda}]"
-    assert len(expand(grid).specs) == 3
+    assert [spec.target for spec in expand(grid).specs] == ["cpu", "a30"]  # on the a30, auto is cuda
 
 
 def test_a_name_that_only_the_workload_can_judge(mistakes: Mistakes) -> None:

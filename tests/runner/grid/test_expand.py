@@ -99,8 +99,8 @@ def test_another_value_is_another_trial(expand: Expand) -> None:
             "fixed: {epochs: 2}",
             "target: a30",
             "workload: svm",
-            "fixed: {optimizer: sgd, momentum: 0}",
-            "fixed: {weight_decay: 0}",
+            "fixed: {optimizer: sgd, momentum: 0.5}",
+            "fixed: {optimizer: adamw, weight_decay: 0}",
         )
     ]
     assert len(set(ids)) == len(ids)
