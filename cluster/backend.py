@@ -13,7 +13,8 @@ from cluster.profile import Profile
 from cluster.resources import Resources
 from cluster.state import State
 
-BackendName = Literal["slurm", "ray", "inline"]
+LocalName = Literal["ray", "inline"]
+BackendName = Literal["slurm", LocalName]
 BACKENDS: tuple[BackendName, ...] = ("slurm", "ray", "inline")
 
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
@@ -102,6 +103,28 @@ class Backend(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
+class LocalBackend(Backend, Protocol):
+    """A backend whose tasks end with this process, and whose caller is therefore asked to stop instead of the tasks."""
+
+    def stop(self, grace_s: float) -> None:
+        """Begin no other task, and ask those under way to stop as a scheduler would: see ``cluster.signals``.
+
+        Returns at once, and may be called in a handler of a signal; the next calls of ``wait`` tell how the tasks ended. What has
+        not after ``grace_s`` seconds is killed and CANCELLED, as is what had not begun.
+        """
+
+
+def open_local(name: LocalName) -> LocalBackend:
+    """The backend of that name, which needs no profile."""
+    if name == "ray":
+        from cluster.ray import RayBackend
+
+        return RayBackend()
+    from cluster.inline import InlineBackend
+
+    return InlineBackend()
+
+
 def open_backend(name: str, profile: Profile) -> Backend:
     """The backend of that name; ``auto`` is the profile's own, and slurm where sbatch is found, else ray, if it has none.
 
@@ -113,14 +136,8 @@ def open_backend(name: str, profile: Profile) -> Backend:
             from cluster.slurm import SlurmBackend
 
             return SlurmBackend(profile)
-        case "ray":
-            from cluster.ray import RayBackend
-
-            return RayBackend()
-        case "inline":
-            from cluster.inline import InlineBackend
-
-            return InlineBackend()
+        case local:
+            return open_local(local)
 
 
 def resolve(name: str, profile: Profile) -> BackendName:

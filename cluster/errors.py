@@ -34,6 +34,17 @@ class BackendUnavailable(ClusterError):
         return f"the {self.backend} backend cannot start: {self.reason}; {self.cure}"
 
 
+class BackendLost(ClusterError):
+    """What ran the tasks is gone, and no other is started; tasks that had not ended are not run."""
+
+    def __init__(self, backend: str, reason: str, cure: str) -> None:
+        super().__init__(backend, reason, cure)
+        self.backend, self.reason, self.cure = backend, reason, cure
+
+    def __str__(self) -> str:
+        return f"the {self.backend} backend was lost: {self.reason}; {self.cure}"
+
+
 class BackendClosed(ClusterError):
     """Something was asked of a backend after its close()."""
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
+from cluster import signals
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
 from cluster.calls import Ending, attempt, described, pickled
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
@@ -24,8 +25,8 @@ class InlineBackend:
     """Runs one task in each ``wait``, which therefore lasts as long as the task does.
 
     A task that ends its process ends this one, and after one that spent it there is no other to go on in. ``time_min`` interrupts
-    Python code through SIGALRM, so only where ``wait`` is called from the main thread. ``mem_gb`` is checked against the machine, and
-    not enforced.
+    Python code through SIGALRM, so only where ``wait`` is called from the main thread, and so does ``stop``. ``mem_gb`` is checked
+    against the machine, and not enforced.
     """
 
     name = "inline"
@@ -36,6 +37,8 @@ class InlineBackend:
         self._outbox: list[TaskEvent] = []
         self._next: tuple[_InlineArray, int] | None = None  # told as RUNNING, run by the next wait
         self._closed = False
+        self._alarm = _Alarm()
+        self._stopping = False
 
     def submit(
         self,
@@ -61,9 +64,12 @@ class InlineBackend:
 
     def wait(self, timeout_s: float) -> list[TaskEvent]:
         """Run one task to its end, whatever the timeout; announce the next."""
-        if not self._outbox and self._next is not None:
+        if not self._outbox and self._next is not None and not self._stopping:
             self._run(*self._next)
-        if self._next is None:
+        if self._stopping:
+            for array in self._arrays.values():
+                self.cancel(array.tasks.handle)
+        elif self._next is None:
             self._announce()
         events, self._outbox = self._outbox, []
         return events
@@ -82,9 +88,18 @@ class InlineBackend:
                 self._outbox.append(array.tasks.ended(index, State.CANCELLED))
         self._outbox += array.tasks.drop_waiting(State.CANCELLED, "", indices)
 
+    def stop(self, grace_s: float) -> None:
+        """Begin no other task, and ask the one under way to stop; this is called from a handler of a signal, or not at all."""
+        if not self._stopping:
+            self._stopping = True
+            signals.request_stop()
+            self._alarm.ring_within(grace_s, State.CANCELLED, f"stopped: it was asked to stop, and had not after {grace_s:g} s")
+
     def close(self) -> None:
         """Take no more work; nothing was started that would have to go."""
         self._closed = True
+        if self._stopping:
+            signals.forget_stop()  # which was meant for the tasks, and this process goes on
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +126,7 @@ class InlineBackend:
         ending = Ending(State.CANCELLED, "interrupted by Ctrl-C")
         try:
             with _variables(array.variables):
-                ending = array.run(index)
+                ending = array.run(index, self._alarm)
         finally:
             self._outbox.append(array.tasks.ended(index, ending.state, ending.detail, socket.gethostname(), os.getpid()))
 
@@ -131,7 +146,7 @@ class _InlineArray:
         self._call, self._warm, self._time_min = call, warm, time_min
         self._problem = ""  # what warm raised
 
-    def run(self, index: int) -> Ending:
+    def run(self, index: int, alarm: _Alarm) -> Ending:
         """Call one task, after warm if it is the first."""
         if self._warm is not None:
             warm, self._warm = self._warm, None
@@ -142,35 +157,53 @@ class _InlineArray:
         if self._problem:
             return Ending(State.FAILED, self._problem)
         try:
-            with _alarm(self._time_min):
+            with alarm.set(self._time_min):
                 return attempt(self._call, index)
-        except _TimeIsUp:
-            return Ending(State.TIMED_OUT, f"stopped after its {self._time_min:g} minutes")
+        except TimeIsUp:
+            return alarm.ending
 
 
-class _TimeIsUp(BaseException):
+class TimeIsUp(BaseException):
     """Not an Exception, so that a task which survives its exceptions does not survive its limit."""
 
 
-@contextmanager
-def _alarm(time_min: float | None) -> Iterator[None]:
-    """Raise _TimeIsUp in the block when the time is over, if this is the main thread."""
-    if time_min is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, time_min * 60)
-    try:
-        yield
-    finally:
+class _Alarm:
+    """Raises TimeIsUp in a task when its time is over, if it runs in the main thread."""
+
+    def __init__(self) -> None:
+        self.ending = Ending(State.TIMED_OUT)
+        """Of a task in which it rang."""
+        self._is_set = False
+
+    @contextmanager
+    def set(self, time_min: float | None) -> Iterator[None]:
+        """Have it ring in the block when the time is over (None: only if ``ring_within`` says so)."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGALRM, _ring)
+        self._is_set = True
+        if time_min is not None:
+            self.ring_within(time_min * 60, State.TIMED_OUT, f"stopped after its {time_min:g} minutes")
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        finally:  # the alarm may ring in this very line
-            signal.signal(signal.SIGALRM, before)
+            yield
+        finally:
+            try:
+                self._is_set = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            finally:  # the alarm may ring in this very line
+                signal.signal(signal.SIGALRM, before)
+
+    def ring_within(self, seconds: float, state: State, detail: str) -> None:
+        """Have it ring in a task under way, unless it does so sooner in any case."""
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        if self._is_set and (not left or seconds < left):
+            self.ending = Ending(state, detail)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _ring(_number: int, _frame: FrameType | None) -> None:
-    raise _TimeIsUp
+    raise TimeIsUp
 
 
 @contextmanager

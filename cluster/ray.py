@@ -14,29 +14,34 @@ from typing import Any, Self
 # we report deaths ourselves.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
-import ray
 from ray.exceptions import RayError
 
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
 from cluster.calls import pickled
-from cluster.errors import BackendClosed, Infeasible, UnknownArray
+from cluster.errors import BackendClosed, BackendLost, Infeasible, UnknownArray
 from cluster.postmortem import cause_of_death
 from cluster.ray_pool import Pool, Worker
 from cluster.ray_session import RaySession
 from cluster.ray_watch import Watch
-from cluster.ray_worker import Started
+from cluster.ray_worker import Ready, Started
 from cluster.resources import Resources
 from cluster.shares import Need, lacking, pool_sizes
 from cluster.state import State
 from cluster.tasks import TaskArray
 
 _DEATHS_BEFORE_WORK = 3
+_RESTARTS = 3
+"""How often a Ray of our own that has died is started anew."""
+_UP_WITHIN_S = 300.0
+"""A worker of our own Ray is up after seconds; on a cluster that others use too, it may have to wait for room."""
 
 
 class RayBackend:
     """Workers hold one task each, so that one which dies costs its current task only.
 
-    A worker that finds its array's queue empty is released. Arrays share what there is: see ``cluster.shares``.
+    A worker that finds its array's queue empty is released. Arrays share what there is: see ``cluster.shares``. When the Ray that
+    was started here dies, another is started, and the tasks that were under way have failed with their node. Whatever Ray is asked
+    comes back, with BackendLost if there is no answer.
     """
 
     name = "ray"
@@ -51,7 +56,9 @@ class RayBackend:
         self._watch = Watch()
         self._unbalanced = False  # shares are to be worked out anew
         self._closed = False
-        self._node_id = ""  # of this machine
+        self._restarts = 0
+        self._grace_s: float | None = None  # of tasks that were asked to stop; None: none was
+        self._ends_at: float | None = None  # on the monotonic clock
 
     def submit(
         self,
@@ -68,7 +75,7 @@ class RayBackend:
             raise BackendClosed(self.name)
         travelling = (pickled(call), pickled(warm) if warm is not None else None)
         self._session.start()
-        self._node_id = ray.get_runtime_context().get_node_id()
+        self._session.check(at_once=True)
         need = Need.of(resources)
         reason = lacking(self._session.rooms(), need)
         if reason:
@@ -83,7 +90,7 @@ class RayBackend:
                 options=self._actor_options(need),
                 arguments=(*travelling, {**thread_environment(resources.cpus), **environment}, self._session.search_path()),
                 folder=self._session.folder,
-                node_id=self._node_id,
+                node_id=self._session.node_id,
                 report=lambda worker, future: self._answers.put((worker, future)),
             )
         )
@@ -94,15 +101,17 @@ class RayBackend:
         """Hand out tasks and take answers until something changed."""
         until = time.monotonic() + timeout_s
         while True:
-            if self._unbalanced or not any(pool.workers for pool in self._pools):  # none: the cluster may have grown
-                self._balance()
-            for worker, state, detail in list(self._watch.offences(self._pools, self._node_id)):
-                self._stop(worker, state, detail)
-            left = until - time.monotonic()
-            if self._outbox or not self._pools or left <= 0:
-                events, self._outbox = self._outbox, []
-                return events
-            self._take_answers(min(left, self._watch.next_due(self._pools) - time.monotonic()))
+            try:
+                if self._pools:
+                    self._session.check()
+                self._manage()
+                left = until - time.monotonic()
+                if self._outbox or not self._pools or left <= 0:
+                    events, self._outbox = self._outbox, []
+                    return events
+                self._take_answers(min(left, self._watch.next_due(self._pools) - time.monotonic()))
+            except BackendLost as loss:
+                self._start_anew(loss)
 
     def states(self, handle: ArrayHandle) -> list[State]:
         """The state of every task, by index."""
@@ -119,15 +128,24 @@ class RayBackend:
                     self._stop(worker, State.CANCELLED, "")
         self._unbalanced = True
 
+    def stop(self, grace_s: float) -> None:
+        """Begin no other task, and ask those under way to stop; the next ``wait`` does it."""
+        if self._grace_s is None:
+            self._grace_s = grace_s
+
     def close(self) -> None:
         """Kill every worker; end the Ray that was started here, or leave the cluster that was not."""
         self._closed = True
+        workers = [worker for pool in self._pools for worker in pool.workers]
+        self._pools = []
         try:
-            for pool in self._pools:
-                for worker in list(pool.workers):
-                    pool.end(worker)
+            self._session.check(at_once=True)
+            for worker in workers:
+                worker.pool.end(worker)
+        except BackendLost:
+            for worker in workers:
+                worker.pool.abandon(worker)
         finally:
-            self._pools = []
             self._session.stop()
 
     def __enter__(self) -> Self:
@@ -152,14 +170,67 @@ class RayBackend:
             "max_task_retries": 0,  # and so is another attempt
         }
 
+    def _manage(self) -> None:
+        """Start, stop and end workers as the tasks want it now."""
+        if self._grace_s is not None:
+            self._wind_down(self._grace_s)
+        if self._unbalanced or not any(pool.workers for pool in self._pools):  # none: the cluster may have grown
+            self._balance()
+        for worker, state, detail in list(self._watch.offences(self._pools, self._session.node_id)):
+            self._stop(worker, state, detail)
+        if self._session.folder is not None:
+            self._watch.hold_to_start(self._pools, _UP_WITHIN_S)
+
+    def _wind_down(self, grace_s: float) -> None:
+        """Ask the tasks under way to stop, once; kill those that take longer than they may."""
+        now = time.monotonic()
+        if self._ends_at is None:
+            self._ends_at = now + grace_s
+            for pool in self._pools:
+                self._outbox += pool.tasks.drop_waiting(State.CANCELLED, "it was not begun when all were asked to stop")
+                for worker in list(pool.workers):
+                    if worker.index is None:
+                        pool.end(worker)
+                    else:
+                        pool.warn(worker)
+            self._unbalanced = True
+        if now >= self._ends_at:
+            for worker in [worker for pool in self._pools for worker in pool.workers if worker.index is not None]:
+                self._stop(worker, State.CANCELLED, f"killed: it was asked to stop, and had not after {grace_s:g} s")
+
+    def _start_anew(self, loss: BackendLost) -> None:
+        """Ray is gone: tell the tasks that were under way, and go on with another Ray where it is ours to start.
+
+        Raises:
+            BackendLost: It is not, or was too often.
+            BackendUnavailable: No other one starts.
+        """
+        for worker in [worker for pool in self._pools for worker in pool.workers]:
+            if worker.index is not None:
+                self._end_task(worker, State.NODE_FAILED, f"Ray was lost while it ran: {loss.reason}")
+            worker.pool.abandon(worker)
+        self._unbalanced = True
+        if not any(pool.tasks.unfinished for pool in self._pools):
+            self._pools = []
+            return
+        if self._session.folder is None or self._restarts == _RESTARTS:
+            raise loss
+        self._restarts += 1
+        self._session.stop()
+        self._session.start()
+        for pool in self._pools:
+            pool.folder, pool.node_id = self._session.folder, self._session.node_id
+
     def _balance(self) -> None:
         """Work out each array's share; start workers up to it, drop those that have not begun beyond it."""
         self._unbalanced = False
         self._pools = [pool for pool in self._pools if not self._finished(pool)]
+        if not self._pools:
+            return
         sizes = pool_sizes(self._session.rooms(), [(pool.need, pool.wanted) for pool in self._pools])
         for pool, size in zip(self._pools, sizes, strict=True):
             pool.share = size
-            starting = [worker for worker in pool.workers if worker.started is None]
+            starting = [worker for worker in pool.workers if not worker.ready]
             for worker in starting[: max(0, len(pool.workers) - pool.share)]:
                 pool.end(worker)
             while len(pool.workers) < pool.share:
@@ -191,6 +262,9 @@ class RayBackend:
             return
         if isinstance(answer, Started):
             worker.started = answer
+            return
+        if isinstance(answer, Ready):
+            worker.ready = True
             worker.pool.deaths_before_work = 0
             if answer.problem:
                 self._give_up(worker.pool, State.FAILED, answer.problem)
@@ -227,9 +301,10 @@ class RayBackend:
 
     def _died(self, worker: Worker, told: str) -> None:
         """A worker went away by itself: tell its task, and see why it did."""
+        self._session.check(at_once=True)  # if Ray did, all its workers do
         pool = worker.pool
         node_alive = worker.started is None or self._session.alive(worker.started.node_id)
-        oom = worker.is_on(self._node_id) and self._watch.kernel_killed_lately()
+        oom = worker.is_on(self._session.node_id) and self._watch.kernel_killed_lately()
         state, detail = cause_of_death(worker.crash_file, told, node_alive=node_alive, oom_killed=oom)
         if worker.index is not None:
             self._end_task(worker, state, detail)

@@ -16,7 +16,7 @@ from pathlib import Path
 MARK = "RUNNER_RAY_FOLDER"
 """The variable that every process of one Ray, and all that they start, carry in their environment."""
 
-_POLL_S = 0.5
+_POLL_S = 0.1
 _KILLED_WITHIN_S = 5.0
 
 

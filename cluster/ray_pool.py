@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.processes import kill_tree
-from cluster.ray_worker import Started, TaskWorker
+from cluster.ray_session import answered
+from cluster.ray_worker import Started, TaskWorker, warn
 from cluster.shares import Need
 from cluster.tasks import TaskArray
 
@@ -28,7 +31,9 @@ class Worker:
     actor: Any
     pool: Pool
     crash_file: Path | None
+    asked_at: float  # when Ray was asked for it, on the monotonic clock
     started: Started | None = None  # None: not up yet
+    ready: bool = False  # it is warm
     index: int | None = None  # of the task it runs
     deadline: float = float("inf")  # of that task, on the monotonic clock
 
@@ -76,22 +81,37 @@ class Pool:
     def spawn(self) -> None:
         """Ask Ray for one more worker."""
         crash_file = self.folder / f"crash-{next(_numbers)}" if self.folder is not None else None
-        actor = ray.remote(**self.options)(TaskWorker).remote(*self.arguments, str(crash_file) if crash_file else None)
-        worker = Worker(actor, self, crash_file)
+        remote = ray.remote(**self.options)(TaskWorker).remote
+        actor = answered(lambda: remote(*self.arguments, str(crash_file) if crash_file else None))
+        worker = Worker(actor, self, crash_file, time.monotonic())
         self.workers.add(worker)
         self._ask(worker, actor.start.remote())
+        self._ask(worker, actor.prepare.remote())
 
     def give(self, worker: Worker, index: int) -> None:
         """Have a worker run a task."""
         worker.index = index
         self._ask(worker, worker.actor.run.remote(index))
 
+    def warn(self, worker: Worker) -> None:
+        """Ask the task that a worker runs to stop at its next step."""
+        assert worker.started is not None, "only a worker that is up runs a task"
+        if worker.is_on(self.node_id):
+            warn(worker.started.pid)
+        else:
+            there = NodeAffinitySchedulingStrategy(worker.started.node_id, soft=False)
+            ray.remote(num_cpus=0, scheduling_strategy=there)(warn).remote(worker.started.pid)
+
     def end(self, worker: Worker) -> None:
         """Kill a worker, with all that it started if it is on this machine."""
+        self.abandon(worker)
+        answered(lambda: ray.kill(worker.actor))
+
+    def abandon(self, worker: Worker) -> None:
+        """The same where there is no Ray to be asked any more."""
         self.workers.discard(worker)
         if worker.pid is not None and worker.is_on(self.node_id):
             kill_tree(worker.pid)
-        ray.kill(worker.actor)
         if worker.crash_file is not None:
             worker.crash_file.unlink(missing_ok=True)
 

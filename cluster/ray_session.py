@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import secrets
@@ -11,32 +12,55 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import psutil
 import ray
 from ray.job_config import JobConfig
 
 from cluster import ray_guard
-from cluster.errors import BackendUnavailable
+from cluster.errors import BackendLost, BackendUnavailable
 from cluster.shares import Room
 
 _OBJECT_STORE_BYTES = 128 * 2**20  # nothing big travels through it; what results there are lie in the store of records
 _MODEL = "accelerator_type:"  # how Ray names a node's GPU model among its resources
 _GONE_WITHIN_S = 5
-_ANSWERS_WITHIN_S = 10
+_ANSWERS_WITHIN_S, _SHUTS_WITHIN_S = 10, 30
+"""A call to Ray that has not returned in this time is given up. Some wait for ever for a process that is gone, and some have Ray
+end this process without a word, a minute after its head went away."""
+
+_KNOCKS, _BETWEEN_KNOCKS_S = 5, 1.0  # a head that is restarted is back by then
+_LOOK_S, _ASK_S = 0.5, 10.0  # between two looks at Ray's processes, and between two questions to them
+_DAEMONS = frozenset({"gcs_server", "raylet"})
+"""Names of Ray's own processes; without either of them nothing goes on, and nothing says so."""
+
 _TOKEN = secrets.token_hex(32)  # one per process: Ray reads it once
 
 
+T = TypeVar("T")
+
+
 class RaySession:
-    """The connection of this process to one Ray."""
+    """The connection of this process to one Ray.
+
+    Calls to Ray that may never come back go through ``answered``, after ``check`` has seen that somebody is there to answer.
+    """
 
     def __init__(self) -> None:
         self.folder: Path | None = None
-        """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours."""
+        """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours. Nobody else may enter it: Ray
+        has everybody write to its own part."""
+        self.node_id = ""
+        """Ray's name for this machine."""
+        self._head = ""  # HOST:PORT of the one process that knows everything
         self._connected = False  # by us
+        self._daemons: list[tuple[str, psutil.Process]] = []  # of our own Ray
+        self._next_look = self._next_question = 0.0
         self._own_room: Room | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -46,11 +70,12 @@ class RaySession:
         Raises:
             BackendUnavailable: There is no Ray at RAY_ADDRESS, or none starts here.
         """
-        if ray.is_initialized():
-            return
         try:
-            with _handlers_kept():
-                self._connect(os.environ.get("RAY_ADDRESS"))
+            if not ray.is_initialized():
+                with _handlers_kept():
+                    self._connect(os.environ.get("RAY_ADDRESS"))
+            place = ray.get_runtime_context()
+            self.node_id, self._head = place.get_node_id(), place.gcs_address
         except BaseException as problem:
             self.stop()
             if isinstance(problem, Exception) and not isinstance(problem, BackendUnavailable):
@@ -62,22 +87,48 @@ class RaySession:
         if not self._connected:
             return
         self._connected = False
+        ended = False
         try:
-            ray.shutdown()
+            with suppress(BackendLost):
+                answered(ray.shutdown, _ANSWERS_WITHIN_S if self.folder is None else _SHUTS_WITHIN_S)
+                ended = True
         finally:
+            if not ended:
+                atexit.unregister(ray.shutdown)  # it would wait once more
             if self.folder is not None:
                 ray_guard.end(self.folder, _GONE_WITHIN_S)
-                self.folder, self._own_room = None, None
-            if self._guard is not None:
+                self.folder, self._own_room, self._daemons = None, None, []
+            if self._guard is not None and ended:
                 self._guard.kill()
                 self._guard.wait()
-                self._guard = None
+            self._guard = None  # of a shutdown that was cut short it stays, and removes what Ray's exit handler leaves
+
+    def check(self, *, at_once: bool = False) -> None:
+        """Look whether Ray is still there; quick, and only now and then unless ``at_once``.
+
+        Raises:
+            BackendLost: It is gone, or does not answer.
+        """
+        now = time.monotonic()
+        if not self._connected or (now < self._next_look and not at_once):
+            return
+        self._next_look = now + _LOOK_S
+        for name, daemon in self._daemons:
+            if not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE:
+                raise _lost(f"its process {daemon.pid} ({name}) has ended")
+        if not self._daemons:
+            _knock_until_answered(self._head)
+        if now >= self._next_question:
+            self._next_question = now + _ASK_S
+            if not self.alive(self.node_id):
+                raise _lost("its part on this machine is counted as dead")
 
     def rooms(self) -> list[Room]:
         """The nodes that are alive."""
         if self._own_room is not None:
             return [self._own_room]
-        return [_room(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+        self.check(at_once=True)
+        return [_room(node["Resources"]) for node in answered(ray.nodes) if node["Alive"]]
 
     def search_path(self) -> list[str]:
         """Where this process finds modules, for workers of this machine; elsewhere they are to be installed."""
@@ -85,11 +136,11 @@ class RaySession:
 
     def alive(self, node_id: str) -> bool:
         """Whether Ray still counts on a node."""
-        return any(node["Alive"] and node["NodeID"] == node_id for node in ray.nodes())
+        return any(node["Alive"] and node["NodeID"] == node_id for node in answered(ray.nodes))
 
     def model_resource(self, model: str | None) -> dict[str, float]:
         """The sliver of a resource that makes Ray choose nodes of this GPU model."""
-        names = ray.cluster_resources() if model is not None and self.folder is None else {}
+        names = answered(ray.cluster_resources) if model is not None and self.folder is None else {}
         return {name: 0.001 for name in names if name.startswith(_MODEL) and _model(name) == str(model).lower()}
 
     def _connect(self, address: str | None) -> None:
@@ -106,7 +157,8 @@ class RaySession:
             ray.init(address=address, **quiet)
 
     def _start_own(self, quiet: Mapping[str, Any]) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="runner-ray-", dir=_short_folder()))
+        self.folder = Path(tempfile.mkdtemp(prefix="runner-ray-", dir=_short_folder()))  # only ours: mode 0700
+        rays_own = self.folder / "ray"  # which Ray makes, for everybody to write to
         self._guard = subprocess.Popen([sys.executable, "-I", "-S", ray_guard.__file__, self.folder], start_new_session=True)
         self._own_room = room = Room.here()  # and we know more models of GPU than Ray does
         variables: dict[str, str | None] = {
@@ -119,17 +171,48 @@ class RaySession:
             ray_guard.MARK: str(self.folder),
             "SPT_NOENV": "1",  # else Ray writes the titles of its processes over their environment, and the mark
         }
-        with _environment(variables):
+        with _environment(variables), _hangups_kept_from_children():
             ray.init(
                 address="local",
                 num_cpus=room.cpus,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
                 _memory=room.memory,
-                _temp_dir=str(self.folder),
+                _temp_dir=str(rays_own),
                 _system_config={"process_group_cleanup_enabled": True},  # what a dead worker started goes with it
                 **quiet,
             )
+        family = psutil.Process().children()
+        self._daemons = [(name, process) for process in family if (name := process.name()) in _DAEMONS]
+
+
+def answered(call: Callable[[], T], within_s: float = _ANSWERS_WITHIN_S) -> T:
+    """What a call to Ray returns.
+
+    Raises:
+        BackendLost: It failed, or did not return in time; it may still be waiting, in a thread of its own.
+    """
+    answer: Future[T] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as problem:
+            answer.set_exception(problem)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(within_s)
+    except TimeoutError:
+        raise _lost(f"it has not answered for {within_s:g} s") from None
+    except Exception as problem:
+        raise _lost(str(problem).strip() or type(problem).__name__) from problem
+
+
+def _lost(reason: str) -> BackendLost:
+    if os.environ.get("RAY_ADDRESS"):
+        return BackendLost("ray", reason, "look after that cluster, and submit again: what is recorded is kept")
+    return BackendLost("ray", reason, "what is recorded is kept: submit again, or with --backend inline, which needs no Ray")
 
 
 class _JobConfig(JobConfig):  # type: ignore[misc]
@@ -154,6 +237,19 @@ def _knock(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN_S).close()
+
+
+def _knock_until_answered(address: str) -> None:
+    """BackendLost if nobody listens at HOST:PORT for some seconds."""
+    for left in reversed(range(_KNOCKS)):
+        try:
+            _knock(address)
+        except OSError as problem:
+            if not left:
+                raise _lost(f"nobody answers at {address} ({problem})") from None
+            time.sleep(_BETWEEN_KNOCKS_S)
+        else:
+            return
 
 
 def _cure() -> str:
@@ -184,6 +280,18 @@ def _assign(values: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@contextmanager
+def _hangups_kept_from_children() -> Iterator[None]:
+    """Whatever is started in the block sees no SIGHUP, as Ray has it see no SIGINT: a terminal that closes tells all that runs in
+    it, and the trials under way are to be asked to stop, not to lose the ground they stand on.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

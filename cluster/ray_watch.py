@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from cluster.errors import BackendLost
 from cluster.processes import OomKills, held_bytes
 from cluster.ray_pool import Pool, Worker
 from cluster.shares import GIB
@@ -47,6 +48,14 @@ class Watch:
                     held, limit = held_bytes(worker.pid, pool.need.memory), pool.need.memory
                     if held > limit:
                         yield worker, State.OUT_OF_MEMORY, f"killed: it held {held / GIB:.1f} GB, and its mem_gb is {limit / GIB:g}"
+
+    def hold_to_start(self, pools: Iterable[Pool], within_s: float) -> None:
+        """BackendLost if a worker was asked for that long ago and is not up."""
+        now = time.monotonic()
+        for pool in pools:
+            for worker in pool.workers:
+                if worker.started is None and now - worker.asked_at > within_s:
+                    raise BackendLost("ray", f"a worker had not started after {within_s:g} s", "submit again: what is recorded is kept")
 
     def kernel_killed_lately(self) -> bool:
         """The kernel's out-of-memory killer was at work on this machine since the look before the last."""

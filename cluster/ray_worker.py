@@ -5,25 +5,34 @@ from __future__ import annotations
 import faulthandler
 import os
 import pickle
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
 import ray
 
 from cluster.calls import Ending, attempt, described
+from cluster.signals import WARNING, request_stop
 from cluster.state import State
 
 
 @dataclass(frozen=True)
 class Started:
-    """A worker is up, or why it will never be."""
+    """A worker is up."""
 
     node: str  # the host's name
     node_id: str  # Ray's
     pid: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker can run tasks, or why it never will."""
+
     problem: str = ""  # what importing the call or warming up raised
 
 
@@ -39,6 +48,11 @@ class TaskWorker:
         self._call: Callable[[int], None] | None = None
 
     def start(self) -> Started:
+        """Say which process this is, before anything that takes time."""
+        signal.signal(WARNING, lambda _number, _frame: request_stop())
+        return Started(socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid())
+
+    def prepare(self) -> Ready:
         """Import the call and warm up."""
         if self._crash_file is not None:
             self._crash = open(self._crash_file, "w")  # noqa: PTH123, SIM115
@@ -47,19 +61,24 @@ class TaskWorker:
         # In time: libraries read their thread counts when they are first imported, and Ray's worker imports none of them.
         os.environ.update(self._environment)
         sys.path += [entry for entry in self._search_path if entry not in sys.path]
-        problem = ""
         try:
             self._call = pickle.loads(self._pickled_call)
             if self._pickled_warm is not None:
                 pickle.loads(self._pickled_warm)()
         except BaseException as error:  # SystemExit too: Ray would take it for a wish to end the actor
-            problem = described(error)
-        return Started(socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid(), problem)
+            return Ready(described(error))
+        return Ready()
 
     def run(self, index: int) -> Ending:
         """Run one task; how it ended."""
-        assert self._call is not None, "run() before start()"
+        assert self._call is not None, "run() before prepare()"
         try:
             return attempt(self._call, index)
         except BaseException as error:  # KeyboardInterrupt, raised by the task: nobody types Ctrl-C here
             return Ending(State.FAILED, described(error))
+
+
+def warn(pid: int) -> None:
+    """Ask the worker with this number, on this machine, to stop at its next step; nothing happens if it is gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, WARNING)

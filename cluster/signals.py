@@ -84,6 +84,11 @@ def request_stop() -> None:
     _stop.set()
 
 
+def forget_stop() -> None:
+    """Take the request back, in a process that goes on with something else."""
+    _stop.clear()
+
+
 def warned() -> bool:
     """Whether the warning has reached this process, which has it blocked."""
     return WARNING in signal.sigpending()

@@ -147,18 +147,18 @@ class PackFailed(RunnerError):
 
 
 class SubmitStopped(RunnerError):
-    """The person at the keyboard stopped a submit; every attempt under way got its record."""
+    """The person at the keyboard, or a signal like it, stopped a submit; every attempt under way got its record."""
 
     exit_code: ClassVar[int] = 130  # as a shell has it for a command that Ctrl-C ended
 
-    def __init__(self, sweep: str, ended: int, left: int) -> None:
-        super().__init__(sweep, ended, left)
-        self.sweep, self.ended, self.left = sweep, ended, left
+    def __init__(self, sweep: str, ended: str, left: int, total: int) -> None:
+        super().__init__(sweep, ended, left, total)
+        self.sweep, self.ended, self.left, self.total = sweep, ended, left, total
 
     def __str__(self) -> str:
         return (
-            f"stopped: {self.ended} attempts of '{self.sweep}' are recorded, {self.left} are left; "
-            "the same command goes on where it stopped"
+            f"stopped: {self.ended or 'none begun'}; {self.left} of {self.total} trials of '{self.sweep}' are left, "
+            "and the same command goes on where it stopped"
         )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from artifacts.record import Outcome
 from runner.journal import Ended, Entry, Started
 
+_CUT_SHORT = (Outcome.preempted, Outcome.interrupted, Outcome.cancelled, Outcome.node_failed)
+
 
 @dataclass(frozen=True)
 class Feeding:
@@ -18,6 +20,13 @@ class Feeding:
     """Tasks queued so far."""
     left: int
     """Tasks that do not fit yet."""
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The submit was asked to stop; what runs may take this long to save itself."""
+
+    grace_s: float
 
 
 @dataclass
@@ -83,6 +92,17 @@ class Progress:
     def done(self) -> int:
         """Attempts that have ended, however."""
         return len(self._ended)
+
+    @property
+    def left(self) -> int:
+        """Trials that were not begun, or that ended with what drove them: the next submit runs them."""
+        return self.total - self.done + sum(self.failed.get(outcome, 0) for outcome in _CUT_SHORT)
+
+    @property
+    def words(self) -> str:
+        """How the attempts ended, counted."""
+        counts = {Outcome.completed.value: self.completed, **dict(sorted(self.failed.items()))}
+        return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
 
     @property
     def rate(self) -> float | None:

@@ -16,18 +16,19 @@ from artifacts.errors import ArtifactsError
 from artifacts.publish import told
 from artifacts.record import Outcome
 from artifacts.store import Store
-from cluster.backend import ArrayHandle, Backend, TaskEvent, open_backend, resolve
+from cluster.backend import ArrayHandle, LocalBackend, TaskEvent, open_local, resolve
 from cluster.scheduler import open_scheduler
 from cluster.state import State
 from runner.attempts import OUTCOME_OF, publish_derived
 from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, SubmitStopped
 from runner.feed import Feeder
 from runner.freeze import About, FrozenArray, Submission, freeze, freeze_array
+from runner.interruption import TwoSteps
 from runner.journal import Ended, Follower, Started
 from runner.lock import sweep_lock
 from runner.plan import Plan, PlannedArray, Window
 from runner.planning import Options, plan_with
-from runner.progress import Feeding, Progress
+from runner.progress import Feeding, Progress, Stopping
 from runner.queue import LOCAL_BACKENDS
 from runner.request import Request
 from runner.settle import settle_all
@@ -35,6 +36,9 @@ from runner.stopping import Stopped, release, stopped_groups
 from runner.worker import run_task, warm_up
 
 _LOOK_S, _SHOW_S = 0.25, 0.1
+_GRACE_S = 10.0
+"""What a trial under way has for finishing its step and writing a checkpoint when the submit is asked to stop."""
+_CUT_SHORT = "submit was stopped while it ran; the same submit runs it again"
 _QUEUEING_S = 60.0
 """Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
 
@@ -53,7 +57,7 @@ class Submitted:
     """Groups whose queue was stopped because their first trials all failed in the same way."""
 
 
-Watch = Callable[[Progress | Feeding], None]
+Watch = Callable[[Progress | Feeding | Stopping], None]
 
 
 def submit(request: Request, store: Store, options: Options, watch: Watch = lambda _progress: None) -> Submitted:
@@ -63,32 +67,33 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
         request: The grid, checked.
         store: Where everything goes; created if absent.
         options: Limits of this submit.
-        watch: Called several times a second while trials run, or with every array that is queued.
+        watch: Called several times a second while trials run, or with every array that is queued; with Stopping in the handler of
+            the signal that asks for it.
 
     Raises:
         SweepBusy: Another submit holds the sweep.
         StoreFull, StoreNotWritable: Nothing more can be recorded; what is recorded stays.
         Infeasible: A target could never run here; nothing was queued.
         SchedulerSilent: What it holds of this sweep is not known, so nothing was queued.
-        SubmitStopped: Ctrl-C; every attempt under way got its record.
+        SubmitStopped: Ctrl-C, SIGTERM or SIGHUP; every attempt under way got its record. A second one ends at once.
+        BackendLost: What ran the trials is gone; every attempt under way got its record.
     """
     store.create()
     backend_name = resolve(request.about.backend, request.profile)
-    local = backend_name in LOCAL_BACKENDS
     folder = store.sweep_folder(request.sweep)
-    with sweep_lock(folder, wait_s=0 if local else _QUEUEING_S):
+    with sweep_lock(folder, wait_s=0 if backend_name in LOCAL_BACKENDS else _QUEUEING_S):
         view = settle_all(store, request.sweep)
         if view.trouble:
             raise SchedulerSilent(request.sweep, view.trouble)
         index = store.index(request.sweep)
         queued = frozenset(view.states)
         about = msgspec.structs.replace(request.about, backend=backend_name)
-        if local:
+        if backend_name != "slurm":
             plan = plan_with(request, store, options, index, queued, None)
             submission = _freeze(request, about, folder, keep_going=options.keep_going)
             if not plan.arrays:
                 return Submitted(submission, plan, Progress(0))
-            with open_backend(backend_name, request.profile) as backend:
+            with open_local(backend_name) as backend:
                 return _Drive(backend, store, submission, plan, watch).run()
         with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
             limits = scheduler.limits()
@@ -115,30 +120,51 @@ def _freeze(request: Request, about: About, folder: Path, *, keep_going: bool) -
 class _Drive:
     """Stays with a local backend until every task has ended."""
 
-    def __init__(self, backend: Backend, store: Store, submission: Submission, plan: Plan, watch: Watch) -> None:
+    def __init__(self, backend: LocalBackend, store: Store, submission: Submission, plan: Plan, watch: Watch) -> None:
         self.backend, self.store, self.submission, self.plan, self.watch = backend, store, submission, plan, watch
         self.follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
         self.progress = Progress(plan.trials)
         self.started: dict[tuple[str, int], Started] = {}
         self.arrays: dict[str, FrozenArray] = {}
         self.unstarted: dict[str, None] = {}
+        self.stopping = False
+        self.signals = TwoSteps(self._ask_to_stop)
 
     def run(self) -> Submitted:
-        with self._recording_what_is_cut_short():
-            outstanding = sum(self._queue(array).n_tasks for array in self.plan.arrays)
-            looked = 0.0
-            while outstanding:
-                for event in self.backend.wait(_LOOK_S):
-                    if event.state.final or event.state is State.UNKNOWN:
-                        outstanding -= 1
-                        self._ended(event)
-                # Of short trials hundreds end in a second; nobody reads a display that often.
-                if not outstanding or time.monotonic() > looked + _SHOW_S:
-                    self._read_journal()
-                    self.watch(self.progress)
-                    looked = time.monotonic()
+        with self.signals:
+            with self._recording_what_is_cut_short():
+                self._see_through()
+            self.signals.settle()
+            self.backend.close()
         compact_leftovers(self.store, self.submission.sweep)
+        if self.stopping and self.progress.left:
+            raise self._stopped()
         return Submitted(self.submission, self.plan, self.progress, tuple(self.unstarted), tuple(stopped_groups(self.submission.folder)))
+
+    def _see_through(self) -> None:
+        """Queue everything, and follow it until the last task has ended."""
+        outstanding = sum(self._queue(array).n_tasks for array in self.plan.arrays)
+        looked = 0.0
+        while outstanding:
+            for event in self.backend.wait(_LOOK_S):
+                if event.state.final or event.state is State.UNKNOWN:
+                    outstanding -= 1
+                    self._ended(event)
+            # Of short trials hundreds end in a second; nobody reads a display that often.
+            if not outstanding or time.monotonic() > looked + _SHOW_S:
+                self._read_journal()
+                self.watch(self.progress)
+                looked = time.monotonic()
+
+    def _ask_to_stop(self) -> None:
+        """Wind the sweep down; runs in the handler of a signal."""
+        self.stopping = True
+        self.backend.stop(_GRACE_S)
+        self.watch(Stopping(_GRACE_S))
+
+    def _stopped(self) -> SubmitStopped:
+        progress = self.progress
+        return SubmitStopped(self.submission.sweep, progress.words, progress.left, progress.total)
 
     def _queue(self, planned: PlannedArray) -> ArrayHandle:
         array = freeze_array(planned, self.backend.name)
@@ -158,16 +184,19 @@ class _Drive:
         if event.state is State.COMPLETED:
             return
         if event.state is State.FAILED and PublishFailed.__name__ in event.detail:
-            left = self.plan.trials - self.progress.done
-            raise RecordingStopped(self.submission.sweep, left, event.detail.strip().splitlines()[-1])
+            self._read_journal()
+            raise RecordingStopped(self.submission.sweep, self.progress.left, event.detail.strip().splitlines()[-1])
         self._read_journal()
         for line, attempt in self.arrays[event.handle_id].packs[event.index]:
             trial = self.submission.spec(line).trial_id
             started = self.started.get((trial, attempt))
+            if started is None and self.stopping:
+                continue
             if started is None:
                 self.unstarted.setdefault(event.detail or f"the task ended as {event.state}")
             elif not self.progress.has_ended(trial, attempt):
-                self._derive(started, OUTCOME_OF[event.state], event.detail)
+                cut_short = self.stopping and event.state is State.CANCELLED
+                self._derive(started, *((Outcome.interrupted, _CUT_SHORT) if cut_short else (OUTCOME_OF[event.state], event.detail)))
 
     def _derive(self, started: Started, outcome: Outcome, message: str) -> None:
         if publish_derived(self.store, started, outcome, message):
@@ -186,12 +215,13 @@ class _Drive:
         try:
             yield
         except BaseException as error:
+            self.signals.settle()
             self.backend.close()
             self._read_journal()
             for key, started in self.started.items():
                 if not self.progress.has_ended(*key):
                     with suppress(ArtifactsError):  # what stopped the loop says more than that nothing can be recorded
-                        self._derive(started, Outcome.interrupted, "submit was stopped while it ran; the same submit runs it again")
+                        self._derive(started, Outcome.interrupted, _CUT_SHORT)
             if isinstance(error, KeyboardInterrupt):
-                raise SubmitStopped(self.submission.sweep, self.progress.done, self.plan.trials - self.progress.done) from None
+                raise self._stopped() from None
             raise

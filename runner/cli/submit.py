@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +16,8 @@ from runner.cli import output
 from runner.cli import plan as planning_output
 from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
 from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
-from runner.progress import Feeding, Progress
+from runner.interruption import all_like_ctrl_c
+from runner.progress import Feeding, Progress, Stopping
 from runner.report.tables import plural
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def submit(
 ) -> None:
     """Run every trial of a grid that has no completed record.
 
-    On SLURM it queues them and returns; on a local Ray it stays and shows progress, and Ctrl-C loses nothing:
-    the same command goes on where it stopped.
+    On SLURM it queues them and returns; on a local Ray it stays and shows progress. Ctrl-C has the trials under
+    way write a checkpoint, and the same command goes on where it stopped; a second Ctrl-C ends at once.
 
     \b
     Example:
@@ -82,7 +83,7 @@ def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Sub
     """Submit, and say how it ended unless that is told in JSON."""
     from runner.submit import submit as submit_request
 
-    with _terminated_like_ctrl_c(), progress_display(request.sweep) as watch:
+    with all_like_ctrl_c(), progress_display(request.sweep) as watch:
         done = submit_request(request, store, options, watch)
     if not quiet:
         _say(request, done)
@@ -129,10 +130,9 @@ def _say(request: Request, done: Submitted) -> None:
         output.say(f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}")
         output.next_step(output.typed("runner", "status", request.sweep), "shows how they stand")
         return
-    words = [f"{progress.completed} completed", *(f"{count} {outcome}" for outcome, count in sorted(progress.failed.items()))]
     before = f" ({plan.completed} were completed before)" if plan.completed else ""
     later = f", {plan.held_back} left for later by --limit" if plan.held_back else ""
-    output.say(f"{request.sweep}: {', '.join(words)} in {duration(time.monotonic() - progress.began)}{before}{later}")
+    output.say(f"{request.sweep}: {progress.words} in {duration(time.monotonic() - progress.began)}{before}{later}")
     for reason in done.unstarted:
         output.error(f"a task ended before its trial began: {reason}")
     for stopped in done.stopped:
@@ -155,7 +155,7 @@ def stopped_text(stopped: Stopped) -> str:
 
 
 @contextmanager
-def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding], None]]:
+def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding | Stopping], None]]:
     """A live line on a terminal; elsewhere a plain line now and then."""
     if not (sys.stderr.isatty() and output.is_rich()):
         yield _PlainLines(sweep)
@@ -178,12 +178,19 @@ def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding], None
     with Live(*columns, console=Console(stderr=True), transient=True, expand=True) as live:
         task = live.add_task(output.cell(sweep), total=None, words="starting workers", left="")
 
-        def show(progress: Progress | Feeding) -> None:
+        stopping = ""
+
+        def show(progress: Progress | Feeding | Stopping) -> None:
+            nonlocal stopping
+            if isinstance(progress, Stopping):
+                stopping = _stopping_words(progress)
+                live.update(task, words=stopping)
+                return
             if isinstance(progress, Feeding):
                 words = f"{progress.left} tasks wait for room under the submit limit; Ctrl-C leaves them to the next submit"
                 live.update(task, total=progress.queued + progress.left, completed=progress.queued, words=words)
                 return
-            live.update(task, total=progress.total, completed=progress.done, words=_words(progress), left=_left(progress))
+            live.update(task, total=progress.total, completed=progress.done, words=stopping or _words(progress), left=_left(progress))
 
         yield show
 
@@ -196,7 +203,11 @@ class _PlainLines:
         self._next = time.monotonic() + _LINE_EVERY_S
         self._said_all = False
 
-    def __call__(self, progress: Progress | Feeding) -> None:
+    def __call__(self, progress: Progress | Feeding | Stopping) -> None:
+        if isinstance(progress, Stopping):
+            with suppress(OSError):  # not through sys.stderr: the signal may have come in the middle of a line of it
+                os.write(2, f"{self._sweep}: {_stopping_words(progress)}\n".encode())
+            return
         if isinstance(progress, Feeding):
             if progress.left:
                 output.note(f"{self._sweep}: {progress.queued} tasks queued, {progress.left} wait for room under the submit limit")
@@ -207,6 +218,10 @@ class _PlainLines:
             self._said_all = finished
             words = ", ".join(filter(None, (_words(progress), "" if finished else _left(progress))))
             output.note(f"{self._sweep}: {progress.done}/{progress.total} done, {words}")
+
+
+def _stopping_words(stopping: Stopping) -> str:
+    return f"stopping: what runs has {stopping.grace_s:g} s to write a checkpoint; Ctrl-C again ends it at once"
 
 
 def _left(progress: Progress) -> str:
@@ -239,17 +254,3 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-@contextmanager
-def _terminated_like_ctrl_c() -> Iterator[None]:
-    """A SIGTERM, as schedulers and service managers send it, must leave records behind as Ctrl-C does."""
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import psutil
 
-from cluster.backend import ArrayHandle
+import cluster.ray
+from cluster import machine
+from cluster.backend import ArrayHandle, TaskEvent
+from cluster.errors import BackendLost
 from cluster.ray import RayBackend
+from cluster.resources import Resources
 from cluster.shares import GIB
 from cluster.state import State
 from tests.cluster import tasks
@@ -78,8 +82,45 @@ def run_out_of_memory(folder: Path) -> None:
         tell(folder, detail=event.detail)
 
 
+def lose_ray(folder: Path) -> None:
+    """Kill Ray's own processes under one task after another, once more than it is started anew."""
+    cluster.ray._RESTARTS = 2
+    events: list[TaskEvent] = []
+    reason = ""
+    with RayBackend() as backend:
+        every_cpu = Resources(cpus=machine.cpus())  # so that there is one at a time, in order
+        handle = backend.submit(partial(tasks.linger_if_even, str(folder)), n_tasks=6, resources=every_cpu)
+        try:
+            for index, victim in ((0, "gcs_server"), (2, "raylet"), (4, "raylet")):
+                while not (folder / f"began-{index}").exists():
+                    events += backend.wait(0.1)
+                kill_child(victim)
+            settle(backend, handle, PATIENCE_S)
+        except BackendLost as loss:
+            reason = loss.reason
+        states = backend.states(handle)
+    left = [process.name() for process in psutil.Process().children()]
+    tell(folder, states=states, details=[event.detail for event in events if event.state is State.NODE_FAILED], reason=reason, left=left)
+
+
+def lose_ray_of_others(folder: Path) -> None:
+    """Wait on a cluster that goes away."""
+    with RayBackend() as backend:
+        handle = backend.submit(partial(tasks.linger_if_even, str(folder)), n_tasks=5, resources=TINY)
+        try:
+            settle(backend, handle, PATIENCE_S)
+        except BackendLost as loss:
+            tell(folder, told=str(loss))
+
+
+def kill_child(name: str) -> None:
+    """Kill the child of this process that has the name."""
+    (child,) = [process for process in psutil.Process().children() if process.name() == name]
+    child.kill()
+
+
 ACTIONS: dict[str, Callable[[Path], None]] = {
-    action.__name__: action for action in (close, sleep, keep_handler, run_some, run_out_of_memory)
+    action.__name__: action for action in (close, sleep, keep_handler, run_some, run_out_of_memory, lose_ray, lose_ray_of_others)
 }
 
 if __name__ == "__main__":

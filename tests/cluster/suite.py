@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cluster.backend import THREAD_VARIABLES, ArrayHandle, Backend, TaskEvent
+from cluster.backend import THREAD_VARIABLES, ArrayHandle, Backend, LocalBackend, TaskEvent
 from cluster.errors import BackendClosed, CallDoesNotPickle, Infeasible, UnknownArray
 from cluster.resources import Resources
 from cluster.state import State
@@ -220,12 +224,49 @@ class BackendSuite:
         assert backend.states(one) == [COMPLETED] * 4
         assert backend.states(other) == [COMPLETED, FAILED, COMPLETED]
 
+    @pytest.mark.parametrize("heed", [True, False])
+    def test_tasks_under_way_are_asked_to_stop_and_then_killed(self, closable: LocalBackend, tmp_path: Path, heed: bool) -> None:
+        if not closable.attached:
+            pytest.skip("its scheduler asks them")
+        handle = closable.submit(partial(tasks.wait_to_be_stopped, str(tmp_path), heed), n_tasks=20, resources=TINY)
+        grace_s = 2 * self.within_s if heed else 0.1
+        with signal_once(lambda: any(tmp_path.iterdir()), lambda: closable.stop(grace_s)):
+            events = events_until_settled(closable, [handle], self.within_s)
+        begun = {event.index for event in events if event.state is State.RUNNING}
+        ended = {event.index: event for event in events if event.state.final}
+        assert len(begun) < 20
+        for index, event in ended.items():
+            assert event.state is (State.PREEMPTED if heed and index in begun else CANCELLED)
+            assert ("asked to stop, and had not after 0.1 s" in event.detail) is (not heed and index in begun)
+
     def test_a_closed_backend_takes_nothing_more(self, closable: Backend) -> None:
         closable.submit(tasks.nothing, n_tasks=1, resources=TINY)
         closable.close()
         closable.close()
         with pytest.raises(BackendClosed):
             closable.submit(tasks.nothing, n_tasks=1, resources=TINY)
+
+
+@contextmanager
+def signal_once(when: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
+    """Have a signal's handler do something in the block, once a condition holds."""
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: act())
+    over = threading.Event()
+
+    def send() -> None:
+        while not when() and not over.wait(0.02):
+            pass
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sender.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def settle_rest(backend: Backend, handle: ArrayHandle, within_s: float) -> list[State]:

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster.errors import ProcessSpent
+from cluster.errors import ProcessSpent, Requeue
 from cluster.signals import stop_requested
 from tests.patience import PATIENCE_S
 
@@ -84,6 +84,21 @@ def wait_on(bad: int, gate: str, index: int) -> None:
 def linger(index: int) -> None:
     """Take a while, so that an array of thousands is not through before a test is, however fast the machine."""
     time.sleep(0.2)
+
+
+def wait_to_be_stopped(folder: str, heed: bool, index: int) -> None:
+    """Run until asked to stop, and on if ``heed`` is false."""
+    (Path(folder) / f"began-{index}").touch()
+    while not (heed and stop_requested()):
+        time.sleep(0.01)
+    raise Requeue
+
+
+def linger_if_even(folder: str, index: int) -> None:
+    """Every other task does not end by itself."""
+    (Path(folder) / f"began-{index}").touch()
+    if index % 2 == 0:
+        time.sleep(LONG_S)
 
 
 def hold_memory(bad: int, mebibytes: int, index: int) -> None:

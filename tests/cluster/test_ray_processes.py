@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -124,6 +125,40 @@ def test_an_address_where_no_ray_is_says_what_to_do(tmp_path: Path, address: str
     with driver("run_some", tmp_path, {"RAY_ADDRESS": address}) as process:
         assert "BackendUnavailable" in (err := process.communicate(timeout=PATIENCE_S)[1])
         assert cure in err
+
+
+def test_a_ray_that_dies_is_started_anew_a_few_times(tmp_path: Path) -> None:
+    with driver("lose_ray", tmp_path) as process:
+        told = facts(tmp_path, process)
+        assert told["states"] == ["node_failed", "completed", "node_failed", "completed", "node_failed", "pending"]
+        assert [detail.split("(")[-1] for detail in told["details"]] == ["gcs_server) has ended", "raylet) has ended"]
+        assert "(raylet) has ended" in told["reason"]
+        assert told["left"] == []
+
+
+def test_a_cluster_that_goes_away_ends_the_wait(tmp_path: Path) -> None:
+    with running_cluster(tmp_path, {}) as (head, address), driver("lose_ray_of_others", tmp_path, {"RAY_ADDRESS": address}) as process:
+        for daemon in psutil.Process(head.pid).children():
+            if daemon.name() == "gcs_server":
+                _when(tmp_path / "began-0", process)
+                daemon.kill()
+        assert "nobody answers at" in facts(tmp_path, process)["told"]
+        assert process.wait(timeout=PATIENCE_S) == 0
+
+
+def _when(file: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not file.exists():
+        assert process.poll() is None, "the driver ended"
+        assert time.monotonic() < until, f"nothing wrote {file}"
+        time.sleep(0.1)
+
+
+def test_the_folder_is_nobody_elses(tmp_path: Path) -> None:
+    with driver("sleep", tmp_path) as process:
+        folder = Path(facts(tmp_path, process)["folder"])
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert not [path for path in folder.iterdir() if path.name != "ray" and not path.name.startswith("crash-")]
 
 
 @contextmanager

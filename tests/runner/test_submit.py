@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cluster import ray_guard
 from tests.patience import PATIENCE_S
 from tests.runner.conftest import Desk
 
@@ -160,6 +161,65 @@ def test_ctrl_c_loses_nothing_inline(desk: Desk) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_being_stopped_loses_nothing_and_leaves_no_process(desk: Desk, number: signal.Signals) -> None:
     _stopped_by(number, desk, "ray")
+
+
+@pytest.mark.parametrize(
+    ("backend", "number"),
+    [
+        ("inline", signal.SIGINT),
+        pytest.param("ray", signal.SIGINT, marks=pytest.mark.ray),
+        pytest.param("ray", signal.SIGHUP, marks=pytest.mark.ray),
+    ],
+)
+def test_what_runs_when_a_submit_is_stopped_saves_itself_and_goes_on(desk: Desk, backend: str, number: signal.Signals) -> None:
+    gate = desk.folder / "gate"
+    grid = desk.grid(f"workload: toys:saving\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: {gate}}}\n")
+    process = desk.start("submit", grid, "--backend", backend)
+    desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
+    os.killpg(process.pid, number)  # a terminal tells all that runs in it
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    outcomes = desk.outcomes()
+    assert set(outcomes) == {"preempted"}
+    assert f"stopped: {outcomes['preempted']} preempted; 8 of 8 trials of 'toy' are left" in err
+    gate.touch()
+    desk.run("submit", grid, "--backend", backend)
+    assert sum(row["stops"] for row in desk.json("collect", "toy")) == outcomes["preempted"]
+    assert desk.outcomes() == {"completed": 8, "preempted": outcomes["preempted"]}
+
+
+@pytest.mark.parametrize("backend", LOCAL)
+def test_a_trial_over_its_time_has_timed_out_and_retry_takes_it(desk: Desk, backend: str) -> None:
+    gate = desk.folder / "gate"
+    grid = desk.grid(f"workload: toys:patient\nmatrix: {{width: [1]}}\nfixed: {{gate: {gate}}}\nresources: {{time_min: 0.02}}\n")
+    desk.run("submit", grid, "--backend", backend, code=1)
+    (row,) = desk.json("show", "--failed", "toy")
+    assert (row["outcome"], row["error_type"]) == ("timed_out", None)
+    assert "0.02 minutes" in row["error_message"]
+    gate.touch()
+    assert "1 completed" in desk.run("retry", "toy")
+
+
+@pytest.mark.parametrize("backend", LOCAL)
+def test_a_second_ctrl_c_ends_what_does_not_listen_and_leaves_nothing(desk: Desk, backend: str) -> None:
+    grid = desk.grid(f"workload: toys:patient\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: {desk.folder / 'gate'}}}\n")
+    process = desk.start("submit", grid, "--backend", backend)
+    desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    folders = {Path(folder) for member in family if (folder := member.environ().get(ray_guard.MARK))}
+    assert bool(folders) is (backend == "ray")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "stopping: what runs has" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert set(desk.outcomes()) == {"interrupted"}
+    assert f"stopped: {desk.outcomes()['interrupted']} interrupted; 8 of 8 trials of 'toy' are left" in err
+    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+    assert not [folder for folder in folders if folder.exists()]
 
 
 def _open(desk: Desk) -> None:

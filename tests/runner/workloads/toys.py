@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.context import Context
+from jobs.errors import StopRequested
 from jobs.measure import loaded_torch
 
 
@@ -32,8 +33,23 @@ def held(context: Context, tally: str, gate: str, width: int = 1) -> dict[str, i
     """Leaves a line, and from width 4 on waits until the file ``gate`` exists."""
     counted(context, tally, width)
     while width >= 4 and not Path(gate).exists():
+        if context.stop_requested():
+            raise StopRequested
         time.sleep(0.02)
     return {"doubled": 2 * width}
+
+
+def saving(context: Context, gate: str, width: int = 1) -> dict[str, int]:
+    """Waits until the file ``gate`` exists, and keeps in a checkpoint how often it was asked to stop before."""
+    saved = context.checkpoint_folder / "stops"
+    stops = int(saved.read_text()) if saved.exists() else 0
+    context.files.joinpath("began").touch()
+    while not Path(gate).exists():
+        if context.stop_requested():
+            saved.write_text(str(stops + 1))
+            raise StopRequested
+        time.sleep(0.02)
+    return {"stops": stops}
 
 
 def moody(width: int, tally: str) -> dict[str, int]:
