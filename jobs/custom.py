@@ -7,7 +7,8 @@ parameter named ``context`` is given the trial's Context, one named ``seed`` the
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -27,6 +28,8 @@ RESERVED_PARAMETERS: Mapping[str, str] = {
     "context": "is what the workload is given by the runner, not a parameter",
 }
 GIVEN = ("context", "seed")
+
+_READS_ARGUMENTS = re.compile(r"^\s*(?:import|from)\s+(?:argparse|click|typer|fire|absl|docopt)\b|\bsys\.argv\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,29 @@ def read(name: str, import_path: tuple[str, ...] = ()) -> Signature:
 def widened(params: type[msgspec.Struct], extra: frozenset[str]) -> type[msgspec.Struct]:
     """The struct with more fields, of any type: the parameters that ``**kwargs`` takes."""
     return _struct([(key, Any) for key in sorted(extra)], params)
+
+
+def struct_of(names: Iterable[str]) -> type[msgspec.Struct]:
+    """A struct of required parameters of any type."""
+    return _struct([(name, Any) for name in names])
+
+
+def command_hint(name: str, import_path: tuple[str, ...], parameter: str = "lr") -> str:
+    """How to run a script that reads its arguments itself; empty where the module of ``module:function`` does not."""
+    file = importing.file_of(name.partition(":")[0], import_path)
+    if file is None or file.suffix != ".py":
+        return ""
+    try:
+        source = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    if not _READS_ARGUMENTS.search(source):
+        return ""
+    script = file.name
+    return (
+        f"; {script} reads its arguments itself: have it run with command: "
+        f'"python {script} --{parameter} {{{parameter}}}" instead of workload: (docs/custom-workloads.md)'
+    )
 
 
 def fields_of(params: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
@@ -128,7 +154,8 @@ def _definition(name: str, module: str, function: str, import_path: tuple[str, .
         return None
     known = tuple(functions)
     has = f"it has {', '.join(known)}" if known else "it has none"
-    raise BadWorkload(name, f"{spec.origin} has no function '{function}'{nearest(function, known)}: {has}")
+    hint = command_hint(name, import_path)
+    raise BadWorkload(name, f"{spec.origin} has no function '{function}'{nearest(function, known)}: {has}{hint}")
 
 
 def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:

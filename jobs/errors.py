@@ -114,6 +114,26 @@ class EngineMissing(JobsError):
         return f"engine '{self.engine}' cannot run here ({self.reason}): use engine: auto, which takes the fastest one there is"
 
 
+class CommandFailed(JobsError):
+    """The command of the trial did not end well.
+
+    Args:
+        command: Its words, filled in.
+        how: What became of it.
+        output: The end of what it printed.
+        code: Its exit code; minus the signal that ended it.
+    """
+
+    def __init__(self, command: str, how: str, output: str, code: int = 1) -> None:
+        super().__init__(command, how, output, code)
+        self.command, self.how, self.output, self.code = command, how, output, code
+
+    def __str__(self) -> str:
+        lines = self.output.splitlines()
+        said = f": {lines[-1]}\n\nThe end of its output:\n{self.output}" if lines else ""
+        return f"{self.command} {self.how}{said}"
+
+
 class StopRequested(JobsError):
     """Raised by a workload that wrote its checkpoint because it was asked to stop; the attempt ends as preempted."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import signal
 import traceback
 from typing import Any
 
 from artifacts.record import Outcome
 from artifacts.values import clean
-from jobs.errors import StopRequested, WrongDevice
+from jobs.errors import CommandFailed, StopRequested, WrongDevice
 from jobs.measure import loaded_torch
 
 LONGEST_MESSAGE = 2_000
@@ -29,6 +30,8 @@ _GPU_MEMORY = (
 )
 _HOST_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
 
+_OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
+
 
 def outcome_of(error: BaseException) -> Outcome:
     """How an attempt ended that ended in this exception, or in one that was raised from it."""
@@ -42,6 +45,8 @@ def outcome_of(error: BaseException) -> Outcome:
         seen.add(id(cause))
         if _is_gpu_memory(cause):
             return Outcome.gpu_out_of_memory
+        if isinstance(cause, CommandFailed):
+            return _of_command(cause)
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError | RuntimeError) and _says(cause, _HOST_MEMORY)):
             return Outcome.out_of_memory
         cause = cause.__cause__
@@ -75,6 +80,16 @@ def let_go() -> bool:
     except Exception:
         return False
     return True
+
+
+def _of_command(error: CommandFailed) -> Outcome:
+    """What became of a command, by the signal that ended it or by what Python says last."""
+    if error.code < 0:
+        return Outcome.crashed if -error.code in _OWN_FAULT else Outcome.killed
+    if any(phrase in error.output for phrase in (*_GPU_MEMORY, "torch.OutOfMemoryError")):
+        return Outcome.gpu_out_of_memory
+    last = (error.output.splitlines() or [""])[-1]
+    return Outcome.out_of_memory if last.startswith("MemoryError") or any(phrase in last for phrase in _HOST_MEMORY) else Outcome.failed
 
 
 def _is_gpu_memory(error: BaseException) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from jobs import custom, importing
+from jobs import command, custom, importing
 from jobs.errors import BadParameters, UnknownWorkload, nearest
 from jobs.hardware import Hardware
 from jobs.spec import NotPlain, plain
@@ -62,11 +62,18 @@ class Workload:
 
     @property
     def is_custom(self) -> bool:
-        """Whether this is the user's own function."""
+        """Whether this is the user's own function or command."""
         return not self.defaults_are_frozen
+
+    @property
+    def is_command(self) -> bool:
+        """Whether this is a command line."""
+        return self.name.startswith(command.PROMPT)
 
     def load(self) -> Callable[..., Any]:
         """The function itself; imports its module, so anything the module raises comes out of here."""
+        if self.is_command:
+            return partial(command.run, command.read(self.name, self.import_path))
         importing.add_to_path(self.import_path)
         module, _, function = self.function.partition(":")
         loaded: Callable[..., Any] = getattr(import_module(module), function)
@@ -137,8 +144,8 @@ class Workload:
 
 
 def is_custom(name: str) -> bool:
-    """Whether the user's own function computes the workload, whose parameters mean what the user likes."""
-    return ":" in name
+    """Whether the user's own function or command computes the workload, whose parameters mean what the user likes."""
+    return ":" in name or name.startswith(command.PROMPT)
 
 
 @cache
@@ -146,7 +153,7 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
     """The workload of that name.
 
     Args:
-        name: ``train``, ``svm`` or ``package.module:function``.
+        name: ``train``, ``svm``, ``package.module:function`` or ``$ command line``.
         import_path: Folders of the user's modules, see ``jobs.importing``.
 
     Raises:
@@ -155,6 +162,8 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]()
+    if name.startswith(command.PROMPT):
+        return _command(name, import_path)
     if not is_custom(name):
         raise UnknownWorkload(name, tuple(BUILT_IN))
     signature = custom.read(name, import_path)
@@ -171,6 +180,21 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
         reserved=custom.RESERVED_PARAMETERS,
         import_path=import_path,
         takes=signature.takes,
+    )
+
+
+def _command(name: str, import_path: tuple[str, ...]) -> Workload:
+    return Workload(
+        name=name,
+        params=custom.struct_of(command.read(name, import_path).parameters),
+        function="jobs.command:run",
+        checkpointable=True,  # it has a checkpoint folder and is told to stop; it says by ending without results that it did
+        check=lambda _params, _there: [],
+        collapse=lambda params, _there: (params, []),
+        defaults_are_frozen=False,
+        reserved=custom.RESERVED_PARAMETERS,
+        import_path=import_path,
+        takes=frozenset({"context"}),
     )
 
 

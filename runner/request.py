@@ -11,6 +11,8 @@ import msgspec
 
 from cluster.errors import UnknownTarget
 from cluster.profile import Profile
+from jobs.command import PROMPT
+from jobs.command import read as read_command
 from jobs.data import missing, missing_weights
 from jobs.hardware import Hardware
 from jobs.importing import file_of
@@ -81,12 +83,11 @@ def read_request(
     _check_resources(expanded.specs, profile)
     check_data(expanded.specs, data_dir)
     import_path = tuple(dict.fromkeys((str(folder), str(Path.cwd()))))
-    modules = own_modules(expanded.specs)
-    environment, code = capture(folder, _files(modules, import_path))
+    environment, code = capture(folder, _files(expanded.specs, import_path))
     about = About(
         backend=backend,
         data_dir=str(data_dir.resolve()) if data_dir else None,
-        import_path=list(import_path) if modules else [],
+        import_path=list(import_path) if own_modules(expanded.specs) or _commands(expanded.specs) else [],
         environment=environment,
         grid=str(grid.resolve()) if grid.is_file() else "",
         notes=[*expanded.notes, *([code.trouble] if code.trouble else [])],
@@ -102,8 +103,8 @@ def frozen_request(submission: Submission) -> Request:
     """
     about, patch = submission.about, _text(submission.folder / "uncommitted.patch")
     if about.import_path:
-        modules = _files(own_modules(submission.specs), about.import_path)
-        environment, code = capture(Path(about.import_path[0]), modules)
+        files = _files(submission.specs, tuple(about.import_path))
+        environment, code = capture(Path(about.import_path[0]), files)
         about, patch = msgspec.structs.replace(about, environment=environment), code.patch
     return Request(
         sweep=submission.sweep,
@@ -119,11 +120,18 @@ def frozen_request(submission: Submission) -> Request:
 def own_modules(specs: Sequence[JobSpec]) -> tuple[str, ...]:
     """The modules of the user's own functions and models, each once."""
     names = (spec.workload if is_custom(spec.workload) else str(spec.params.get("model", "")) for spec in specs)
-    return tuple(dict.fromkeys(name.partition(":")[0] for name in names if ":" in name))
+    return tuple(dict.fromkeys(name.partition(":")[0] for name in names if ":" in name and not name.startswith(PROMPT)))
 
 
-def _files(modules: Sequence[str], import_path: Sequence[str]) -> list[Path]:
-    return [path for module in modules if (path := file_of(module, import_path))]
+def _commands(specs: Sequence[JobSpec]) -> tuple[str, ...]:
+    """The command lines, each once."""
+    return tuple(dict.fromkeys(spec.workload for spec in specs if spec.workload.startswith(PROMPT)))
+
+
+def _files(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Path]:
+    """The files of the user's own modules and the scripts of the commands."""
+    modules = [path for module in own_modules(specs) if (path := file_of(module, import_path))]
+    return modules + [script for name in _commands(specs) if (script := read_command(name, import_path).script)]
 
 
 def _text(path: Path) -> str:

@@ -165,11 +165,9 @@ class _Converter:
         block = Block(self._parameters.struct([*fixed, *first]), {**fixed, **first}, axes, once, origins, seeds)
         missing = [key for key in self._parameters.missing(block.typed) if key not in self._group.broken]
         for key in missing:
-            self._wrong(
-                key,
-                origin,
-                f"workload '{self._parameters.workload.name}' needs '{key}', and it has no default: give it in matrix, zip or fixed",
-            )
+            of = self._parameters.workload
+            needs = f"the command has {{{key}}}" if of.is_command else f"workload '{of.name}' needs '{key}', and it has no default"
+            self._wrong(key, self._group.workload_origin if of.is_command else origin, f"{needs}: give it in matrix, zip or fixed")
         if not self._group.broken:
             self._write_specs(block)
         return block

@@ -26,6 +26,8 @@ from runner.grid.written import Grid, Group, Value
 
 MAX_TRIALS = 100_000
 
+_A_COMMAND = '"python train.py --lr {lr}"'
+
 
 @dataclass(frozen=True)
 class GroupCount:
@@ -124,7 +126,7 @@ class _Expansion:
             try:
                 self._known[index] = Parameters(workload(group.workload, self._import_path))
             except UnknownWorkload as error:
-                told = f"{nearest(error.name, error.known)} (or package.module:function)"
+                told = f"{nearest(error.name, error.known)} (or package.module:function, or for a script command: {_A_COMMAND})"
                 problems.append(group.workload_origin.problem(f"no workload '{error.name}': {told}"))
             except JobsError as error:
                 problems.append(group.workload_origin.problem(str(error)))

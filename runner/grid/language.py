@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from jobs.command import PROMPT
 from runner.grid.generators import NAMES, BadGenerator, generate, is_generator
 from runner.grid.problems import Origin, Problem, nearest, show
 from runner.grid.source import Source
 from runner.grid.written import DEFAULT_TARGET, DEFAULT_WORKLOAD, Axis, Entry, Grid, Group, Value
 
 TOP_KEYS = ("name", "description", "groups")
-GROUP_KEYS = ("workload", "target", "matrix", "zip", "fixed", "include", "exclude", "repeats", "resources")
+GROUP_KEYS = ("workload", "command", "target", "matrix", "zip", "fixed", "include", "exclude", "repeats", "resources")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A sweep's name becomes a folder of the store."""
 
@@ -80,14 +81,16 @@ class Reader:
         for group in groups:
             if not group.named:
                 same = 1
-                while (label := group.workload if same == 1 else f"{group.workload}-{same}") in taken:
+                word = "command" if group.workload.startswith(PROMPT) else group.workload
+                while (label := word if same == 1 else f"{word}-{same}") in taken:
                     same += 1
                 group.label = label
                 taken.add(label)
 
     def _group(self, data: Any, below: Path) -> Group:
         self._below = below
-        group = Group(self._at(below), self._at((*below, "workload")))
+        runs = "command" if isinstance(data, dict) and "command" in data else "workload"
+        group = Group(self._at(below), self._at((*below, runs)))
         before = len(self.problems)
         if not isinstance(data, dict):
             self._wrong(below, f"a group is a mapping, got {show(data)}")
@@ -102,6 +105,10 @@ class Reader:
         if "name" in data:
             group.label, group.named = self._text(data, "name", ""), True
         group.workload = self._text(data, "workload", DEFAULT_WORKLOAD)
+        if "command" in data:
+            if "workload" in data:
+                self._wrong((*below, "command"), "a group has a workload or a command, not both")
+            group.workload = PROMPT + self._text(data, "command", "true")
         if "target" in data:
             group.matrix["target"] = self._targets(data["target"], (*below, "target"))
         group.matrix |= self._axes(data, "matrix")
@@ -223,5 +230,5 @@ def _parameters_in(problems: Sequence[Problem]) -> Iterator[str]:
     """The parameters that structural problems are about; another key of the group makes none of them wrong."""
     for problem in problems:
         word, _, key = problem.key.partition(".")
-        if word.partition("[")[0] in ("workload", "target", "matrix", "zip", "fixed", "include"):
+        if word.partition("[")[0] in ("workload", "command", "target", "matrix", "zip", "fixed", "include"):
             yield (key or word).partition("[")[0]

@@ -63,6 +63,7 @@ def _group_keys() -> dict[str, Any]:
     return {
         "name": _name("what --set NAME.KEY=VALUE and reports call the group"),
         "workload": {"type": "string", "default": DEFAULT_WORKLOAD, "description": "train, svm, or package.module:function"},
+        "command": {"type": "string", "minLength": 1, "description": "A command line, its parameters in braces, instead of a workload."},
         "target": {"anyOf": [_TARGET, {"type": "array", "minItems": 1, "items": _TARGET}], "default": DEFAULT_TARGET},
         "matrix": {"type": "object", "description": "Axes, crossed with each other."},
         "zip": {"type": "object", "description": "Axes of one length, walked together, crossed with the matrix."},
@@ -79,7 +80,9 @@ def _by_workload() -> list[dict[str, Any]]:
     rules = []
     for name in BUILT_IN:
         this: dict[str, Any] = {"properties": {"workload": {"const": name}}}
-        if name != DEFAULT_WORKLOAD:
+        if name == DEFAULT_WORKLOAD:
+            this["not"] = {"required": ["command"]}
+        else:
             this["required"] = ["workload"]
         places = {
             "matrix": {"$ref": _REF.format(name=f"{name}-axes")},

@@ -70,7 +70,11 @@ class Parameters:
             raise BadValue(self.workload.reserved[key])
         if self.workload.accepts_any and (reason := custom.unusable(key)):
             raise BadValue(reason)
-        raise BadValue(f"workload '{self.workload.name}' has no such parameter: {nearest(key, (*self._fields, 'target'))}")
+        known = nearest(key, (*self._fields, "target"))
+        if self.workload.is_command:
+            raise BadValue(f"the command does not use it: write {{{key}}} where its value belongs, or drop it ({known})")
+        hint = custom.command_hint(self.workload.name, self.workload.import_path, key) if self.workload.is_custom else ""
+        raise BadValue(f"workload '{self.workload.name}' has no such parameter: {known}{hint}")
 
     def default(self, key: str) -> Any:
         """The value of a parameter that is not given; UNSET if only the workload itself knows."""

@@ -72,7 +72,7 @@ Mistakes = Callable[..., list[str]]
         ("name: x\nresources: {time_mn: 3}", "2: resources.time_mn: unknown key (did you mean 'time_min'?)"),
         ("name: x\nresources: {cpus: 0}", "2: resources.cpus: expected int >= 1 (it is 0)"),
         ("name: x\nmatirx: {lr: [1]}", "2: matirx: no such key: did you mean 'matrix'?"),
-        ("name: x\ngroups:\n  - lr: 3", "3: lr: no such key of a group: known: exclude, fixed, include"),
+        ("name: x\ngroups:\n  - lr: 3", "3: lr: no such key of a group: known: command, exclude, fixed, include"),
         ("name: x\ngroups: []", "2: groups: expected a list of groups, got []"),
         ("name: x\ngroups: [5]", "2: a group is a mapping, got 5"),
         ("name: x\nrepeats: 2\ngroups: [{}]", "2: repeats: stands beside `groups`: move it into a group"),
