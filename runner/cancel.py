@@ -6,12 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from artifacts.store import Store
-from cluster.scheduler import open_scheduler
 from cluster.state import State
 from runner.errors import CancelLocal, SchedulerSilent
 from runner.lock import is_held
-from runner.queue import look
-from runner.site import frozen_site
+from runner.queue import look, scheduler_of
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,7 @@ def cancel(store: Store, sweep: str, *, trials: Collection[str] | None = None, t
                 indices.append(index)
                 ended |= members & view.states.keys()
         if indices:
-            profile = frozen_site(queued.submission.folder / "cluster.yaml").profile
-            with open_scheduler(profile, store.logs_folder(sweep)) as scheduler:
+            with scheduler_of(store, sweep, queued) as scheduler:
                 scheduler.cancel(queued.handle, indices)
             tasks += len(indices)
     return Cancelled(tasks, frozenset(ended))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from artifacts.publish import told
+from artifacts.publish import told, told_reading
 from cluster.processes import Birth
 
 _FOLDER = "journal"
@@ -98,8 +98,10 @@ def read_all(sweep_folder: Path) -> list[Entry]:
 
 def entries(sweep_folder: Path, worker: str) -> list[Entry]:
     """The whole lines of one worker's file, in order."""
+    path = _file(sweep_folder, worker)
     try:
-        data = _file(sweep_folder, worker).read_bytes()
+        with told_reading(path):
+            data = path.read_bytes()
     except FileNotFoundError:
         return []
     return list(_decoded(data))
@@ -111,7 +113,7 @@ def workers(sweep_folder: Path, pattern: str) -> list[str]:
 
 
 class Follower:
-    """Reads what workers have appended since the last look."""
+    """Reads what workers have appended since the last look; StoreNotReadable where the journal is closed to this user."""
 
     def __init__(self, sweep_folder: Path, *, from_now: bool = False) -> None:
         self._folder = folder_of(sweep_folder)
@@ -127,7 +129,7 @@ class Follower:
             try:
                 if path.stat().st_size <= start:
                     continue
-                with path.open("rb") as file:
+                with told_reading(path), path.open("rb") as file:
                     file.seek(start)
                     data = file.read()
             except FileNotFoundError:
@@ -138,7 +140,8 @@ class Follower:
         return found
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []
+        with told_reading(self._folder):  # glob finds nothing where it may not look, as if no attempt had begun
+            return sorted(path for path in self._folder.iterdir() if path.suffix == ".jsonl") if self._folder.is_dir() else []
 
 
 def open_attempts(sweep_folder: Path) -> dict[tuple[str, int], Started]:

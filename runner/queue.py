@@ -147,7 +147,7 @@ def look(store: Store, sweep: str) -> QueueView:
             found, trouble = {}, str(error)
         wanted, damaged = ([replace(one, handle=one.handle or found.get(one.path)) for one in some] for some in (wanted, damaged))
         handles = [queued.handle for queued in [*wanted, *damaged] if queued.handle is not None]
-        with _scheduler(store, sweep, (wanted or damaged)[-1]) as scheduler:
+        with scheduler_of(store, sweep, (wanted or damaged)[-1]) as scheduler:
             reports = scheduler.reports(handles)
     journal = open_attempts(store.sweep_folder(sweep))
     index = store.index(sweep)
@@ -239,11 +239,11 @@ def _is_ours(store: Store, ids: Collection[str], queued: QueuedArray) -> bool:
     return root == store.root or not (root / "sweeps").is_dir() or is_same_folder(root, store.root)
 
 
-def _scheduler(store: Store, sweep: str, queued: QueuedArray) -> Scheduler:
+def scheduler_of(store: Store, sweep: str, queued: QueuedArray) -> Scheduler:
     """The scheduler that has an array."""
     try:
         profile = frozen_site(queued.submission.folder / "cluster.yaml").profile
-    except (OSError, UnicodeError, RunnerError):  # damaged, or with words that are mistakes today: asking needs nothing of it
+    except RunnerError:  # damaged, or with words that are mistakes today: asking needs nothing of it
         profile = Profile(name=str(queued.submission.folder), backend="slurm", targets={})
     return open_scheduler(profile, store.logs_folder(sweep), cluster=queued.array.cluster)
 
@@ -255,7 +255,7 @@ def _found(store: Store, sweep: str, doubtful: Sequence[QueuedArray]) -> dict[Pa
         there = [queued for queued in doubtful if queued.array.cluster == cluster]
         names = {job_name(store, queued.path, queued.array): queued for queued in there}
         since = min(queued.array.submitted_at for queued in there)
-        with _scheduler(store, sweep, there[-1]) as scheduler:
+        with scheduler_of(store, sweep, there[-1]) as scheduler:
             handles = scheduler.find({name: len(queued.array.packs) for name, queued in names.items()}, since)
         found |= {names[name].path: handle for name, handle in handles.items()}
     return found

@@ -11,7 +11,7 @@ import yaml
 
 from cluster.errors import ProfileError, dotted
 from cluster.profile import Profile, builtin, parse
-from runner.errors import ProblemsFound
+from runner.errors import FrozenFileDamaged, ProblemsFound
 from runner.grid.source import Source, load_yaml, parse_yaml
 
 FILE = "cluster.yaml"
@@ -39,8 +39,11 @@ def find_site(named: Path | None, grid_folder: Path) -> Site:
 
 
 def frozen_site(path: Path) -> Site:
-    """The profile that a submission froze."""
-    text = path.read_text()
+    """The profile that a submission froze; FrozenFileDamaged if it cannot be read."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeError) as error:
+        raise FrozenFileDamaged(str(path), str(error)) from error
     return Site(_profile(parse_yaml(text, str(path)), str(path)), text)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.errors import UnknownSweep
+from artifacts.errors import StoreNotReadable, UnknownSweep
 from artifacts.index import Index
 from artifacts.record import Outcome
 from artifacts.store import Store
@@ -127,9 +127,8 @@ def grid_file(submission: Submission) -> str:
 
 
 def submitted_sweeps(store: Store) -> list[str]:
-    """Names of the sweeps that have a submission."""
-    folder = store.root / "sweeps"
-    return sorted(path.name for path in _folders(folder) if submissions(path))
+    """Names of the sweeps that have a submission; without those that are closed to this user, in a store that several share."""
+    return sorted(path.name for path in _folders(store.root / "sweeps") if _is_submitted(path))
 
 
 def the_sweep(store: Store, name: str | None) -> str:
@@ -152,6 +151,13 @@ def _has_diverged(index: Index, trial: str) -> bool:
 
 def _queue_word(state: State) -> str:
     return {State.PENDING: QUEUED, State.RUNNING: RUNNING}.get(state, Outcome.unknown)
+
+
+def _is_submitted(folder: Path) -> bool:
+    try:
+        return bool(submissions(folder))
+    except StoreNotReadable:
+        return False
 
 
 def _folders(path: Path) -> list[Path]:

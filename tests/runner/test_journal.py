@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
-from runner.journal import Ended, Follower, Journal, Started, entries, open_attempts
+import pytest
+
+from artifacts.errors import StoreNotReadable
+from runner.journal import Ended, Follower, Journal, Started, entries, open_attempts, read_all
 
 
 def began(trial: str, attempt: int = 1) -> Started:
@@ -44,3 +49,21 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
 
 def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
     assert open_attempts(tmp_path) == {}
+
+
+def test_a_journal_that_is_closed_to_this_user_is_not_taken_for_an_empty_one() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # pytest's own folders are closed to others as well
+        folder = Path(name)
+        folder.chmod(0o755)
+        Journal(folder, "w").write(began("a"))
+        (folder / "journal").chmod(0)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(StoreNotReadable, match="chmod"):
+                read_all(folder)
+        finally:
+            os.seteuid(user)
+            (folder / "journal").chmod(0o755)
+        assert read_all(folder) == [began("a")]

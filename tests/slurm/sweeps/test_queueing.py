@@ -24,6 +24,8 @@ TARGETS = """
 
 COUNTED = "workload: toys:counted\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: {tally: TALLY}\n"
 
+GATED = "workload: trials:gated\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: {gate: GATE, tally: TALLY}\n"
+
 CANCELLED = """
 groups:
   - {workload: trials:gated, target: [cpu, t4], matrix: {width: [1]}, fixed: {gate: GATE, tally: TALLY}}
@@ -48,7 +50,7 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
 
 
 def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = desk.grid(COUNTED)
+    grid = desk.grid(GATED)
     shims = desk.folder / "bin"
     shims.mkdir()
     (shims / "sbatch").write_text(DIES_IN_ITS_SECOND_SBATCH.format(sbatch=shutil.which("sbatch"), folder=shims))
@@ -57,6 +59,7 @@ def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(desk
     assert desk.run("submit", grid, "--pack", "4", code=-9) == ""
     assert len(list(desk.store_folder.rglob("*.ticket"))) == 1
     assert "4 trials queued in 1 task of 1 array, 8 trials with the scheduler already" in desk.run("submit", grid, "--pack", "4")
+    desk.gate.touch()
     desk.until_idle()
     assert sorted(desk.ran().values()) == [1] * 12
     assert desk.standing() == {"completed": 12}
