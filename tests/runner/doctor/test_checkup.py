@@ -36,7 +36,7 @@ def test_a_good_machine_gets_a_clean_bill_and_keeps_nothing_of_it(run: Run, tmp_
     assert done.code == 0, done.out
     assert "cpu" in done.out
     assert "ok" in done.out
-    assert "runner plan" in done.out
+    assert "next: runner init" in done.out
     assert not store.parent.exists()
 
 
