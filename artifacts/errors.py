@@ -67,14 +67,17 @@ class StoreNotWritable(ArtifactsError):
 
 
 class StoreNotReadable(ArtifactsError):
-    """Something in the store may not be read, as where a colleague's umask keeps others out."""
+    """Something in the store cannot be read: a colleague's umask keeps others out, or it is not what it should be."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read {self.path} ({self.reason}): have its owner open it to you (chmod -R g+rX), or choose another store"
+        return (
+            f"cannot read {self.path} ({self.reason}): have its owner open it to you (chmod -R g+rX), see that its file system is mounted, "
+            "or put back a copy"
+        )
 
 
 class UnreadableRecord(ArtifactsError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from artifacts import parquet
 from artifacts.errors import UnreadableRecord
+from artifacts.publish import entries
 from artifacts.record import Outcome
 
 SUFFIX: Final = ".parquet"
@@ -52,7 +52,7 @@ class Index:
     completed: frozenset[str]
 
     def attempts(self, trial: str) -> tuple[Attempt, ...]:
-        """The trial's recorded attempts, the first first; none if it has no readable record."""
+        """The trial's recorded attempts, the first first; none if it has no told_reading record."""
         return self.trials.get(trial, ())
 
     def next_attempt(self, trial: str) -> int:
@@ -151,11 +151,7 @@ def unreadable(path: Path, reason: str) -> Unreadable:
 
 
 def _scan(folder: Path) -> dict[str, int]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.inode() for entry in entries if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")}
-    except FileNotFoundError:
-        return {}
+    return {entry.name: entry.inode() for entry in entries(folder) if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")}
 
 
 def _rows_of(path: Path) -> Rows:

@@ -91,6 +91,19 @@ def told_reading(path: Path) -> Iterator[None]:
         raise StoreNotReadable(path, error.strerror or type(error).__name__) from error
 
 
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, in no order; nothing if it is not there.
+
+    Raises:
+        StoreNotReadable: It cannot be listed, or is no folder.
+    """
+    try:
+        with told_reading(folder), os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
 @contextmanager
 def _written_aside(folder: Path, data: memoryview) -> Iterator[Path]:
     partial = folder / f".{secrets.token_hex(8)}{PARTIAL}"

@@ -14,7 +14,7 @@ from artifacts import compact, parquet
 from artifacts.errors import AmbiguousTrial, RecordExists, StoreNotWritable, UnknownSweep, UnknownTrial, UnreadableRecord
 from artifacts.identity import give_id, ids_of
 from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
-from artifacts.publish import PARTIAL, make_folder, publish, told
+from artifacts.publish import PARTIAL, entries, make_folder, publish, told
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
 from artifacts.tables import rows_of
 
@@ -149,8 +149,8 @@ class Store:
 
     def sweeps(self) -> list[str]:
         """Names of all sweeps, submitted or recorded, in order."""
-        folders = [folder for name in (_SWEEPS, _RECORDS) if (self.root / name).is_dir() for folder in (self.root / name).iterdir()]
-        return sorted({folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")})
+        found = [entry for name in (_SWEEPS, _RECORDS) for entry in entries(self.root / name)]
+        return sorted({entry.name for entry in found if not entry.name.startswith(".") and Path(entry.path).is_dir()})
 
     def check_known(self, sweep: str) -> None:
         """UnknownSweep unless the sweep was submitted or has records."""

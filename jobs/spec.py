@@ -41,6 +41,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     resources: dict[str, Any] = {}
     group: str = ""
 
+    def check(self) -> None:
+        """NotPlain unless it has an id, which a spec from a damaged file may not."""
+        plain(self.seed)
+        if not _is_plain(self.params.values()):
+            plain(self.params)
+
     @property
     def trial_id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of what defines the computation."""

@@ -12,7 +12,6 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +90,8 @@ def circumstances(submission: Submission, array: FrozenArray, started: Started) 
         "target": spec.target,
         "seed": spec.seed,
         "group": spec.group,
-        "submitted_at": datetime.fromtimestamp(array.submitted_at, UTC),
-        "started_at": datetime.fromtimestamp(started.at, UTC),
+        "submitted_at": array.submitted_at,
+        "started_at": started.at,
         "queue_s": started.at - array.submitted_at,
         "cpus_asked": array.resources.get("cpus", 1),
         "backend": array.backend,
@@ -111,12 +110,15 @@ def circumstances(submission: Submission, array: FrozenArray, started: Started) 
 def publish_derived(store: Store, started: Started, outcome: Outcome, message: str) -> bool:
     """Write the record of an attempt that began and cannot speak for itself; False if it has one after all."""
     submission, array = _array_of(store, started)
+    known = circumstances(submission, array, started)
+    if not array.packs:  # its file is damaged
+        known |= {"submitted_at": None, "queue_s": None, "cpus_asked": None}
     record = Record.keeping(
         submission.sweep,
         started.trial,
         started.attempt,
         _parameters(submission.spec(started.line), tuple(submission.about.import_path)),
-        {**circumstances(submission, array, started), "outcome": outcome, "derived": True, "error_message": message},
+        {**known, "outcome": outcome, "derived": True, "error_message": message},
     )
     try:
         store.publish(record)
@@ -185,11 +187,15 @@ def settle_abandoned(store: Store, sweep: str, recorded: Mapping[str, frozenset[
 def _array_of(store: Store, started: Started) -> tuple[Submission, FrozenArray]:
     """The array of an attempt; where its file is damaged, what the rest of the submission and the journal tell of it."""
     path = store.root / started.array
+    if ".." in path.parts or not path.is_relative_to(store.root / "sweeps"):
+        raise FrozenFileDamaged(str(path), "the journal names it as an array, and it is none")
+    submission = Submission(path.parent.parent)
+    spec = submission.spec(started.line)
+    if spec.trial_id != started.trial:
+        raise FrozenFileDamaged(str(submission.folder), f"line {started.line + 1} of its specs is not trial {started.trial}")
     try:
         return read_array(path)
     except FrozenFileDamaged:
-        submission = Submission(path.parent.parent)
-        spec = submission.spec(started.line)
         return submission, FrozenArray(
             target=spec.target,
             backend=submission.about.backend,

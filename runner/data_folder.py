@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from artifacts.errors import StoreNotReadable
 from artifacts.publish import make_folder, replace, told
 from artifacts.store import Store
 
@@ -16,7 +17,7 @@ def remembered(store: Store) -> Path | None:
     """Return the folder of the datasets that was named last; None if none ever was.
 
     Raises:
-        StoreNotWritable: The file that says so is there and cannot be read.
+        StoreNotReadable, StoreNotWritable: The file that says so is there and cannot be read.
     """
     file = store.root / _FILE
     with told(file):
@@ -24,6 +25,8 @@ def remembered(store: Store) -> Path | None:
             text = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+    if b"\0" in text:
+        raise StoreNotReadable(file, "it holds no path")
     return Path(os.fsdecode(text).rstrip("\n")) if text.strip() else None
 
 

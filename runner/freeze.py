@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from artifacts.publish import publish, sync_folder, told, told_reading
-from jobs.spec import JobSpec
+from jobs.spec import JobSpec, NotPlain
 from runner.environment import Environment
 from runner.errors import ArrayWithdrawn, FrozenFileDamaged
 from runner.plan import PlannedArray
@@ -89,18 +89,19 @@ class Submission:
 
     @cached_property
     def _lines(self) -> list[bytes]:
-        path = self.folder / _SPECS
-        try:
-            return path.read_bytes().splitlines()
-        except OSError as error:
-            raise FrozenFileDamaged(str(path), str(error)) from error
+        return frozen_bytes(self.folder / _SPECS).splitlines()
 
     def spec(self, line: int) -> JobSpec:
         """The job spec in a line, counted from 0; raises FrozenFileDamaged."""
+        path = self.folder / _SPECS
+        if not 0 <= line < len(self._lines):
+            raise FrozenFileDamaged(str(path), f"it has {len(self._lines)} lines, and line {line + 1} is asked for")
+        spec = _decoded(path, self._lines[line], JobSpec, f"line {line + 1}: ")
         try:
-            return msgspec.json.decode(self._lines[line], type=JobSpec)
-        except (IndexError, msgspec.DecodeError) as error:
-            raise FrozenFileDamaged(str(self.folder / _SPECS), f"line {line + 1}: {error}") from error
+            spec.check()
+        except (NotPlain, RecursionError) as error:
+            raise FrozenFileDamaged(str(path), f"line {line + 1}: {error}") from error
+        return spec
 
     @cached_property
     def specs(self) -> list[JobSpec]:
@@ -229,11 +230,31 @@ def _lines_of(specs: Iterable[JobSpec]) -> Iterable[bytes]:
         yield encoder.encode(spec) + b"\n"
 
 
-def _decode(path: Path, kind: type[T]) -> T:
+def frozen_bytes(path: Path) -> bytes:
+    """What a frozen file holds; FrozenFileDamaged if it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError) as error:
+        return path.read_bytes()
+    except OSError as error:
+        raise FrozenFileDamaged(str(path), error.strerror or type(error).__name__) from error
+
+
+def frozen_text(path: Path) -> str:
+    """The same as text; FrozenFileDamaged also if it is not UTF-8."""
+    try:
+        return frozen_bytes(path).decode()
+    except UnicodeDecodeError as error:
         raise FrozenFileDamaged(str(path), str(error)) from error
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    return _decoded(path, frozen_bytes(path), kind)
+
+
+def _decoded(path: Path, data: bytes, kind: type[T], where: str = "") -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: bytes that are not UTF-8
+        raise FrozenFileDamaged(str(path), f"{where}{error}") from error
 
 
 def _digest(path: Path) -> bytes | None:

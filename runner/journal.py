@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from artifacts.errors import BadName
+from artifacts.publish import entries as files_of
 from artifacts.publish import told, told_reading
+from artifacts.record import check_trial
 from cluster.processes import Birth
 
 _FOLDER = "journal"
+_ATTEMPTS = range(2**31)
+"""Numbers that an attempt can have; a line with another one is damaged."""
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -119,7 +125,9 @@ class Follower:
         self._folder = folder_of(sweep_folder)
         self._seen: dict[Path, int] = {}
         if from_now:
-            self._seen = {path: path.stat().st_size for path in self._files()}
+            for path in self._files():
+                with suppress(FileNotFoundError), told_reading(path):
+                    self._seen[path] = path.stat().st_size
 
     def new_entries(self) -> list[Entry]:
         """Entries not yet returned, in the order of each file."""
@@ -127,8 +135,9 @@ class Follower:
         for path in self._files():
             start = self._seen.get(path, 0)
             try:
-                if path.stat().st_size <= start:
-                    continue
+                with told_reading(path):
+                    if path.stat().st_size <= start:
+                        continue
                 with told_reading(path), path.open("rb") as file:
                     file.seek(start)
                     data = file.read()
@@ -140,8 +149,7 @@ class Follower:
         return found
 
     def _files(self) -> list[Path]:
-        with told_reading(self._folder):  # glob finds nothing where it may not look, as if no attempt had begun
-            return sorted(path for path in self._folder.iterdir() if path.suffix == ".jsonl") if self._folder.is_dir() else []
+        return sorted(Path(entry.path) for entry in files_of(self._folder) if entry.name.endswith(".jsonl"))
 
 
 def open_attempts(sweep_folder: Path) -> dict[tuple[str, int], Started]:
@@ -168,7 +176,9 @@ def _file(sweep_folder: Path, worker: str) -> Path:
 
 def _decoded(data: bytes) -> Iterator[Entry]:
     for line in data.splitlines():
-        try:
-            yield _decoder.decode(line)
-        except msgspec.DecodeError:
-            continue  # the line that a kill cut short; the records know the truth
+        # A line that a kill cut short, or that was damaged, says nothing; the records know the truth.
+        with suppress(msgspec.DecodeError, ValueError, RecursionError, BadName):
+            entry = _decoder.decode(line)
+            check_trial(entry.trial)
+            if entry.attempt in _ATTEMPTS:
+                yield entry

@@ -67,5 +67,5 @@ def _holder(sweep_folder: Path) -> str:
     try:
         words = json.loads((sweep_folder / _FILE).read_text())
         return f"process {words['pid']} on {words['host']} since {words['since']}"
-    except (ValueError, KeyError, OSError):
+    except (ValueError, KeyError, TypeError, OSError):
         return "its holder is just starting"

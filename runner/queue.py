@@ -39,6 +39,9 @@ LOCAL_BACKENDS = frozenset({"ray", "inline"})
 
 _TICKET = ".ticket"
 
+_FOLDERS_UP = 2
+"""From the logs of a sweep to the store."""
+
 _UNKNOWN_LENGTH = 1000
 """Tasks that an array is asked after whose file cannot be read; those that never were are not in the answer."""
 
@@ -202,7 +205,7 @@ def _queued(store: Store, sweep: str, damaged: list[QueuedArray]) -> Iterator[Qu
         for path in submission.arrays():
             try:
                 _, array = read_array(path)
-                queued = QueuedArray(path, submission, array, _ticket(path))
+                queued = QueuedArray(path, submission, array, _ticket(path, array))
             except FrozenFileDamaged:
                 queued = QueuedArray(path, submission, _unreadable(path, submission, ids), _ticket(path))
                 if queued.array.backend not in LOCAL_BACKENDS:
@@ -221,7 +224,7 @@ def _unreadable(path: Path, submission: Submission, ids: Sequence[str]) -> Froze
     return FrozenArray(
         target="",
         backend=backend,
-        submitted_at=path.stat().st_mtime,
+        submitted_at=path.lstat().st_mtime,
         resources={},
         trial_time_min=None,
         store=ids[0] if ids else "",
@@ -235,7 +238,7 @@ def _is_ours(store: Store, ids: Collection[str], queued: QueuedArray) -> bool:
         return queued.array.store in ids
     if queued.handle is None:
         return True
-    root = Path(queued.handle.folder).parents[2]  # of a store older than its id the folder of the logs tells
+    root = Path(queued.handle.folder).parents[_FOLDERS_UP]  # of a store older than its id the folder of the logs tells
     return root == store.root or not (root / "sweeps").is_dir() or is_same_folder(root, store.root)
 
 
@@ -287,13 +290,17 @@ def _dead(started: Started, report: TaskReport) -> Dead:
     return Dead(started, OUTCOME_OF[report.state], said)
 
 
-def _ticket(path: Path) -> SchedulerHandle | None:
+def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | None:
     """The handle that was noted down; None also for a damaged one, for SLURM knows the array by name."""
+    ticket = path.with_suffix(_TICKET)
     try:
-        with told_reading(path):
-            return handle_from(msgspec.json.decode(path.with_suffix(_TICKET).read_bytes()))
-    except (FileNotFoundError, msgspec.DecodeError):
+        with told_reading(ticket):
+            handle = handle_from(msgspec.json.decode(ticket.read_bytes()))
+    except (FileNotFoundError, msgspec.DecodeError, ValueError, RecursionError):  # ValueError: bytes that are not UTF-8
         return None
+    tasks = [chunk.first + index for chunk in handle.chunks for index in range(min(chunk.n, handle.n_tasks + 1))]
+    fits = sorted(tasks) == list(range(handle.n_tasks)) and (array is None or handle.n_tasks == len(array.packs))
+    return handle if fits and len(Path(handle.folder).parents) > _FOLDERS_UP else None
 
 
 def _is_unsettled(queued: QueuedArray, index: Index, damaged: list[QueuedArray]) -> bool:

@@ -20,7 +20,7 @@ from jobs.registry import is_custom
 from jobs.spec import JobSpec
 from runner.environment import capture
 from runner.errors import ProblemsFound
-from runner.freeze import About, Submission
+from runner.freeze import About, Submission, frozen_bytes, frozen_text
 from runner.grid.expand import load_grid
 from runner.site import Site, find_site, frozen_site
 
@@ -101,7 +101,7 @@ def frozen_request(submission: Submission) -> Request:
 
     Code of the user's is run as it is now, and described as it is now.
     """
-    about, patch = submission.about, _text(submission.folder / "uncommitted.patch")
+    about, patch = submission.about, frozen_bytes(submission.folder / "uncommitted.patch").decode(errors="surrogateescape")
     if about.import_path:
         files = _files(submission.specs, tuple(about.import_path))
         environment, code = capture(Path(about.import_path[0]), files)
@@ -110,7 +110,7 @@ def frozen_request(submission: Submission) -> Request:
         sweep=submission.sweep,
         specs=submission.specs,
         ids=[spec.trial_id for spec in submission.specs],
-        grid_text=_text(submission.folder / "grid.yaml"),
+        grid_text=frozen_text(submission.folder / "grid.yaml"),
         site=frozen_site(submission.folder / "cluster.yaml"),
         about=about,
         patch=patch,
@@ -132,11 +132,6 @@ def _files(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Path]
     """The files of the user's own modules and the scripts of the commands."""
     modules = [path for module in own_modules(specs) if (path := file_of(module, import_path))]
     return modules + [script for name in _commands(specs) if (script := read_command(name, import_path).script)]
-
-
-def _text(path: Path) -> str:
-    """A frozen text as it was written, its line ends included."""
-    return path.read_bytes().decode(errors="surrogateescape")
 
 
 def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:

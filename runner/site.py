@@ -11,7 +11,8 @@ import yaml
 
 from cluster.errors import ProfileError, dotted
 from cluster.profile import Profile, builtin, parse
-from runner.errors import FrozenFileDamaged, ProblemsFound
+from runner.errors import ProblemsFound
+from runner.freeze import frozen_text
 from runner.grid.source import Source, load_yaml, parse_yaml
 
 FILE = "cluster.yaml"
@@ -39,11 +40,8 @@ def find_site(named: Path | None, grid_folder: Path) -> Site:
 
 
 def frozen_site(path: Path) -> Site:
-    """The profile that a submission froze; FrozenFileDamaged if it cannot be read."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeError) as error:
-        raise FrozenFileDamaged(str(path), str(error)) from error
+    """The profile that a submission froze."""
+    text = frozen_text(path)
     return Site(_profile(parse_yaml(text, str(path)), str(path)), text)
 
 

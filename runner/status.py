@@ -8,6 +8,7 @@ from pathlib import Path
 
 from artifacts.errors import StoreNotReadable, UnknownSweep
 from artifacts.index import Index
+from artifacts.publish import entries
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.state import State
@@ -128,7 +129,8 @@ def grid_file(submission: Submission) -> str:
 
 def submitted_sweeps(store: Store) -> list[str]:
     """Names of the sweeps that have a submission; without those that are closed to this user, in a store that several share."""
-    return sorted(path.name for path in _folders(store.root / "sweeps") if _is_submitted(path))
+    folders = [Path(entry.path) for entry in entries(store.root / "sweeps")]
+    return sorted(path.name for path in folders if path.is_dir() and _is_submitted(path))
 
 
 def the_sweep(store: Store, name: str | None) -> str:
@@ -158,7 +160,3 @@ def _is_submitted(folder: Path) -> bool:
         return bool(submissions(folder))
     except StoreNotReadable:
         return False
-
-
-def _folders(path: Path) -> list[Path]:
-    return [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []

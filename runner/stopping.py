@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
-from artifacts.publish import replace
+from artifacts.publish import entries, replace, told
 from artifacts.record import Outcome
 from jobs.spec import JobSpec
 from runner.freeze import Submission
@@ -120,7 +120,7 @@ def lift(submission: Submission, group: str) -> None:
 def stopped_groups(submission_folder: Path) -> list[Stopped]:
     """Every group of a submission of which something was left out."""
     folder = submission_folder / _FOLDER
-    marks = sorted(path for path in folder.glob("*.json") if path.name != _ROUND) if folder.is_dir() else []
+    marks = sorted(Path(entry.path) for entry in entries(folder) if entry.name.endswith(".json") and entry.name != _ROUND)
     return [stopped for path in marks if (stopped := _decoded(path, Stopped)) is not None]
 
 
@@ -131,8 +131,9 @@ def release(submission: Submission, *, keep_going: bool = False) -> None:
         keep_going: Stop none of them, whatever fails.
     """
     folder = submission.folder / _FOLDER
-    for path in folder.glob("*.json"):
-        path.unlink(missing_ok=True)
+    for entry in entries(folder):
+        with told(path := Path(entry.path)):
+            path.unlink(missing_ok=True)
     _write(folder / _ROUND, _Round(time.time(), keep_going))
 
 
@@ -149,13 +150,14 @@ def _settings(spec: JobSpec) -> dict[str, str]:
 
 def _decoded(path: Path, kind: type[Kind]) -> Kind | None:
     """What the file holds; None where there is none, or another version wrote it: a mark is no record."""
-    with suppress(OSError, msgspec.DecodeError):
+    with suppress(OSError, msgspec.DecodeError, ValueError, RecursionError):
         return msgspec.json.decode(path.read_bytes(), type=kind)
     return None
 
 
 def _write(path: Path, value: Stopped | _Round) -> None:
-    path.parent.mkdir(exist_ok=True)
+    with told(path.parent):
+        path.parent.mkdir(exist_ok=True)
     replace(path, memoryview(msgspec.json.encode(value)))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from artifacts.publish import told
+from artifacts.publish import told, told_reading
 
 _HEADING = re.compile(r"=== trial (\S+) attempt (\d+)\b.* ===\s*$")
 
@@ -73,7 +73,7 @@ def section_lines(log: Path, trial: str, attempt: int) -> Iterator[str]:
     whole = is_its_own(log, trial, attempt)
     inside = whole
     try:
-        with log.open(encoding="utf-8", errors="replace") as file:
+        with told_reading(log), log.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 heading = None if whole else _HEADING.match(line)
                 if heading is not None:

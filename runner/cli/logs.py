@@ -80,13 +80,15 @@ def logs(
 
 def _print_task(store: Store, name: str) -> bool:
     """Print what the last task wrote that was to run this trial and did not begin it; False if there is none."""
+    from artifacts.publish import told_reading
     from runner.queue import task_logs
     from runner.selection import select
 
     printed = False
     for sweep, trials in select(store, [name]).items():
         for path in task_logs(store, sweep, trials or frozenset()):
-            text = path.read_text(errors="replace").rstrip() if path.exists() else ""
+            with told_reading(path):
+                text = path.read_text(errors="replace").rstrip() if path.exists() else ""
             if text:
                 output.say(f"=== {path} ===\n{text}")
                 printed = True
