@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from artifacts.store import Store
-from cluster.interrupts import held_back
 from cluster.profile import Profile
 from cluster.scheduler import NOT_QUEUED, SubmitLimitReached, warning_s
 from runner.freeze import Submission, discard, freeze_array
+from runner.interruption import held_back
 from runner.journal import Ended, Follower
 from runner.plan import Plan, PlannedArray
 from runner.progress import Feeding

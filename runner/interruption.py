@@ -54,6 +54,24 @@ def all_like_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
+def held_back() -> Iterator[None]:
+    """Hold back the first of the signals until the block has ended, which must not be cut in two; a second one ends it at once."""
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    try:
+        with _handled_by(note):
+            yield
+    finally:
+        if len(came) == 1:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = {}
     try:

@@ -19,6 +19,7 @@ from cluster.errors import ClusterError
 from cluster.resources import Resources
 from cluster.state import State
 from runner.doctor.node import LETTER, Answer, Errand, Letter, answer_path, look_around
+from runner.interruption import held_back
 
 _LOOK_S = 0.25
 _EXTRA_MIN = 5.0
@@ -140,7 +141,8 @@ def _submit(backend: Backend, probe: Probe, resources: Resources) -> None:
     probe.submitted_at, probe.give_up_at = time.time(), time.monotonic() + probe.timeout_s
     name = f"runner-doctor-{Path(probe.errand.folder).name.rpartition('-')[2]}-{probe.target}"
     try:
-        probe.handle = backend.submit(partial(look_around, probe.errand), 1, short, name=name)
+        with held_back():  # or a probe that was queued could not be cancelled
+            probe.handle = backend.submit(partial(look_around, probe.errand), 1, short, name=name)
         probe.state = State.PENDING
     except ClusterError as refusal:
         probe.refusal = refusal

@@ -136,7 +136,7 @@ def test_what_the_scheduler_would_refuse_is_named_with_a_cure(desk: Desk) -> Non
 def test_what_would_wait_for_ever_and_what_waits_for_a_while(desk: Desk) -> None:
     failed = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 1")
     done = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 0")
-    desk.site.until(lambda: not desk.queued(), 60, "both jobs have ended")
+    desk.site.until(lambda: not desk.queued(), "both jobs have ended")
     desk.site.run("scontrol", "update", "PartitionName=gpu-t4", "State=DOWN")
     desk.site.run("scontrol", "update", "PartitionName=gpu-a30", "State=DRAIN")
     desk.profile(
