@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -73,6 +74,8 @@ class Context:
         self.history: list[dict[str, Any]] = []
         self.noted: dict[str, Any] = {}
         self._files, self._stop = files, stop
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
         self._clock = clock or PhaseClock()
         self._readings: Callable[[], Readings] = Readings
         self._earlier: Readings | None = None
@@ -96,14 +99,21 @@ class Context:
     @property
     def files(self) -> Path:
         """The trial's own folder in the store, for anything that is not a column; the same for all its attempts."""
-        self._files.mkdir(parents=True, exist_ok=True)
-        return self._files
+        return self._made(self._files)
 
     @property
     def checkpoint_folder(self) -> Path:
         """Where a checkpoint is looked for and left; write aside and rename, so that it is whole or not there."""
-        folder = self.files / "checkpoint"
-        folder.mkdir(exist_ok=True)
+        return self._made(self._files / "checkpoint")
+
+    def _made(self, folder: Path) -> Path:
+        """The folder, there by now; who may go into it is not for what the trial has made of its umask."""
+        if not folder.is_dir():
+            of_trial = os.umask(self._umask)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            finally:
+                os.umask(of_trial)
         return folder
 
     @property

@@ -8,8 +8,8 @@ that differs freezes the next number. What a worker is given is the path of an a
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
@@ -166,11 +166,11 @@ def freeze(sweep_folder: Path, *, grid_text: str, profile_text: str, specs: Sequ
     if known and all(_digest(known[-1].folder / name) == hashlib.sha256(data).digest() for name, data in files.items()):
         return known[-1]
     number = known[-1].number + 1 if known else 1
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=sweep_folder))
+    partial = sweep_folder / f".partial-{secrets.token_hex(8)}"
+    partial.mkdir()  # not mkdtemp, which is private: whoever shares the store goes on with the sweep
     try:
         for name, data in files.items():
             publish(partial / name, memoryview(data))
-        partial.chmod(0o755)
         folder = sweep_folder / f"{number:03d}"
         partial.rename(folder)
     except OSError:

@@ -13,8 +13,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,7 +118,8 @@ def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> tup
             for leftover in folder.glob(f".{place.name}.*.partial"):
                 shutil.rmtree(leftover, ignore_errors=True)
         with writing(folder):
-            aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=folder))
+            aside = folder / f".{place.name}.{secrets.token_hex(8)}.partial"
+            aside.mkdir()  # not mkdtemp, which is private: others who read the data read its cache too
         try:
             fill(aside)
             if _place(source, folder) != place:
@@ -142,7 +143,6 @@ def _lock(file: IO[str]) -> bool:
 
 def _publish(aside: Path, place: Path) -> bool:
     """Rename a filled folder into its place; False if another process was quicker, where there are no locks: its folder is as good."""
-    aside.chmod(0o777 & ~_umask())  # mkdtemp made it private; others who read the data read its cache too
     for path in (*aside.iterdir(), aside):
         _flush(path)
     try:
@@ -161,9 +161,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

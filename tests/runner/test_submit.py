@@ -356,3 +356,23 @@ def test_retry_runs_only_what_failed_and_results_only_by_force(desk: Desk) -> No
     assert desk.ran() == {"0": 1, "1": 1, "7": 2}
     desk.run("retry", "toy", "--force", code=1)
     assert desk.ran() == {"0": 1, "1": 2, "7": 3}
+
+
+@pytest.fixture
+def shared_by_a_group() -> Iterator[None]:
+    """The umask of people who share folders."""
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("shared_by_a_group")
+def test_a_store_that_a_group_shares_stays_theirs_throughout(desk: Desk) -> None:
+    desk.store_folder.mkdir()
+    desk.store_folder.chmod(0o2775)
+    desk.run("submit", desk.grid("workload: toys:private\nmatrix: {width: [1, 2]}\n"), "--backend", "inline")
+    desk.run("collect", "toy")
+    modes = {path.relative_to(desk.store_folder): path.stat().st_mode & 0o7777 for path in desk.store_folder.rglob("*")}
+    of_ours = {path: mode for path, mode in modes.items() if path.name != "theirs"}
+    assert {mode for path, mode in of_ours.items() if (desk.store_folder / path).is_dir()} == {0o2775}, of_ours
+    assert {mode for path, mode in of_ours.items() if not (desk.store_folder / path).is_dir()} == {0o664}, of_ours

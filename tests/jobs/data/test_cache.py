@@ -122,3 +122,10 @@ def test_others_may_read_what_one_person_prepared() -> None:
     umask = os.umask(0)
     os.umask(umask)
     assert folder.stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_what_a_group_prepares_stays_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o2775)
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "shared"))
+    assert open_dataset(SMALL, None).folder.stat().st_mode & 0o2000

@@ -157,3 +157,10 @@ def crippling(width: int) -> dict[str, int]:
 
 
 LEAKED: list[int] = []
+
+
+def private(context: Context, width: int = 1) -> dict[str, int]:
+    """Keeps what it writes to itself."""
+    os.umask(0o077)
+    (context.checkpoint_folder / "theirs").write_text("x")
+    return {"doubled": 2 * width}
