@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
-from cluster.errors import UnknownBackend
+from cluster.errors import Infeasible, UnknownBackend
 from cluster.profile import Profile
 from cluster.resources import Resources
+from cluster.shares import Need, Room, lacking
 from cluster.state import State
 
 LocalName = Literal["ray", "inline"]
@@ -150,6 +152,22 @@ def resolve(name: str, profile: Profile) -> BackendName:
         if name == known:
             return known
     raise UnknownBackend(name, ("auto", *BACKENDS))
+
+
+def check_room(name: str, array: str, resources: Resources) -> None:
+    """See that this machine could ever run one task, where it is this machine that a local backend would run it on.
+
+    Args:
+        name: Of the backend, as ``resolve`` gives it.
+        array: What the error calls the tasks.
+
+    Raises:
+        Infeasible: It could not.
+    """
+    if name == "slurm" or (name == "ray" and os.environ.get("RAY_ADDRESS", "local") != "local"):
+        return
+    if reason := lacking([Room.here()], Need.of(resources)):
+        raise Infeasible(array, reason, "ask for less in its resources, or map it to a target that fits with --on")
 
 
 def thread_environment(cpus: int) -> dict[str, str]:

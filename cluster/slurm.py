@@ -85,11 +85,7 @@ class SlurmBackend:
         """
         if self._closed:
             raise BackendClosed(self.name)
-        problems = obstacles(resources, self.profile.slurm, self.site())
-        if problems:
-            raise Infeasible(
-                name, "; ".join(problems), "correct the target in the profile (sinfo shows what there is), or map it with --on"
-            )
+        self.check_room(name, resources)
         executor = self._executor(resources, name, environment)
         pickle = executor.dump(call, warm)
         submitted_at = time.time()
@@ -106,6 +102,14 @@ class SlurmBackend:
             raise
         handle = SlurmHandle("+".join(one.job for one in chunks), name, n_tasks, tuple(chunks), str(self.folder), submitted_at, cluster)
         return self.attach(handle)
+
+    def check_room(self, name: str, resources: Resources) -> None:
+        """Infeasible unless a node of the site could ever run one task."""
+        problems = obstacles(resources, self.profile.slurm, self.site())
+        if problems:
+            raise Infeasible(
+                name, "; ".join(problems), "correct the target in the profile (sinfo shows what there is), or map it with --on"
+            )
 
     def script(
         self,

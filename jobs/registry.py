@@ -44,6 +44,7 @@ class Workload:
         import_path: Folders of the user's modules, see ``jobs.importing``.
         takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where only the function
             itself can tell.
+        judged_alone: Parameters whose values ``check`` judges whatever the others are.
         stands_for: (params, a record's columns) -> what null and auto stood for there, by parameter.
     """
 
@@ -58,6 +59,7 @@ class Workload:
     reserved: Mapping[str, str] = field(default_factory=dict)
     import_path: tuple[str, ...] = ()
     takes: frozenset[str] | None = None
+    judged_alone: frozenset[str] = frozenset()
     stands_for: StandsFor = lambda _params, _record: {}
 
     @property
@@ -105,6 +107,13 @@ class Workload:
         """Every parameter, defaults too: what the record says about the trial."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in self.values(params).items()}
 
+    def fault_of(self, name: str, value: Any) -> str | None:
+        """What is wrong with a value of one of the parameters that are judged alone; None if nothing, or if others decide."""
+        if name not in self.judged_alone:
+            return None
+        faults = self.check(self.params(**{name: value}), Hardware(gpu=True))
+        return next((fault.removeprefix(f"{name}: ") for fault in faults if fault.startswith(f"{name}: ")), None)
+
     def names(self) -> tuple[str, ...]:
         """The parameters it knows, for messages and for completion."""
         return tuple(sorted(custom.fields_of(self.params)))
@@ -146,6 +155,12 @@ class Workload:
 def is_custom(name: str) -> bool:
     """Whether the user's own function or command computes the workload, whose parameters mean what the user likes."""
     return ":" in name or name.startswith(command.PROMPT)
+
+
+@cache
+def defaults_of(name: str) -> Mapping[str, Any]:
+    """Every parameter of a built-in workload with its default."""
+    return msgspec.structs.asdict(workload(name).params())
 
 
 @cache
@@ -203,14 +218,30 @@ def _train() -> Workload:
     from jobs.training.stands import stands_for
 
     return Workload(
-        "train", params.TrainParams, "jobs.training.workload:run", True, params.problems, params.collapse, stands_for=stands_for
+        "train",
+        params.TrainParams,
+        "jobs.training.workload:run",
+        True,
+        params.problems,
+        params.collapse,
+        judged_alone=frozenset({"dataset", "split", "model"}),
+        stands_for=stands_for,
     )
 
 
 def _svm() -> Workload:
     from jobs import svm
 
-    return Workload("svm", svm.SvmParams, "jobs.svm:run", False, svm.problems, svm.collapse, stands_for=svm.stands_for)
+    return Workload(
+        "svm",
+        svm.SvmParams,
+        "jobs.svm:run",
+        False,
+        svm.problems,
+        svm.collapse,
+        judged_alone=frozenset({"dataset", "split"}),
+        stands_for=svm.stands_for,
+    )
 
 
 BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}

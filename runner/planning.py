@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from artifacts.index import Index
 from artifacts.store import Store
+from cluster.backend import check_room as check_room_here
 from cluster.backend import resolve
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, Infeasible
 from cluster.scheduler import open_scheduler
 from runner.history import history_of
 from runner.plan import UNLIMITED, Plan, Window, make_plan
 from runner.queue import LOCAL_BACKENDS, look
 from runner.request import Request
 from runner.supervisor import run_supervised
+
+if TYPE_CHECKING:
+    from cluster.scheduler import Scheduler
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,36 @@ class Options:
 def plan_request(request: Request, store: Store, options: Options) -> Plan:
     """What submit would do now; reads and changes nothing."""
     if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
-        return plan_with(request, store, options, store.index(request.sweep), frozenset(), None)
+        plan = plan_with(request, store, options, store.index(request.sweep), frozenset(), None)
+        check_room(request, plan)
+        return plan
     view = look(store, request.sweep)
     try:
         with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
             limits = scheduler.limits()
             window = Window(limits.max_array_size, limits.max_submit)
+            plan = plan_with(request, store, options, view.index, frozenset(view.states), window)
+            check_room(request, plan, scheduler)
+            return plan
+    except Infeasible:
+        raise
     except ClusterError:  # planned away from the cluster, where nobody can tell its limits
-        window = UNLIMITED
-    return plan_with(request, store, options, view.index, frozenset(view.states), window)
+        return plan_with(request, store, options, view.index, frozenset(view.states), UNLIMITED)
+
+
+def check_room(request: Request, plan: Plan, scheduler: Scheduler | None = None) -> None:
+    """See that every array could ever run, before anything is frozen or queued.
+
+    Raises:
+        Infeasible: One could not.
+    """
+    backend = resolve(request.about.backend, request.profile)
+    for array in plan.arrays:
+        name = f"{request.sweep}-{array.target}"
+        if scheduler is not None:
+            scheduler.check_room(name, array.resources)
+        else:
+            check_room_here(backend, name, array.resources)
 
 
 def scripts(request: Request, store: Store, plan: Plan) -> list[str]:

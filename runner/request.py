@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,10 +14,10 @@ from cluster.errors import UnknownTarget
 from cluster.profile import Profile
 from jobs.command import PROMPT
 from jobs.command import read as read_command
-from jobs.data import missing, missing_weights
+from jobs.data import missing, missing_weights, split_refusal
 from jobs.hardware import Hardware
 from jobs.importing import file_of
-from jobs.registry import is_custom
+from jobs.registry import defaults_of, is_custom
 from jobs.spec import JobSpec
 from runner.environment import capture
 from runner.errors import ProblemsFound
@@ -140,13 +141,26 @@ def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
     datasets = Counter(params["dataset"] for params in ours if "dataset" in params)
     pretrained = Counter(params["model"] for params in ours if params.get("pretrained"))
     problems = [
-        f"{trials} trials need the dataset '{name}': {why}" for name, trials in datasets.items() if (why := missing(name, data_dir))
+        f"{trials} trial{'s' * (trials > 1)} need the dataset '{name}': {why}"
+        for name, trials in datasets.items()
+        if (why := missing(name, data_dir))
     ]
+    splits = Counter(_split_of(spec) for spec in specs if not is_custom(spec.workload))
+    for (name, *how), trials in splits.items():
+        if why := split_refusal(name, data_dir, *how):
+            problems.append(f"{trials} trial{'s' * (trials > 1)} cannot split the dataset '{name}': {why}")
     for model, trials in pretrained.items():
         if why := missing_weights(model, data_dir):
             problems.append(f"{trials} trials start from weights: {why}")
     if problems:
         raise ProblemsFound(tuple(problems))
+
+
+def _split_of(spec: JobSpec) -> tuple[str, Any, int | None, int | None]:
+    """The dataset and how it is split, defaults written out."""
+    default = defaults_of(spec.workload)
+    dataset, how, train, test = (spec.params.get(name, default[name]) for name in ("dataset", "split", "train_subset", "test_subset"))
+    return dataset, tuple(how) if isinstance(how, list) else how, train, test
 
 
 def _check_resources(specs: Sequence[JobSpec], profile: Profile) -> None:

@@ -27,7 +27,7 @@ from runner.interruption import TwoSteps
 from runner.journal import Ended, Follower, Started
 from runner.lock import sweep_lock
 from runner.plan import Plan, PlannedArray, Window
-from runner.planning import Options, plan_with
+from runner.planning import Options, check_room, plan_with
 from runner.progress import Feeding, Progress, Stopping
 from runner.queue import LOCAL_BACKENDS
 from runner.request import Request
@@ -90,6 +90,7 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
         about = msgspec.structs.replace(request.about, backend=backend_name)
         if backend_name != "slurm":
             plan = plan_with(request, store, options, index, queued, None)
+            check_room(request, plan)
             submission = _freeze(request, about, folder, keep_going=options.keep_going)
             if not plan.arrays:
                 return Submitted(submission, plan, Progress(0))
@@ -98,6 +99,7 @@ def submit(request: Request, store: Store, options: Options, watch: Watch = lamb
         with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
             limits = scheduler.limits()
             plan = plan_with(request, store, options, index, queued, Window(limits.max_array_size, limits.max_submit))
+            check_room(request, plan, scheduler)
             submission = _freeze(request, about, folder, keep_going=options.keep_going)
             Feeder(scheduler, store, submission, request.profile).feed(plan, watch)
             return Submitted(submission, plan, None)

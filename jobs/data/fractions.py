@@ -24,6 +24,38 @@ def problem_of(how: object) -> str | None:
     return None
 
 
+def sizes_of(n: int, n_train: int, how: object) -> list[int]:
+    """How many images the parts [train, val, test] have.
+
+    Args:
+        n: Images of the whole dataset.
+        n_train: Those of its official training set.
+
+    Raises:
+        BadSplit: The fractions are none, or the dataset has no official test set.
+    """
+    if how != "official":
+        return rounded(n, as_fractions(how))
+    if n_train >= n:
+        raise BadSplit("this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]")
+    return [n_train, 0, n - n_train]
+
+
+def check_subset(size: int | None, part: int, name: str) -> None:
+    """BadSplit unless so many images can be kept of a part of that size."""
+    if size is not None and not 1 <= size <= part:
+        raise BadSplit(f"{name}_subset {size} is not between 1 and the {part} images of the {name} part")
+
+
+def rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
+    """Sizes of the parts of n, by largest remainder; they add up to n."""
+    sizes = [int(n * fraction) for fraction in fractions]
+    by_remainder = sorted(range(len(sizes)), key=lambda part: (sizes[part] - n * fractions[part], part))
+    for part in by_remainder[: n - sum(sizes)]:
+        sizes[part] += 1
+    return sizes
+
+
 def as_fractions(how: object) -> list[Fraction]:
     """The parts [train, val, test] as exact fractions that add up to 1; BadSplit if they are none."""
     if isinstance(how, str) or not isinstance(how, Sequence):

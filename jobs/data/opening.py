@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from jobs.data import cache
 from jobs.data.catalogue import PUBLISHED, locate, missing
+from jobs.data.errors import BadSplit, DataError
+from jobs.data.fractions import check_subset, sizes_of
 
 if TYPE_CHECKING:
     from jobs.data.dataset import Dataset
@@ -43,6 +46,23 @@ def open_dataset(name: str, data_dir: Path | None) -> Dataset:
         BadSource, CacheNotWritable, DamagedCache: It cannot be read, or its arrays not be written.
     """
     return _open(name, data_dir)[0]
+
+
+def split_refusal(name: str, data_dir: Path | None, how: object, train_subset: int | None, test_subset: int | None) -> str | None:
+    """Why a dataset that is prepared cannot be split so; None if it can, or if it is not prepared and nobody knows its size."""
+    try:
+        folder = cache.find(locate(name, data_dir), data_dir)
+        if folder is None:
+            return None
+        manifest = json.loads((folder / cache.MANIFEST).read_bytes())
+        train, _, test = sizes_of(manifest["shape"][0], manifest["n_train"], how)
+        check_subset(train_subset, train, "train")
+        check_subset(test_subset, test, "test")
+    except BadSplit as error:
+        return str(error)
+    except (DataError, OSError, ValueError, LookupError):  # whoever opens it says so
+        return None
+    return None
 
 
 def prepare(name: str, data_dir: Path | None, download: bool = True, say: Callable[[str], None] = print) -> Prepared:

@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, combinations
+from itertools import accumulate, combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.data.errors import BadSplit
-from jobs.data.fractions import as_fractions, problem_of
+from jobs.data.fractions import as_fractions, check_subset, problem_of, rounded, sizes_of
 
 __all__ = ["How", "Indices", "Split", "problem_of", "shares", "split"]
 
@@ -93,16 +92,15 @@ def shares(labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.
 
 
 def _official(n: int, n_train: int) -> list[Indices]:
-    if n_train >= n:
-        raise BadSplit("this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]")
-    return [np.arange(n_train, dtype=np.int64), np.empty(0, np.int64), np.arange(n_train, n, dtype=np.int64)]
+    ends = [0, *accumulate(sizes_of(n, n_train, "official"))]
+    return [np.arange(start, end, dtype=np.int64) for start, end in pairwise(ends)]
 
 
 def _table(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[int]]:
     """Images of each class in each part: every number rounded down or up, rows adding up to the classes and columns to the parts."""
     exact = [[count * fraction for fraction in fractions] for count in counts]
     table = [[int(share) for share in row] for row in exact]
-    left = [want - sum(column) for want, column in zip(_rounded(sum(counts), fractions), zip(*table, strict=True), strict=True)]
+    left = [want - sum(column) for want, column in zip(rounded(sum(counts), fractions), zip(*table, strict=True), strict=True)]
     owed = [count - sum(row) for count, row in zip(counts, table, strict=True)]
     waiting = Counter(owed)
     remainders = [[share - size for share, size in zip(*pair, strict=True)] for pair in zip(exact, table, strict=True)]
@@ -130,19 +128,9 @@ def _comes_out_even(left: Sequence[int], waiting: Mapping[int, int]) -> bool:
     return wanted[-1] >= 0 and all(want <= give for want, give in zip(accumulate(wanted), given, strict=True))
 
 
-def _rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
-    """Sizes of the parts of n, by largest remainder; they add up to n."""
-    sizes = [int(n * fraction) for fraction in fractions]
-    by_remainder = sorted(range(len(sizes)), key=lambda part: (sizes[part] - n * fractions[part], part))
-    for part in by_remainder[: n - sum(sizes)]:
-        sizes[part] += 1
-    return sizes
-
-
 def _subset(labels: NDArray[np.int64], part: Indices, size: int | None, name: str, seed: tuple[int, int]) -> Indices:
     if size is None:
         return part
-    if not 1 <= size <= len(part):
-        raise BadSplit(f"{name}_subset {size} is not between 1 and the {len(part)} images of the {name} part")
+    check_subset(size, len(part), name)
     kept = Fraction(size, len(part))
     return part[shares(labels[part], [kept, 1 - kept], np.random.RandomState(seed))[0]]

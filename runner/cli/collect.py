@@ -77,9 +77,13 @@ def collect(
       runner collect quickstart --by model,lr -o table.tex
     """
     from artifacts.store import Store
+    from runner.errors import SweepNotNamed
+    from runner.status import submitted_sweeps
 
     opened = Store(store)
     sweeps = sweeps_of(opened, sweeps)
+    if not sweeps and not opened.sweeps() and not submitted_sweeps(opened):
+        raise SweepNotNamed(str(store), ())
     _settle(opened, sweeps)
     gathered = gather(opened, sweeps or [], attempts=attempts, expected=None if earlier else _expected(opened, sweeps))
     if where is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from runner.grid.overrides import apply_overrides
 from runner.grid.points import Expander, Points, Targets
 from runner.grid.problems import GridError, Origin, Problem, in_order, nearest, show
 from runner.grid.source import load_yaml
-from runner.grid.values import Parameters
+from runner.grid.values import BadValue, Parameters
 from runner.grid.written import Grid, Group, Value
 
 MAX_TRIALS = 100_000
@@ -184,6 +185,7 @@ class _Expansion:
             blocks = build_blocks(group, parameters, problems)
             problems += mark_excluded(group, None if group.only_includes else blocks[0], parameters)
             if group.broken or len(problems) > before:
+                problems += _judged_alone(group, parameters)  # no point is built, and these would only be told the next time
                 continue
             resources = {} if problems else {key: plain(value.value) for key, value in group.resources.items()}
             points = Expander(group, parameters.workload, self._targets, resources).expand(blocks)
@@ -219,6 +221,19 @@ class _Expansion:
         return Expanded(
             self._grid.name, self._grid.description, list(trials.values()), list(trials), merged, collapsed, notes, tuple(counts)
         )
+
+
+def _judged_alone(group: Group, parameters: Parameters) -> Iterator[Problem]:
+    """What is wrong with values that are wrong whatever the others are."""
+    values = [(key, value, axis.origin) for key, axis in (group.matrix | group.zipped).items() for value in axis.values]
+    values += [
+        (key, value, value.origin) for given in (group.fixed, *(entry.values for entry in group.include)) for key, value in given.items()
+    ]
+    for key, value, origin in values:
+        if key in parameters.workload.judged_alone:
+            with suppress(BadValue):  # which was told already
+                if fault := parameters.workload.fault_of(key, parameters.typed(key, value.value)):
+                    yield origin.problem(fault)
 
 
 def _targets_written(group: Group) -> list[Value]:

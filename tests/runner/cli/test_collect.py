@@ -101,8 +101,8 @@ def test_an_unreadable_record_is_named_and_the_rest_is_collected(run: Run, store
 
 def test_a_store_without_records_says_what_to_do(run: Run) -> None:
     done = run("collect")
-    assert done.code == 0
-    assert "next: runner init" in done.out
+    assert (done.code, done.out) == (1, "")
+    assert "has no sweep yet: start with 'runner init'" in done.err
 
 
 def test_records_of_earlier_grids_are_left_out_and_counted(store: Store) -> None:

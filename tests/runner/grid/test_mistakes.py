@@ -14,6 +14,17 @@ from tests.runner.grid.conftest import Expand
 Mistakes = Callable[..., list[str]]
 
 
+def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistakes) -> None:
+    said = mistakes("name: x\nmatrix: {model: [resnet19, resnet18], lr: 1e-3}\nfixed: {split: [1, 1, 1]}\ninclude: [{dataset: mnits}]")
+    assert [line.partition(" (")[0][:52] for line in said] == [
+        "grid.yaml:2: matrix.lr: an axis is a list: write [0.",
+        "grid.yaml:2: matrix.model: no model 'resnet19'",
+        "grid.yaml:3: fixed.split: split [1.0, 1.0, 1.0] adds",
+        said[3][:52],
+    ]
+    assert "include[0].dataset: " in said[3]
+
+
 @pytest.mark.parametrize(
     ("grid", "printed"),
     [
