@@ -5,8 +5,10 @@ Exit codes: 0 done, 1 something failed and the message says what, 2 wrong usage,
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from runner import __version__
-from runner.cli import cancel, collect, data, doctor, init, logs, output, params, plan, retry, schema, show, status, submit
+from runner.cli import cancel, collect, data, doctor, init, logs, output, params, plan, retry, schema, show, status, streams, submit
 
 HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
 
@@ -65,23 +67,37 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 
 
+_READER_GONE = 128 + signal.SIGPIPE
+"""What a shell says of any program whose reader has gone."""
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (the process's own by default) and leave with its exit code."""
     sys.excepthook = _print_traceback
+    streams.prepare()
+    code = _run(arguments)
+    if (lost := streams.lost()) is not None:
+        if lost.errno == errno.EPIPE:  # its reader has seen enough (`runner collect | head`)
+            sys.exit(code or _READER_GONE)
+        output.error(f"not everything could be printed: {lost.strerror or lost}")
+        sys.exit(code or 1)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run one command line; its exit code."""
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="runner", standalone_mode=False)
     except Exception as error:
         if (show := getattr(error, "show", None)) is not None:  # wrong usage, which the library prints itself
             show(usage := io.StringIO())
             output.message(usage.getvalue())
-            sys.exit(getattr(error, "exit_code", 2))
+            return int(getattr(error, "exit_code", 2))
         if os.environ.get("RUNNER_DEBUG") or not isinstance(error, _expected_errors()):
             raise
         output.error(str(error))
-        sys.exit(getattr(error, "exit_code", 1))
-    finally:
-        _flush_quietly()
-    sys.exit(code if isinstance(code, int) else 0)
+        return int(getattr(error, "exit_code", 1))
+    return code if isinstance(code, int) else 0
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -98,14 +114,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from runner.errors import RunnerError
 
     return ArtifactsError, ClusterError, DataError, JobsError, RunnerError
-
-
-def _flush_quietly() -> None:
-    """A reader that has seen enough (`runner collect | head`) is no error, also not at the interpreter's own last flush."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
