@@ -16,12 +16,12 @@ GRIDS = Path(__file__).resolve().parents[2] / "grids"
 
 TRIALS = {
     "quickstart": {("train", "cpu"): 16, ("svm", "cpu"): 9},
-    "cnn-cpu-vs-gpu": {("train", "cpu"): 5, ("train", "t4"): 5},
+    "cnn-cpu-vs-gpu": {("train", "cpu"): 2 * 5, ("train", "t4"): 2 * 5},
     "resnet18-profiling": {("train", "cpu"): 2, ("train", "a30"): 8},
     "resnet18-cudnn-cublas": {("train", "a30"): 3 + 12 + 3},
     "resnet10-optimizations": {("train", "a30"): 3 * (3 + 4 - 1)},
     "resnet-hyperparameters": {("train", "a30"): 128, ("svm", "cpu"): 4},
-    "cpu-vs-a30": {("train", "cpu"): 6, ("train", "a30"): 6},
+    "cpu-vs-a30": {("train", "cpu"): 3 * 3, ("train", "a30"): 3 * 3 * 2},
 }
 """By workload and target."""
 
