@@ -418,6 +418,12 @@ def _set_cudnn(torch: Any, saved: tuple[bool, ...]) -> None:
     cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = saved
 
 
+def _interop_threads(torch: Any) -> int:
+    """How many were asked for; 0 for as many as torch takes by itself."""
+    threads: int = torch.get_num_interop_threads()
+    return 0 if threads in (os.cpu_count(), len(os.sched_getaffinity(0))) else threads
+
+
 def _is_distributed(torch: Any) -> bool:
     distributed = torch.distributed
     return bool(distributed.is_available() and distributed.is_initialized())
@@ -479,7 +485,7 @@ _PARTS = (
         _torch(lambda torch: torch.multiprocessing.get_sharing_strategy(), "file_descriptor"),
         _to_torch(lambda torch, saved: torch.multiprocessing.set_sharing_strategy(saved)),
     ),
-    Part("torch's inter-op threads", _torch(lambda torch: torch.get_num_interop_threads(), _UNKNOWN), None),
+    Part("torch's inter-op threads", _torch(_interop_threads, 0), None),
     Part("torch.distributed", _torch(_is_distributed, False), None),
 )
 """All that a trial may change. Threads of BLAS, OpenMP and torch are set before every trial, see jobs/measure/threads.py."""

@@ -32,6 +32,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         params: What ``Workload.canonical`` made of the parameters: plain values, sorted keys, frozen defaults left out.
         resources: The group's own resources on top of the target's; not part of the id.
         group: The group's name, a label; not part of the id.
+        isolate: Whether it runs in a process of its own, which no other trial has used or will use; not part of the id.
     """
 
     workload: str
@@ -40,6 +41,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     params: dict[str, Any]
     resources: dict[str, Any] = {}
     group: str = ""
+    isolate: bool = False
 
     def check(self) -> None:
         """NotPlain unless it has an id, which a spec from a damaged file may not."""

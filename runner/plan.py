@@ -152,7 +152,7 @@ def make_plan(
     expected_s = _expected_s(specs, ids, history.seconds) if window else {}
     arrays = tuple(
         array
-        for (target, own), members in _by_resources(now, specs, extra or {}).items()
+        for (target, own, _), members in _by_resources(now, specs, extra or {}).items()
         for array in _cut(_array(target, own, members, specs, profile, expected_s, window, pack), window)
     )
     return Plan(arrays, completed=completed, queued=queued, held_back=len(todo) - len(now))
@@ -160,12 +160,12 @@ def make_plan(
 
 def _by_resources(
     todo: Iterable[Todo], specs: Sequence[JobSpec], extra: Mapping[str, Mapping[str, Any]]
-) -> dict[tuple[str, bytes], list[Todo]]:
-    classes: dict[tuple[str, bytes], list[Todo]] = defaultdict(list)
+) -> dict[tuple[str, bytes, bool], list[Todo]]:
+    classes: dict[tuple[str, bytes, bool], list[Todo]] = defaultdict(list)
     for item in todo:
         spec = specs[item.line]
         own = {**spec.resources, **extra[item.trial]} if item.trial in extra else spec.resources
-        classes[spec.target, msgspec.json.encode(own, order="sorted") if own else b"{}"].append(item)
+        classes[spec.target, msgspec.json.encode(own, order="sorted") if own else b"{}", spec.isolate].append(item)
     return classes
 
 

@@ -24,6 +24,7 @@ from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, Subm
 from runner.feed import Feeder
 from runner.freeze import About, FrozenArray, Submission, freeze, freeze_array
 from runner.interruption import TwoSteps
+from runner.isolated import run_inline
 from runner.journal import Ended, Follower, Started
 from runner.lock import sweep_lock
 from runner.plan import Plan, PlannedArray, Window
@@ -172,7 +173,7 @@ class _Drive:
         array = freeze_array(planned, self.backend.name)
         path = str(self.submission.add_array(array))
         handle = self.backend.submit(
-            partial(run_task, path),
+            partial(run_inline if self.backend.name == "inline" else run_task, path),
             len(array.packs),
             planned.resources,
             name=f"{self.submission.sweep}-{planned.target}",

@@ -53,7 +53,8 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
     Raises:
         PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
-        ProcessSpent: A trial left a process in which none can compute any more; it has its record, the rest of the pack is not begun.
+        ProcessSpent: A trial left a process in which none can compute any more, or wants it for itself; it has its record, the rest
+            of the pack is not begun.
         ProcessLost: A trial left a process that cannot even write its record.
     """
     path = Path(array_path)
@@ -76,7 +77,7 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
         worker.run(path, submission, array, line, attempt)
         if worker.stopped:
             raise Requeue
-        if worker.spent:
+        if worker.spent or spec.isolate:
             raise ProcessSpent
 
 

@@ -214,6 +214,8 @@ class _Expansion:
             head = f"{group.label}: " if len(self._grid.groups) > 1 else ""
             if any(trials[trial].resources != points.specs[trial].resources for trial in shared):
                 notes.append(f"{head}trials that an earlier group has too run with that group's resources")
+            if any(trials[trial].isolate != points.specs[trial].isolate for trial in shared):
+                notes.append(f"{head}trials that an earlier group has too are isolated as that group says")
             notes += [f"{head}{note}" for note in points.notes]
             trials |= new
             counts.append(GroupCount(group.label, group.workload, written, points.excluded, merged, points.collapsed, len(new)))

@@ -16,7 +16,7 @@ from runner.grid.source import Source
 from runner.grid.written import DEFAULT_TARGET, DEFAULT_WORKLOAD, Axis, Entry, Grid, Group, Value
 
 TOP_KEYS = ("name", "description", "groups")
-GROUP_KEYS = ("workload", "command", "target", "matrix", "zip", "fixed", "include", "exclude", "repeats", "resources")
+GROUP_KEYS = ("workload", "command", "target", "matrix", "zip", "fixed", "include", "exclude", "repeats", "resources", "isolate")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A sweep's name becomes a folder of the store."""
 
@@ -120,6 +120,7 @@ class Reader:
         group.only_includes = bool(group.include) and not group.zipped and group.matrix.keys() <= {"target"}
         group.repeats = self._repeats(data)
         group.resources = self._values(data.get("resources", {}), (*below, "resources"))
+        group.isolate = self._flag(data, "isolate")
         if not any("target" in part for part in (group.matrix, group.zipped, group.fixed)):
             group.matrix = {
                 "target": Axis((Value(DEFAULT_TARGET, group.origin.child("target")),), 1, group.origin.child("target")),
@@ -145,6 +146,13 @@ class Reader:
             )
             return 1
         return repeats
+
+    def _flag(self, data: dict[str, Any], key: str) -> bool:
+        value = data.get(key, False)
+        if not isinstance(value, bool):
+            self._wrong((*self._below, key), f"expected true or false, got {show(value)}")
+            return False
+        return value
 
     def _targets(self, data: Any, path: Path) -> Axis:
         return self._axis([data] if isinstance(data, str) else data, path)

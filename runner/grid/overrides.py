@@ -54,14 +54,14 @@ def _resolve(name: str, groups: Sequence[Group], known: Mapping[int, Parameters]
     key = name if label is None else name[len(label) + 1 :]
     named = [index for index, group in enumerate(groups) if label is None or group.label == label]
     named = named or [index for index, group in enumerate(groups) if group.workload == label]
-    if key in ("target", "repeats") or key.startswith("resources."):
+    if key in ("target", "repeats", "isolate") or key.startswith("resources."):
         return key, [groups[index] for index in named]
     chosen = [groups[index] for index in named if index in known and known[index].knows(key)]
     if not chosen and all(index in known for index in named):
         head, dot, _ = name.partition(".")
         if dot and label is None:
             raise _Mistake(f"no group is called '{head}': {nearest(head, labels)}")
-        words = {word for index in named for word in known[index].workload.names()} | {"target", "repeats", "resources.time_min"}
+        words = {word for index in named for word in known[index].workload.names()} | {"target", "repeats", "isolate", "resources.time_min"}
         raise _Mistake(f"no group has a parameter '{key}': {nearest(key, words)}")
     return key, chosen
 
@@ -87,6 +87,9 @@ def _parse(text: str, origin: Origin, most: int) -> Axis:
 def _change(group: Group, key: str, axis: Axis) -> None:
     if key == "repeats":
         group.repeats = _repeats(_single(axis))
+        return
+    if key == "isolate":
+        group.isolate = _flag(_single(axis))
         return
     if key.startswith("resources."):
         group.resources[key.removeprefix("resources.")] = Value(_single(axis), axis.origin)
@@ -115,6 +118,12 @@ def _single(axis: Axis) -> Any:
     if axis.count != 1:
         raise _Mistake("takes one value")
     return axis.values[0].value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Mistake(f"expected true or false, got {show(value)}")
+    return value
 
 
 def _repeats(value: Any) -> int:

@@ -97,6 +97,7 @@ class Expander:
         return "target" in self._group.overridden or not self._all_targets.isdisjoint(self._targets.renamed.values())
 
     def _expand(self, block: Block) -> None:
+        isolate = self._group.isolate
         workload, hardware, renamed, label = self._workload, self._targets.hardware, self._targets.renamed, self._group.label
         collapse, check, canonical, struct = workload.collapse, workload.check, workload.canonical, block.struct
         specs, points_of, resources = self._found.specs, self._points_of, self._resources
@@ -130,7 +131,9 @@ class Expander:
                     self._idle.all_act(block)
             params = dict(sorted(params.items()))
             for seed in seeds:
-                spec = JobSpec(workload=workload.name, target=target, seed=seed, params=params, resources=resources, group=label)
+                spec = JobSpec(
+                    workload=workload.name, target=target, seed=seed, params=params, resources=resources, group=label, isolate=isolate
+                )
                 trial = spec.trial_id
                 points_of[trial] += 1
                 specs.setdefault(trial, spec)

@@ -72,6 +72,7 @@ def _group_keys() -> dict[str, Any]:
         "exclude": {**entries, "description": "Points to drop: those that match all keys of an entry."},
         "repeats": {"type": "integer", "minimum": 1, "default": 1, "description": "How many seeds: n gives 0 to n-1."},
         "resources": {"$ref": _REF.format(name="resources")},
+        "isolate": {"type": "boolean", "default": False, "description": "Whether each trial has a process for itself."},
     }
 
 

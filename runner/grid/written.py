@@ -57,6 +57,7 @@ class Group:
     exclude: list[Entry] = field(default_factory=list)
     repeats: int = 1
     resources: dict[str, Value] = field(default_factory=dict)
+    isolate: bool = False
     only_includes: bool = False
     """The group has include entries and no axes to add them to."""
     broken: set[str] = field(default_factory=set)

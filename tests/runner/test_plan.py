@@ -46,6 +46,13 @@ def test_failed_trials_stand_behind_the_others_and_within_a_limit_last(window: W
     ]
 
 
+def test_isolated_trials_share_no_array_with_others() -> None:
+    """Their workers run one trial each."""
+    specs = [spec(0), msgspec.structs.replace(spec(1), isolate=True), spec(2)]
+    assert specs[1].trial_id == spec(1).trial_id
+    assert [array.trials for array in make_plan(specs, profile(), History(), window=UNLIMITED, pack=9).arrays] == [2, 1]
+
+
 def test_one_array_for_each_resource_class() -> None:
     site = profile(cpu=Resources(cpus=2), a30=Resources(gpus=1, gpu="a30", time_min=60))
     specs = [spec(0), spec(1, target="a30"), spec(2), spec(3, mem_gb=4), spec(4, target="a30")]

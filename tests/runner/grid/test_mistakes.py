@@ -80,6 +80,7 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ("name: x\nmatrix: {lr: [1]}\ninclude:\n  - {lr: 1}\n  - {lr: no}", "5: include[1].lr: expected a number above 0, got 'no'"),
         ("name: x\nrepeats: 0", "2: repeats: expected a whole number of at least 1, got 0"),
         ("name: x\nrepeats: [1, 2]", "2: repeats: expected a whole number of at least 1, got [1, 2]"),
+        ("name: x\nisolate: 1", "2: isolate: expected true or false, got 1"),
         ("name: x\nresources: {time_mn: 3}", "2: resources.time_mn: unknown key (did you mean 'time_min'?)"),
         ("name: x\nresources: {cpus: 0}", "2: resources.cpus: expected int >= 1 (it is 0)"),
         ("name: x\nmatirx: {lr: [1]}", "2: matirx: no such key: did you mean 'matrix'?"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runner.grid.problems import GridError
 from tests.runner.grid.conftest import Expand
 
 GRID = """
@@ -54,6 +55,14 @@ def test_set(sets: list[str], key: str, train: dict[Any, int], svm: dict[Any, in
         specs = [spec for spec in expanded.specs if spec.workload == workload]
         found = Counter(spec.target if key == "target" else _frozen(spec.params.get(key)) for spec in specs)
         assert found == wanted
+
+
+def test_isolate_is_set_for_a_group(expand: Expand) -> None:
+    expanded = expand(GRID, sets=["svm.isolate=true"])
+    assert {spec.isolate for spec in expanded.specs if spec.workload == "train"} == {False}
+    assert {spec.isolate for spec in expanded.specs if spec.workload == "svm"} == {True}
+    with pytest.raises(GridError, match="isolate: expected true or false, got 1"):
+        expand(GRID, sets=["isolate=1"])
 
 
 def _frozen(value: Any) -> Any:

@@ -145,6 +145,15 @@ def damaging(width: int) -> dict[str, int]:
     return {"doubled": 2 * width}
 
 
+def alone(width: int) -> dict[str, int]:
+    """Says how many trials its process has run; only in a process of its own it may choose the threads of torch."""
+    import torch
+
+    torch.set_num_interop_threads(97)
+    KEPT.append(width)
+    return {"trials_here": len(KEPT)}
+
+
 def crippling(width: int) -> dict[str, int]:
     """Takes from its process, for good, the right to write files; width 0 does not."""
     if width:
@@ -157,6 +166,7 @@ def crippling(width: int) -> dict[str, int]:
 
 
 LEAKED: list[int] = []
+KEPT: list[int] = []
 
 
 def private(context: Context, width: int = 1) -> dict[str, int]:

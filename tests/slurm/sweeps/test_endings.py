@@ -29,6 +29,8 @@ groups:
   - {workload: trials:environment, target: [a30, t4, cpu, real_a30], repeats: 2}
   - {workload: toys:moody, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}, fixed: {tally: TALLY}}
   - {workload: toys:faulty, target: cpu, matrix: {width: [20, 21, 22, 23]}, fixed: {tally: TALLY}}
+  - {workload: toys:damaging, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6]}}
+  - {workload: toys:alone, target: cpu, isolate: true, matrix: {width: [1, 2, 3]}}
   - {workload: trials:leaves, target: cpu, fixed: {tally: TALLY}}
   - workload: trials:greedy
     target: more
@@ -138,6 +140,20 @@ def test_a_gpu_that_faults_costs_its_trial_alone(day: SlurmDesk) -> None:
     assert {width: row["outcome"] for width, row in rows.items()} == {20: "completed", 21: "failed", 22: "completed", 23: "completed"}
     assert rows[20]["pid"] == rows[21]["pid"] != rows[22]["pid"] == rows[23]["pid"]
     assert [day.ran()[str(width)] for width in rows] == [1] * 4
+
+
+def test_what_a_trial_does_to_its_process_costs_no_other(day: SlurmDesk) -> None:
+    rows = {row["width"]: row for row in day.rows("endings", workload="toys:damaging")}
+    assert [rows[width]["outcome"] for width in range(7)] == ["completed", "failed", "completed", "completed", "failed", *["completed"] * 2]
+    assert rows[4]["error_type"] == "KeyboardInterrupt"
+    assert not any(row["derived"] for row in rows.values())
+    assert [day.run("logs", row["trial"]).splitlines()[0] for row in rows.values()] == [f"width {width}" for width in rows]
+
+
+def test_an_isolated_trial_has_a_process_for_itself(day: SlurmDesk) -> None:
+    rows = day.rows("endings", workload="toys:alone")
+    assert (outcomes(rows), [row["trials_here"] for row in rows]) == (["completed"] * 3, [1] * 3)
+    assert len({row["pid"] for row in rows}) == 3
 
 
 def test_a_trial_that_takes_too_much_memory(day: SlurmDesk) -> None:
