@@ -18,10 +18,12 @@ class Hardware:
     Attributes:
         gpu: Whether it has a GPU.
         model: Of the GPU, as the cluster profile spells it; None where it does not say.
+        cpus: How many a trial is given; None where nobody says.
     """
 
     gpu: bool
     model: str | None = None
+    cpus: int | None = None
 
     @property
     def before_ampere(self) -> bool:

@@ -76,7 +76,7 @@ def read_request(
         grid,
         folder=folder,
         sets=sets,
-        targets={name: Hardware(target.wants_gpu, target.gpu) for name, target in profile.targets.items()},
+        targets={name: Hardware(target.wants_gpu, target.gpu, target.cpus) for name, target in profile.targets.items()},
         on=on or {},
         max_trials=max_trials,
         profile_name=profile.name,

@@ -132,7 +132,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`auto` is the target's; `cpu` leaves a GPU unused."""
 
     threads: Positive | None = None
-    """CPU threads; null is as many as were granted."""
+    """CPU threads, at most one for each CPU of the trial; null is as many as were granted."""
 
     amp: Literal["off", "fp16", "bf16"] = "off"
     """Mixed precision: the type that the model computes in."""

@@ -71,6 +71,9 @@ def _of_optimisation(params: TrainParams) -> Iterator[str]:
 def _of_device(params: TrainParams, there: Hardware) -> Iterator[str]:
     if params.device == "cuda" and not there.gpu:
         yield "device: cuda was asked for on a target without a GPU; choose a target that has one, or device: auto"
+    if params.threads is not None and there.cpus is not None and params.threads > there.cpus:
+        asked, given = f"threads: {params.threads}", f"{there.cpus} CPU{'s' * (there.cpus > 1)}"
+        yield f"{asked} would take turns on {given}; give the target or the group as many (resources: {{cpus: {params.threads}}}), or fewer"
     on_gpu = there.gpu and params.device != "cpu"
     if params.amp == "fp16" and not on_gpu:
         yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off (where a grid has both targets, exclude it)"

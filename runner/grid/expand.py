@@ -188,7 +188,7 @@ class _Expansion:
                 problems += _judged_alone(group, parameters)  # no point is built, and these would only be told the next time
                 continue
             resources = {} if problems else {key: plain(value.value) for key, value in group.resources.items()}
-            points = Expander(group, parameters.workload, self._targets, resources).expand(blocks)
+            points = Expander(group, parameters.workload, _with_cpus(self._targets, resources.get("cpus")), resources).expand(blocks)
             points.notes = [*repeated_values(group.matrix.items(), parameters), *points.notes]
             problems += points.problems
             problems += self._unreachable_models(group, points)
@@ -236,6 +236,13 @@ def _judged_alone(group: Group, parameters: Parameters) -> Iterator[Problem]:
             with suppress(BadValue):  # which was told already
                 if fault := parameters.workload.fault_of(key, parameters.typed(key, value.value)):
                     yield origin.problem(fault)
+
+
+def _with_cpus(targets: Targets, cpus: int | None) -> Targets:
+    """The targets with as many CPUs as a group asks for; None leaves them their own."""
+    if cpus is None:
+        return targets
+    return replace(targets, hardware={name: replace(has, cpus=cpus) for name, has in targets.hardware.items()})
 
 
 def _targets_written(group: Group) -> list[Value]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from jobs.hardware import CPU
 from runner.grid.expand import load_grid
 from runner.grid.problems import GridError
 from tests.runner.grid.conftest import Expand
@@ -210,3 +212,11 @@ def test_on_names_targets_that_exist(on: dict[str, str], printed: list[str], mis
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(GridError, match=r"absent\.yaml: cannot be read: No such file or directory"):
         load_grid(tmp_path / "absent.yaml", targets={}, profile_name="cluster.yaml")
+
+
+def test_more_threads_than_cpus_are_refused_unless_the_group_asks_for_as_many(mistakes: Mistakes, expand: Expand) -> None:
+    targets = {"cpu": replace(CPU, cpus=1)}
+    grid = "name: x\nmatrix: {threads: [1, 4]}"
+    (said,) = mistakes(grid, targets=targets)
+    assert "threads: 4 would take turns on 1 CPU" in said
+    assert len(expand(f"{grid}\nresources: {{cpus: 4}}", targets=targets).specs) == 2
