@@ -12,14 +12,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cluster.errors import ProcessLost, ProcessSpent
+from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.processes import kill_tree
+from cluster.signals import WARNING, request_stop, stop_requested
 from cluster.state import State
 from runner.errors import PackFailed, PublishFailed
 from runner.freeze import read_array
+from runner.interruption import STOPPING
 from runner.worker import run_task, warm_up
 
-_CANNOT_RECORD = 73  # EX_CANTCREAT of sysexits.h
+_LOOK_S = 0.2
+_CANNOT_RECORD, _WANTS_REQUEUE = 73, 75  # EX_CANTCREAT and EX_TEMPFAIL of sysexits.h
 _OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
 _spent = False
@@ -31,7 +34,7 @@ def run_inline(array_path: str, index: int) -> None:
     Raises:
         ProcessLost: The new process died of what its trial did.
         PackFailed: The new process could not go on, for a reason that is not a trial's; its output says which.
-        PublishFailed, ProcessSpent: As in ``worker.run_task``.
+        PublishFailed, Requeue, ProcessSpent: As in ``worker.run_task``.
     """
     global _spent
     submission, array = read_array(Path(array_path))
@@ -49,11 +52,15 @@ def _run_in_new_process(array_path: str, index: int) -> None:
     # -P: a file in the current folder that is called like one of our modules is not taken for it.
     child = subprocess.Popen([sys.executable, "-P", "-m", "runner.isolated", array_path, str(index)])
     try:
-        code = child.wait()
-    finally:  # Ctrl-C, or a limit of time
+        while (code := _wait(child)) is None:
+            if stop_requested():
+                child.send_signal(WARNING)
+    finally:  # a second Ctrl-C, or a limit of time
         if child.poll() is None:
             kill_tree(child.pid)
             child.wait()
+    if code == _WANTS_REQUEUE:
+        raise Requeue
     if code == _CANNOT_RECORD:
         raise PublishFailed(f"of task {index}", "its process says why above")
     if code == 1:
@@ -63,13 +70,25 @@ def _run_in_new_process(array_path: str, index: int) -> None:
         raise ProcessLost(State.CRASHED if -code in _OWN_FAULT else State.KILLED, f"its process ended with {how}")
 
 
+def _wait(child: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return child.wait(_LOOK_S)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def _main(array_path: str, index: str) -> int:
     faulthandler.enable()
+    for number in STOPPING:  # the process that started this one decides
+        signal.signal(number, lambda _number, _frame: None)
+    signal.signal(WARNING, lambda _number, _frame: request_stop())
     warm_up(array_path)
     try:
         run_task(array_path, int(index))
     except ProcessSpent:
         pass
+    except Requeue:
+        return _WANTS_REQUEUE
     except PublishFailed as error:
         print(error, file=sys.stderr)
         return _CANNOT_RECORD

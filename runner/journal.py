@@ -89,12 +89,22 @@ class Journal:
         self.path = _file(sweep_folder, worker)
         with told(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._open()
 
     def write(self, entry: Entry) -> None:
         """Append one line; StoreFull, StoreNotWritable."""
         with told(self.path):
+            try:
+                intact = os.path.samestat(os.fstat(self._fd), self._file)
+            except OSError:
+                intact = False
+            if not intact:  # the trial has closed it, and may have opened something else under its number
+                self._open()
             os.write(self._fd, _encoder.encode(entry) + b"\n")
+
+    def _open(self) -> None:
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.fstat(self._fd)
 
 
 def read_all(sweep_folder: Path) -> list[Entry]:

@@ -67,3 +67,14 @@ def test_a_journal_that_is_closed_to_this_user_is_not_taken_for_an_empty_one() -
             os.seteuid(user)
             (folder / "journal").chmod(0o755)
         assert read_all(folder) == [began("a")]
+
+
+def test_a_trial_that_closes_the_journal_costs_no_line(tmp_path: Path) -> None:
+    """Nor does what it opens under the same number get one."""
+    journal = Journal(tmp_path, "w")
+    os.close(journal._fd)
+    with (tmp_path / "others").open("w") as others:
+        assert others.fileno() == journal._fd
+        journal.write(Ended("a", 1, "completed"))
+    assert [entry.trial for entry in read_all(tmp_path)] == ["a"]
+    assert (tmp_path / "others").read_text() == ""
