@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.processes import kill_tree
-from cluster.signals import WARNING, request_stop, stop_requested
+from cluster.signals import WARNING, stop_requested
 from cluster.state import State
 from runner.errors import PackFailed, PublishFailed
 from runner.freeze import read_array
@@ -49,8 +49,12 @@ def run_inline(array_path: str, index: int) -> None:
 
 
 def _run_in_new_process(array_path: str, index: int) -> None:
-    # -P: a file in the current folder that is called like one of our modules is not taken for it.
-    child = subprocess.Popen([sys.executable, "-P", "-m", "runner.isolated", array_path, str(index)])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {WARNING, *STOPPING})  # the child must not die of them before it listens
+    try:
+        # -P: a file in the current folder that is called like one of our modules is not taken for it.
+        child = subprocess.Popen([sys.executable, "-P", "-m", "runner.isolated", array_path, str(index)])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         while (code := _wait(child)) is None:
             if stop_requested():
@@ -79,9 +83,9 @@ def _wait(child: subprocess.Popen[bytes]) -> int | None:
 
 def _main(array_path: str, index: str) -> int:
     faulthandler.enable()
-    for number in STOPPING:  # the process that started this one decides
+    for number in STOPPING:  # the process that started this one decides what follows, and sends the warning, which stays pending
         signal.signal(number, lambda _number, _frame: None)
-    signal.signal(WARNING, lambda _number, _frame: request_stop())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     warm_up(array_path)
     try:
         run_task(array_path, int(index))

@@ -189,16 +189,19 @@ def test_being_stopped_loses_nothing_and_leaves_no_process(desk: Desk, number: s
 
 
 @pytest.mark.parametrize(
-    ("backend", "number"),
+    ("backend", "number", "isolate"),
     [
-        ("inline", signal.SIGINT),
-        pytest.param("ray", signal.SIGINT, marks=pytest.mark.ray),
-        pytest.param("ray", signal.SIGHUP, marks=pytest.mark.ray),
+        ("inline", signal.SIGINT, "false"),
+        ("inline", signal.SIGINT, "true"),
+        pytest.param("ray", signal.SIGINT, "false", marks=pytest.mark.ray),
+        pytest.param("ray", signal.SIGHUP, "false", marks=pytest.mark.ray),
     ],
 )
-def test_what_runs_when_a_submit_is_stopped_saves_itself_and_goes_on(desk: Desk, backend: str, number: signal.Signals) -> None:
+def test_what_runs_when_a_submit_is_stopped_saves_itself_and_goes_on(
+    desk: Desk, backend: str, number: signal.Signals, isolate: str
+) -> None:
     gate = desk.folder / "gate"
-    grid = desk.grid(f"workload: toys:saving\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: {gate}}}\n")
+    grid = desk.grid(f"workload: toys:saving\nisolate: {isolate}\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: {gate}}}\n")
     process = desk.start("submit", grid, "--backend", backend)
     desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
     os.killpg(process.pid, number)  # a terminal tells all that runs in it
