@@ -100,6 +100,21 @@ class LocksMissing(RunnerError):
         )
 
 
+class NotYourSubmission(RunnerError):
+    """Someone else froze it, or it was changed since: what it names would be run with this user's rights."""
+
+    def __init__(self, sweep: str, folder: str, workloads: tuple[str, ...], import_path: tuple[str, ...]) -> None:
+        super().__init__(sweep, folder, workloads, import_path)
+        self.sweep, self.folder, self.workloads, self.import_path = sweep, folder, workloads, import_path
+
+    def __str__(self) -> str:
+        where = f", imported from {', '.join(self.import_path)}" if self.import_path else ""
+        return (
+            f"{self.folder} is not what you submitted from this account, and a retry of '{self.sweep}' would run what it names: "
+            f"{', '.join(self.workloads)}{where}; look at it and say --trust, or submit the grid yourself"
+        )
+
+
 class PublishFailed(RunnerError):
     """A trial ran but its record could not be written, so it counts as not run."""
 

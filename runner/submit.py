@@ -34,6 +34,7 @@ from runner.queue import LOCAL_BACKENDS
 from runner.request import Request
 from runner.settle import settle_all
 from runner.stopping import Stopped, release, stopped_groups
+from runner.trust import remember
 from runner.worker import run_task, warm_up
 
 _LOOK_S, _SHOW_S = 0.25, 0.1
@@ -117,6 +118,7 @@ def _freeze(request: Request, about: About, folder: Path, *, keep_going: bool) -
             patch=request.patch,
         )
         release(submission, keep_going=keep_going)
+    remember(submission)
     return submission
 
 

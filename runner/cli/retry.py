@@ -27,6 +27,9 @@ def retry(
         ),
     ] = False,
     disturbed: Annotated[bool, typer.Option("--disturbed", help="Instead, completed trials whose measurement was disturbed.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the code that the store names although it is not what you submitted yourself.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run failed trials again, as they were frozen, each with what it lacked.
@@ -49,11 +52,15 @@ def retry(
     from runner.selection import select
     from runner.settle import settle_if_idle
     from runner.status import latest_submission
+    from runner.trust import check
 
     opened = Store(store)
     runs = []
     for sweep, only in select(opened, names or ()).items():
-        request = frozen_request(latest_submission(opened, sweep))
+        submission = latest_submission(opened, sweep)
+        if not trust:
+            check(submission)
+        request = frozen_request(submission)
         settle_if_idle(opened, sweep)  # what died without a word has no record to be retried by
         index = opened.index(sweep)
         lost = _lost_nodes(opened, sweep, index)

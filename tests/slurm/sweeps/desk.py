@@ -95,6 +95,7 @@ def at_site(site: Site, folder: Path) -> Iterator[SlurmDesk]:
         patch.setenv("SLURM_CONF", site.environment["SLURM_CONF"])
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.setenv("RUNNER_CACHE", str(folder / "cache"))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         desk = SlurmDesk(folder / "desk", site)
         try:
             yield desk
