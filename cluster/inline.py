@@ -6,12 +6,13 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
-from cluster import signals
+from cluster import signals, startup
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
 from cluster.calls import Ending, attempt, described, pickled
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
@@ -150,6 +151,7 @@ class _InlineArray:
         """Call one task, after warm if it is the first."""
         if self._warm is not None:
             warm, self._warm = self._warm, None
+            startup.count_from(time.time())
             try:
                 warm()
             except Exception as problem:

@@ -81,12 +81,13 @@ class Pool:
     def spawn(self) -> None:
         """Ask Ray for one more worker."""
         crash_file = self.folder / f"crash-{next(_numbers)}" if self.folder is not None else None
+        asked_at = time.time()
         remote = ray.remote(**self.options)(TaskWorker).remote
         actor = answered(lambda: remote(*self.arguments, str(crash_file) if crash_file else None))
         worker = Worker(actor, self, crash_file, time.monotonic())
         self.workers.add(worker)
         self._ask(worker, actor.start.remote())
-        self._ask(worker, actor.prepare.remote())
+        self._ask(worker, actor.prepare.remote(asked_at))
 
     def give(self, worker: Worker, index: int) -> None:
         """Have a worker run a task."""

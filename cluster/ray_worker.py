@@ -15,6 +15,7 @@ from typing import TextIO
 
 import ray
 
+from cluster import startup
 from cluster.calls import Ending, attempt, described
 from cluster.signals import WARNING, request_stop
 from cluster.state import State
@@ -52,8 +53,9 @@ class TaskWorker:
         signal.signal(WARNING, lambda _number, _frame: request_stop())
         return Started(socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid())
 
-    def prepare(self) -> Ready:
-        """Import the call and warm up."""
+    def prepare(self, asked_at: float) -> Ready:
+        """Import the call and warm up, in a worker that was asked for at this time."""
+        startup.count_from(max(asked_at, startup.process_began()))  # the process may have been there before
         if self._crash_file is not None:
             self._crash = open(self._crash_file, "w")  # noqa: PTH123, SIM115
             faulthandler.enable(self._crash, all_threads=False)

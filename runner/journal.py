@@ -48,6 +48,8 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     life: int = 0
     """How often the scheduler had started its task again."""
     partition: str | None = None
+    start_s: float | None = None
+    """Its share of the worker's start in seconds; None in a journal of an earlier version."""
 
     @property
     def process(self) -> Birth | None:

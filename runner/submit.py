@@ -204,8 +204,10 @@ class _Drive:
                 self._derive(started, *((Outcome.interrupted, _CUT_SHORT) if cut_short else (OUTCOME_OF[event.state], event.detail)))
 
     def _derive(self, started: Started, outcome: Outcome, message: str) -> None:
-        if publish_derived(self.store, started, outcome, message):
-            self.progress.end(Ended(started.trial, started.attempt, outcome))
+        if not publish_derived(self.store, started, outcome, message):  # it has its own, and its worker died before it said so
+            attempts = self.store.index(self.submission.sweep).attempts(started.trial)
+            outcome = next((own.outcome for own in attempts if own.attempt == started.attempt), outcome)
+        self.progress.end(Ended(started.trial, started.attempt, outcome))
 
     def _read_journal(self) -> None:
         entries = self.follower.new_entries()

@@ -17,11 +17,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from artifacts.errors import ArtifactsError, RecordExists
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
+from cluster import startup
 from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import Place, here
 from cluster.processes import Birth
@@ -61,15 +60,18 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
     submission, array = read_array(path)
     worker = _worker(path.parents[4], submission.sweep, array.backend)
     taken = worker.take_over(array_name(worker.store, path), [submission.spec(line).trial_id for line, _ in array.packs[index]], number)
+    left: list[tuple[int, int]] = []
     for line, planned in array.packs[index]:
+        trial = submission.spec(line).trial_id
+        attempts = taken.outcomes.get(trial, {})
+        if trial in taken.elsewhere:
+            print(f"trial {trial} is left to another process that computes it", file=sys.stderr)
+        elif not attempts or attempts[max(attempts)] in GO_ON:
+            left.append((line, max([planned, *(number + 1 for number in attempts)])))
+    isolated = (count for count, (line, _) in enumerate(left, 1) if submission.spec(line).isolate)
+    worker.share_start(next(isolated, len(left)))  # after that one comes another process
+    for line, attempt in left:
         spec = submission.spec(line)
-        attempts = taken.outcomes.get(spec.trial_id, {})
-        if spec.trial_id in taken.elsewhere:
-            print(f"trial {spec.trial_id} is left to another process that computes it", file=sys.stderr)
-            continue
-        if attempts and attempts[max(attempts)] not in GO_ON:
-            continue
-        attempt = max([planned, *(number + 1 for number in attempts)])
         if is_stopped(submission, spec):
             continue
         if stop_requested():
@@ -108,7 +110,7 @@ class Worker:
         self._birth = Birth.of(os.getpid())
         self._logs = None if backend == "inline" else self.store.logs_folder(sweep)
         self._loose: list[Record] = []
-        self._first = True
+        self._start_s, self._sharing = 0.0, 0
         self._alone = False
         self.stopped = False
         """The trial was asked to stop, and did."""
@@ -126,6 +128,12 @@ class Worker:
             return Taken({}, frozenset())
         self._alone = number == 0
         return take_over(self.store, self.sweep, self.place, array, trials, continues=number > 0 or self.place.life > 0)
+
+    def share_start(self, trials: int) -> None:
+        """Divide what this worker's start took, if it has just started, among the next trials: those of the task it was started for."""
+        took_s = startup.took_s() if trials else 0.0
+        if took_s:
+            self._start_s, self._sharing = took_s / trials, trials
 
     def run(self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int) -> None:
         """One attempt, from its line in the journal to its record."""
@@ -147,12 +155,12 @@ class Worker:
             born=None if self._birth is None else self._birth.ticks,
             life=self.place.life,
             partition=self.place.partition,
+            start_s=self._start_s if self._sharing > 0 else 0.0,
         )
+        self._sharing -= 1
         with nullcontext() if file is None else section(file):
             self.journal.write(started)
             alone, self._alone = self._alone, False
-            start_s = time.time() - psutil.Process().create_time() if self._first else 0.0
-            self._first = False
             finished = self._execute(submission, array, spec, attempt)
         self.spent, self.stopped = finished.spent, finished.outcome == Outcome.preempted
         if self.spent:
@@ -162,7 +170,6 @@ class Worker:
             **circumstances(submission, array, started),
             "outcome": finished.outcome,
             "derived": False,
-            "start_s": start_s,
             "ended_at": datetime.now(UTC),
         }
         if self.stopped:

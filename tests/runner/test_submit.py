@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,12 @@ def test_every_trial_runs_once_and_its_record_has_what_it_returned(desk: Desk, b
     ]
     assert {row["backend"] for row in rows} == {backend}
     assert all(row["total_s"] >= row["train_s"] >= 0 for row in rows)
+    for row in rows:
+        before_s = (datetime.fromisoformat(row["started_at"]) - datetime.fromisoformat(row["submitted_at"])).total_seconds()
+        assert row["queue_s"] + row["start_s"] == pytest.approx(before_s, abs=1e-3)
+        assert min(row["queue_s"], row["start_s"]) >= 0
+    carriers = [row for row in rows if row["start_s"] > 0]
+    assert len(carriers) == len({row["pid"] for row in rows}), "the first trial of each worker carries its start"
     assert "nothing to run" in desk.run("submit", grid, "--backend", backend)
     assert desk.outcomes() == {"completed": 6}
 
