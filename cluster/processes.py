@@ -14,6 +14,7 @@ import psutil
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
+_OF_ALL = _PROC / "vmstat"
 _KIB = 1024
 _GONE_WITHIN_S, _LOOK_S = 10.0, 0.02
 
@@ -92,14 +93,16 @@ class OomKills:
     def __init__(self) -> None:
         self._counter = _oom_counter()
         now = self._count()
-        self._seen: deque[tuple[float, int]] = deque([(0.0, now), (0.0, now)], maxlen=2)
+        # A process that holds much takes seconds to go on a busy machine. A neighbour's death is not to be taken for it.
+        looks = 2 if self._counter == _OF_ALL else 20
+        self._seen: deque[tuple[float, int]] = deque([(0.0, now)] * looks, maxlen=looks)
 
     def tick(self) -> None:
         """Remember the count; to be called about once a second."""
         self._seen.append((time.monotonic(), self._count()))
 
     def lately(self) -> bool:
-        """It killed something since the last tick but one."""
+        """It killed something within the last twenty ticks, the last two where only the machine's count is to be had."""
         return self._count() > self._seen[0][1]
 
     def _count(self) -> int:
@@ -116,7 +119,7 @@ def _oom_counter() -> Path:
             for counter in (_CGROUPS / "memory" / below / "memory.oom_control", _CGROUPS / below / "memory.events"):
                 if below and controllers in ("", "memory") and _oom_kills(counter) is not None:
                     return counter
-    return _PROC / "vmstat"
+    return _OF_ALL
 
 
 def _oom_kills(counter: Path) -> int | None:

@@ -84,7 +84,7 @@ def read(name: str, folders: tuple[str, ...]) -> Command:
     files = [text for ((text, placeholder), *rest) in words if placeholder is None and not rest]
     places = folders or (str(Path.cwd()),)
     for file in files:
-        found = next((folder for folder in places if (Path(folder) / file).is_file()), None)
+        found = next((folder for folder in places if os.path.isfile(os.path.join(folder, file))), None)  # noqa: PTH113, PTH118 - of any text
         if found is not None:
             return Command(words, found, Path(found) / file)
         if file.endswith(".py"):

@@ -170,7 +170,8 @@ def look(store: Store, sweep: str) -> QueueView:
                 view.trouble = report.detail
             name = array_name(store, queued.path)
             waiting = list(_open_trials(queued, pack, index))
-            if report.state in _BROKEN and len(waiting) == len(pack) and not any((name, trial) in begun for trial in waiting):
+            idle = not any((name, trial) in begun for trial in waiting) and not _has_ended(queued, pack, index)
+            if report.state in _BROKEN and len(waiting) == len(pack) and idle:
                 view.stillborn[waiting[0]] = _why_stillborn(queued.handle, report)
             for trial in waiting:
                 started = begun.get((name, trial))
@@ -321,6 +322,11 @@ def _open_trials(queued: QueuedArray, pack: list[tuple[int, int]], index: Index)
         ended = [attempt for attempt in index.attempts(trial) if attempt.attempt >= planned]
         if not ended or ended[-1].outcome in GO_ON:
             yield trial
+
+
+def _has_ended(queued: QueuedArray, pack: list[tuple[int, int]], index: Index) -> bool:
+    """Whether an attempt of a pack is recorded that its task may have made."""
+    return any(one.attempt >= planned for line, planned in pack for one in index.attempts(queued.submission.spec(line).trial_id))
 
 
 def _begun(journal: Mapping[tuple[str, int], Started], index: Index) -> dict[tuple[str, str], Started]:

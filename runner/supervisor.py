@@ -34,6 +34,9 @@ _LOOK_S = 0.5
 _MARGIN_S = 15.0
 """Of the time between the warning and the end, this much is left to the supervisor for writing records."""
 
+_SAME_KILL_S = 1.0
+"""A scheduler that kills all processes of a task is done with it within this time."""
+
 _FAILED, _WANTS_REQUEUE = 70, 75  # EX_SOFTWARE and EX_TEMPFAIL of sysexits.h
 _SPENT = 79  # none of theirs
 _OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
@@ -50,7 +53,8 @@ def run_supervised(array_path: str, index: int) -> None:
     for number in itertools.count():
         startup.count_from(time.time() if number else startup.process_began())
         child = Child(partial(_run_in_child, array_path, index, number))
-        verdict = supervisor.watch(child, first=number == 0)
+        first = number == 0
+        verdict = supervisor.watch(child, first=first)
         code = child.code or 0
         if code == 0 and not supervisor.left_open(child):
             return
@@ -60,7 +64,7 @@ def run_supervised(array_path: str, index: int) -> None:
             raise PackFailed("its worker stopped with the error above")
         if code == _SPENT:
             supervisor.settle(child, Outcome.killed, "it left its process unable to write its record; the task's output says why")
-        elif not supervisor.settle(child, *(verdict or supervisor.cause_of_death(code))):
+        elif not supervisor.settle(child, *(verdict or supervisor.cause_of_death(child, first=first))):
             raise PackFailed(f"its worker ended with {_word(code)} before it began a trial")
         if stop_requested():
             raise Requeue
@@ -91,26 +95,32 @@ class _Supervisor:
         asked_at: float | None = None
         verdict: tuple[Outcome, str] | None = None
         while child.wait(_LOOK_S) is None:
-            self._oom.tick()
+            if child.birth is not None and child.birth.lives:  # what killed it must stay a thing of late while its guard clears up
+                self._oom.tick()
             if verdict is not None:
                 continue
             if stop_requested():
                 asked_at = asked_at or time.monotonic()
                 if time.monotonic() - asked_at > self._grace_s:
-                    outcome, _ = outcome_after(sequel(), alone=first and len(self._begun(child)) == 1)
-                    verdict = outcome, "it could not be interrupted in time when the task was asked to stop"
+                    verdict = self._stopped(child, first), "it could not be interrupted in time when the task was asked to stop"
             elif self._outlived_its_limit(child):
                 verdict = Outcome.timed_out, f"it ran longer than its own limit of {self._array.trial_time_min:g} min (resources: time_min)"
             if verdict is not None:
                 child.kill()
         return verdict
 
-    def cause_of_death(self, code: int) -> tuple[Outcome, str]:
+    def cause_of_death(self, child: Child, *, first: bool) -> tuple[Outcome, str]:
         """What became of the trial that the dead child was at."""
+        code = child.code or 0
         if -code in _OWN_FAULT:
             return Outcome.crashed, f"its process died of {_word(code)}; its log has the stack"
         if -code == signal.SIGKILL and self._oom.lately():
             return Outcome.out_of_memory, "the kernel killed its process for its memory: give the group more (resources: {mem_gb: ...})"
+        if code == -signal.SIGKILL:
+            # Of a task that the scheduler kills the worker may be the first to go. If that is so this process does not get any further.
+            time.sleep(_SAME_KILL_S)
+            if stop_requested():
+                return self._stopped(child, first), "it was killed before it had stopped, after its task was asked to"
         return Outcome.killed, f"its process ended with {_word(code)}"
 
     def settle(self, child: Child, outcome: Outcome, message: str) -> int:
@@ -129,8 +139,10 @@ class _Supervisor:
         limit = self._array.trial_time_min
         return limit is not None and any(time.time() - started.at > 60 * limit for started in self.left_open(child))
 
-    def _begun(self, child: Child) -> list[Started]:
-        return [entry for entry in self._entries(child) if isinstance(entry, Started)]
+    def _stopped(self, child: Child, first: bool) -> Outcome:
+        """What the attempt is called that the child was at when the task was asked to stop."""
+        begun = sum(isinstance(entry, Started) for entry in self._entries(child))
+        return outcome_after(sequel(), alone=first and begun == 1)[0]
 
     def _entries(self, child: Child) -> list[Entry]:
         """What this very process has noted; another of its number may have written to the same file before."""

@@ -192,7 +192,7 @@ def _lacking_shards(part: str, paths: Sequence[Path]) -> str | None:
 
 def _own_path(text: str, data_dir: Path | None) -> Path:
     """A user's own path: absolute, below the home, or below data_dir where one is set."""
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - which leaves the name of a user that is not there as it is
     return path if data_dir is None else data_dir / path
 
 

@@ -7,6 +7,7 @@ spellings of one value would be two trials.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -78,7 +79,7 @@ def _space_arguments(name: str, arguments: Any) -> tuple[Fraction, Fraction, int
 
 def _are_numbers(arguments: Any) -> bool:
     return isinstance(arguments, list) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) for value in arguments
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max for value in arguments
     )
 
 

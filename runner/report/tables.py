@@ -173,7 +173,7 @@ def _notes(summary: Summary) -> Iterable[str]:
         yield f"{plural(sum(summary.not_completed.values()), 'trial')} not completed and in no average: {outcomes}"
     diverged = sum(group.diverged for group in summary.groups)
     if diverged:
-        yield f"{plural(diverged, 'completed trial')} diverged: a loss or an accuracy is NaN or infinite, and so is its mean"
+        yield f"{plural(diverged, 'completed trial')} diverged: a loss or an accuracy is NaN or infinite"
     for name, count, value in summary.no_numbers:
         yield f"{name} is no number in {plural(count, 'completed trial')} ({spelled(value)}, for example): in none of its means"
     disturbed = sum(group.disturbed for group in summary.groups)

@@ -18,7 +18,7 @@ def test_a_submission_that_was_changed_is_run_only_where_it_is_trusted(desk: Des
     other.mkdir()
     (other / "toys.py").write_text((desk.folder / "toys.py").read_text())
     frozen = desk.store_folder / "sweeps" / "toy" / "001" / file
-    frozen.write_text(frozen.read_text().replace(str(desk.folder), str(other)).replace("\n", " \n"))
+    frozen.write_text(frozen.read_text().replace(f'"{desk.folder}"', f'"{other}"').replace("\n", " \n"))
     said = desk.run("retry", "toy", "--force", code=1)
     assert "is not what you submitted from this account" in said
     assert "toys:moody, imported from " in said

@@ -46,10 +46,14 @@ class SlurmDesk(Desk):
         path.write_text(f"name: {name}\n" + text.replace("TALLY", str(self.tally)).replace("GATE", str(self.gate)))
         return path
 
+    def begun(self, sweep: str = "toy") -> dict[tuple[str, int], Started]:
+        """What the workers noted when they began, by trial and attempt."""
+        entries = read_all(self.store.sweep_folder(sweep))
+        return {(entry.trial, entry.attempt): entry for entry in entries if isinstance(entry, Started)}
+
     def tasks(self, sweep: str = "toy") -> dict[str, str]:
         """SLURM's id of the array task that began each trial last."""
-        begun = (entry for entry in read_all(self.store.sweep_folder(sweep)) if isinstance(entry, Started))
-        return {entry.trial: f"{entry.job}_{entry.task}" for entry in begun}
+        return {entry.trial: f"{entry.job}_{entry.task}" for _, entry in sorted(self.begun(sweep).items())}
 
     def trials(self, sweep: str = "toy", **wanted: Any) -> list[str]:
         """Ids of the trials of a sweep with these parameters (or target)."""

@@ -67,10 +67,10 @@ def day(running_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def _warn(desk: SlurmDesk) -> None:
-    """Send the pack of `stepwise` the warning that comes ahead of its walltime, as often as it begins a trial that heeds it."""
-    for role in ("second", "endless"):
+    """Send the tasks of `stepwise` the warning that comes ahead of their walltime, as often as they begin a trial that heeds it."""
+    for role, attempt in (("second", 1), ("endless", 1), ("alone", 1), ("alone", 2)):
         (trial,) = desk.trials("endings", workload="trials:stepwise", role=role)
-        desk.until(lambda trial=trial: trial in desk.tasks("endings"), f"the trial '{role}' runs")
+        desk.until(lambda key=(trial, attempt): key in desk.begun("endings"), f"attempt {attempt} of the trial '{role}' runs")
         desk.site.run("scancel", "--signal=USR2", desk.tasks("endings")[trial])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.journal import Started, read_all
+from runner.journal import Started
 from tests.slurm.site import Site
 
 from .desk import SlurmDesk, at_site
@@ -28,10 +28,6 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
         yield desk
 
 
-def begun(desk: SlurmDesk) -> list[Started]:
-    return [entry for entry in read_all(desk.store.sweep_folder("toy")) if isinstance(entry, Started)]
-
-
 def supervisor_of(started: Started) -> int:
     """The process that SLURM started for the task."""
     above = [process for process in psutil.Process(started.pid).parents() if "cluster.slurm_task" in process.cmdline()]
@@ -43,7 +39,7 @@ def test_a_worker_ends_with_its_supervisor(desk: SlurmDesk) -> None:
     grid = desk.grid(GATED.replace("WIDTHS", "[1]"))
     desk.run("submit", grid)
     desk.until(lambda: len(desk.ran()) == 1, "it runs")
-    (first,) = begun(desk)
+    (first,) = desk.begun().values()
     assert first.process is not None
     os.kill(supervisor_of(first), signal.SIGKILL)
     desk.until(lambda: not first.process.lives, "the worker has ended too")
@@ -61,13 +57,13 @@ def test_two_lives_of_a_task_behind_a_parted_network_lose_nothing(desk: SlurmDes
     desk.run("submit", desk.grid(GATED.replace("WIDTHS", "[1, 2]")), "--pack", "2")
     first, second = desk.trials()
     desk.until(lambda: desk.ran()[first] == 1, "the first life is at its first trial")
-    (early,) = begun(desk)
+    (early,) = desk.begun().values()
     short = next(node.short for node in site.nodes if node.name == early.node)
     site.cut_off(short)
     desk.until(lambda: desk.ran()[first] == 2, "the second life is at it too")
     assert early.process is not None
     assert early.process.lives
-    (late,) = [started for started in begun(desk) if started != early]
+    (late,) = [started for started in desk.begun().values() if started != early]
     assert (late.node != early.node, late.life, late.attempt) == (True, 1, 2)
     assert [one.outcome.value for one in desk.store.index("toy").attempts(first)] == ["node_failed"]
     desk.gate.touch()
