@@ -123,7 +123,7 @@ def run(params: SvmParams, context: Context) -> None:
     with context.phase("import"):
         import numpy as np
 
-        from jobs import svm_precision
+        from jobs import svm_apart, svm_precision
         from jobs.data import open_dataset
         from jobs.svm_kernels import Kernel, predict
 
@@ -143,16 +143,23 @@ def run(params: SvmParams, context: Context) -> None:
         elif precision == "float64":
             prepare = Scaling(params.scaling, _pixels(dataset.images, parts.train), precision)
             images, engine = prepare(_pixels(dataset.images, parts.train)), SKLEARNEX_WIDE
-        model = classifier(
-            kernel=params.kernel,
-            C=params.C,
-            gamma=gamma,
-            degree=params.degree,
-            coef0=params.coef0,
-            cache_size=_cache_mb(len(images), context.mem_gb),
-        )
-    with context.phase("train"):
-        model.fit(images, labels)
+        constants = {
+            "kernel": params.kernel,
+            "C": params.C,
+            "gamma": gamma,
+            "degree": params.degree,
+            "coef0": params.coef0,
+            "cache_size": _cache_mb(len(images), context.mem_gb),
+        }
+    if svm_apart.is_called_for():
+        with svm_apart.Apart("sklearn.svm" if engine == SKLEARN else "sklearnex.svm", context.threads) as apart:
+            with context.phase("import"):
+                apart.imported()
+            with context.phase("train"):
+                model = apart.fit(constants, images, labels)
+    else:
+        with context.phase("train"):
+            model = classifier(**constants).fit(images, labels)
     if engine != SKLEARN and not hasattr(model, "_onedal_estimator"):
         engine = SKLEARN  # it hands over what it cannot do itself
     context.note(engine=engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from jobs.registry import workload
 from jobs.spec import JobSpec
 from jobs.svm import SMALLEST_CACHE_MB, Scaling, SvmParams, collapse, run
 from jobs.svm_kernels import BLOCK_BYTES, Kernel, predict
+from tests.patience import PATIENCE_S
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 SMALL = {"dataset": "mnist", "train_subset": 1200, "test_subset": 1000}
@@ -163,6 +165,19 @@ def test_ordinary_images_are_left_in_float32(kernel: Any, scaling: str) -> None:
 
 def _pixels(images: Any) -> Any:
     return images.astype(np.uint8).reshape(len(images), -1)
+
+
+@pytest.mark.parametrize("engine", ["sklearn", "sklearnex"])
+def test_a_fit_under_an_alarm_is_the_same(fit: Any, engine: str) -> None:
+    if engine == "sklearnex":
+        pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
+    plain = fit(engine=engine, **HALVES).values
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    try:
+        apart = fit(engine=engine, **HALVES).values
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert (apart["test_accuracy"], apart["engine"]) == (plain["test_accuracy"], engine)
 
 
 def test_an_engine_that_hands_the_fit_over_is_not_the_one_that_ran(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:

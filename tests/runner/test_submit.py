@@ -412,3 +412,11 @@ def test_a_store_that_a_group_shares_stays_theirs_throughout(desk: Desk) -> None
     of_ours = {path: mode for path, mode in modes.items() if path.name != "theirs"}
     assert {mode for path, mode in of_ours.items() if (desk.store_folder / path).is_dir()} == {0o2775}, of_ours
     assert {mode for path, mode in of_ours.items() if not (desk.store_folder / path).is_dir()} == {0o664}, of_ours
+
+
+def test_a_native_fit_ends_at_its_limit(desk: Desk) -> None:
+    """Classes that nothing tells apart, at a price of errors for which libsvm never settles."""
+    svm = 'workload: svm\nfixed: {dataset: "synthetic:1x4x4x2x9000", kernel: linear, C: 1e12, scaling: none}\n'
+    grid = desk.grid(svm + "matrix: {engine: [sklearn, sklearnex]}\nresources: {time_min: 0.2}\n")
+    desk.run("submit", grid, "--backend", "inline", code=1)
+    assert desk.outcomes() == {"timed_out": 2}
