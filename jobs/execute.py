@@ -188,6 +188,7 @@ class _Kept:
         self.before = ProcessState.now()
         self._name = workload_name
         self.problems: list[str] = []
+        self._restored = False
         self.threads: int | None = None
         """What the trial computed with at its end, if it said so to the libraries itself."""
         self._imported = _set_by_import.get(workload_name)
@@ -200,7 +201,10 @@ class _Kept:
             self._imported = _set_by_import[self._name] = self.before.changed_to(ProcessState.now())
 
     def restore(self) -> None:
-        """Put the process back."""
+        """Put the process back, once."""
+        if self._restored:
+            return
+        self._restored = True
         self.threads = threads.used()
         if self._imported:
             self.problems = self.before.changed_by(self._imported).restore()
@@ -252,6 +256,7 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
                     noted = function(params, context)
                 context.note(**(noted or {}))
     finally:
+        kept.restore()  # without free descriptors nothing could be measured
         finished.values.update(_measured(context, sampler, peak))
 
 
