@@ -25,6 +25,8 @@ class Desk:
     def __init__(self, folder: Path, store: Path) -> None:
         self.folder, self.store_folder = folder, store
         self.tally = folder / "tally"
+        self.environment: dict[str, str] = {}
+        """Variables of its commands, whatever the test that runs them has set."""
         self._started: list[subprocess.Popen[str]] = []
 
     @property
@@ -43,7 +45,7 @@ class Desk:
         process = subprocess.Popen(
             [Path(sys.executable).with_name("runner"), *map(str, arguments), "--store", str(self.store_folder)],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**os.environ, "COLUMNS": "200", **self.environment},
         )  # fmt: skip
         self._started.append(process)
         return process

@@ -33,6 +33,8 @@ class SlurmDesk(Desk):
         super().__init__(folder, folder / "store")
         self.site = site
         self.gate = folder / "gate"
+        # A desk may serve several tests, each of which has a state folder of its own.
+        self.environment["XDG_STATE_HOME"] = str(folder / "state")
         self._collected: dict[str, list[dict[str, Any]]] = {}
 
     def profile(self, targets: str, slurm: str = "{}") -> None:
@@ -99,7 +101,6 @@ def at_site(site: Site, folder: Path) -> Iterator[SlurmDesk]:
         patch.setenv("SLURM_CONF", site.environment["SLURM_CONF"])
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.setenv("RUNNER_CACHE", str(folder / "cache"))
-        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         desk = SlurmDesk(folder / "desk", site)
         try:
             yield desk
