@@ -70,7 +70,9 @@ def compact_leftovers(store: Store, sweep: str) -> int:
     if not folder.is_dir():
         return 0
     compact.remove_stale_partials(folder)
-    before = [folder / name for name in sorted(names(folder)) if named(folder / name)[0] is not None]
+    before = [
+        folder / name for name in sorted(names(folder)) if named(folder / name)[0] is not None
+    ]
     for start in range(0, len(before), _CHUNK):
         store.compact(sweep, before[start : start + _CHUNK])
     return sum(not path.exists() for path in before)
@@ -92,7 +94,12 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write mappings with the same keys as ``write_table`` does a table; a column of several kinds is spelled."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = [column_of(name, [row.get(name) for row in rows]) for name in names]
-    write_table(pa.table([values for _, values in columns], schema=pa.schema([field for field, _ in columns])), path)
+    write_table(
+        pa.table(
+            [values for _, values in columns], schema=pa.schema([field for field, _ in columns])
+        ),
+        path,
+    )
 
 
 def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
@@ -100,9 +107,14 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
     if table.num_rows == 0:
         return []
     outcomes = table["outcome"].to_pylist()
-    weights = [weight(outcome, derived=bool(derived)) for outcome, derived in zip(outcomes, table["derived"].to_pylist(), strict=True)]
+    weights = [
+        weight(outcome, derived=bool(derived))
+        for outcome, derived in zip(outcomes, table["derived"].to_pylist(), strict=True)
+    ]
     once: dict[tuple[str, int], int] = {}
-    for row, key in enumerate(zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True)):
+    for row, key in enumerate(
+        zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True)
+    ):
         if key not in once or weights[once[key]] < weights[row]:
             once[key] = row
     if attempts:
@@ -110,20 +122,33 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
     best: dict[str, int] = {}
     for key in sorted(once):
         row = once[key]
-        if outcomes[row] == Outcome.completed or key[0] not in best or outcomes[best[key[0]]] != Outcome.completed:
+        if (
+            outcomes[row] == Outcome.completed
+            or key[0] not in best
+            or outcomes[best[key[0]]] != Outcome.completed
+        ):
             best[key[0]] = row
     return list(best.values())
 
 
 def _without_nulls_type(table: pa.Table) -> pa.Table:
     """A parameter that no row has a value for becomes an empty text column: few tools know Arrow's type of nothing."""
-    return table.cast(pa.schema([field.with_type(pa.string()) if field.type == pa.null() else field for field in table.schema]))
+    return table.cast(
+        pa.schema(
+            [
+                field.with_type(pa.string()) if field.type == pa.null() else field
+                for field in table.schema
+            ]
+        )
+    )
 
 
 def _csv(table: pa.Table) -> bytes:
     columns = [_cells(table, field) for field in table.schema]
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(pa.table(columns, names=_harmless(pa.array(table.column_names)).to_pylist()), sink)
+    pyarrow.csv.write_csv(
+        pa.table(columns, names=_harmless(pa.array(table.column_names)).to_pylist()), sink
+    )
     return bytes(sink.getvalue())
 
 
@@ -134,20 +159,29 @@ def _cells(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
         return table[field.name]
     cells = _harmless(table[field.name])
     if is_mixed(field):  # where a cell may be a number after all
-        numbers = pa.array([isinstance(value, int | float) for value in values_of(table, field.name)])
+        numbers = pa.array(
+            [isinstance(value, int | float) for value in values_of(table, field.name)]
+        )
         cells = pc.if_else(numbers, table[field.name], cells)
     return cells
 
 
 def _harmless(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """The texts, an apostrophe before those that a spreadsheet would run as a formula."""
-    return pc.if_else(pc.match_substring_regex(texts, _FORMULA), pc.binary_join_element_wise("'", texts, ""), texts)
+    return pc.if_else(
+        pc.match_substring_regex(texts, _FORMULA),
+        pc.binary_join_element_wise("'", texts, ""),
+        texts,
+    )
 
 
 def _json(table: pa.Table) -> bytes:
     # JSON has no NaN and no infinity: a diverged loss is null there, and told apart only in Parquet and CSV.
     return json.dumps(
-        [_finite(row) for row in rows_of(table)], ensure_ascii=False, indent=1, default=lambda time: time.isoformat()
+        [_finite(row) for row in rows_of(table)],
+        ensure_ascii=False,
+        indent=1,
+        default=lambda time: time.isoformat(),
     ).encode()
 
 

@@ -41,7 +41,12 @@ OUTCOMES: Final[dict[str, str]] = {
 }
 
 HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("epoch", "double", "", "Counted from 1; a part of an epoch, or a step, where the workload counts so."),
+    (
+        "epoch",
+        "double",
+        "",
+        "Counted from 1; a part of an epoch, or a step, where the workload counts so.",
+    ),
     ("seconds", "double", "s", "Training time of the epoch."),
     ("lr", "double", "", "Learning rate at its end."),
     ("train_loss", "double", "", "Mean over the epoch."),
@@ -55,33 +60,78 @@ HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
 
 _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
     "identity": (
-        ("schema_version", "int", "", "Version of this list of columns; a reader refuses a newer one by name."),
+        (
+            "schema_version",
+            "int",
+            "",
+            "Version of this list of columns; a reader refuses a newer one by name.",
+        ),
         ("sweep", "string", "", "Name of the submitted grid."),
-        ("trial", "string", "", "Id of the trial: the first 16 hex digits of a hash over workload, target, seed and parameters."),
+        (
+            "trial",
+            "string",
+            "",
+            "Id of the trial: the first 16 hex digits of a hash over workload, target, seed and parameters.",
+        ),
         ("attempt", "int", "", "Which execution of the trial this row tells of."),
-        ("workload", "string", "", "`train`, `svm`, or the `package.module:function` that computed it."),
+        (
+            "workload",
+            "string",
+            "",
+            "`train`, `svm`, or the `package.module:function` that computed it.",
+        ),
         ("target", "string", "", "Resource class of the cluster profile the trial was meant for."),
         ("seed", "int", "", "Seed of the repeat."),
         ("group", "string", "", "Label of the grid's group the trial came from."),
         ("parameters", "list<string>", "", "Names of the columns that hold this row's parameters."),
-        ("results", "list<string>", "", "Names of the columns that hold what the user's own function returned."),
+        (
+            "results",
+            "list<string>",
+            "",
+            "Names of the columns that hold what the user's own function returned.",
+        ),
     ),
     "outcome": (
-        ("outcome", "string", "", f"How the attempt ended: {', '.join(f'`{word}`' for word in OUTCOMES)}."),
-        ("derived", "bool", "", "True where the worker could not write the record and it was derived from the scheduler afterwards."),
+        (
+            "outcome",
+            "string",
+            "",
+            f"How the attempt ended: {', '.join(f'`{word}`' for word in OUTCOMES)}.",
+        ),
+        (
+            "derived",
+            "bool",
+            "",
+            "True where the worker could not write the record and it was derived from the scheduler afterwards.",
+        ),
         ("error_type", "string", "", "Class of the exception."),
         ("error_message", "string", "", "Its message, with the cure where one is known."),
         ("traceback", "string", "", "Where it was raised."),
-        ("disturbed", "bool", "", "True where something else used the hardware during the measurement."),
+        (
+            "disturbed",
+            "bool",
+            "",
+            "True where something else used the hardware during the measurement.",
+        ),
         ("disturbed_by", "list<string>", "", "What disturbed it."),
-        ("resumed_from_epoch", "int", "", "Epoch of the checkpoint this attempt went on from; missing if it started anew."),
+        (
+            "resumed_from_epoch",
+            "int",
+            "",
+            "Epoch of the checkpoint this attempt went on from; missing if it started anew.",
+        ),
         (
             "diverged",
             "bool",
             "",
             "True where a loss or an accuracy of a completed attempt, or of its last epoch, is NaN or infinite.",
         ),
-        ("not_written", "list<string>", "", "What no column can hold and was left out of this record: the name, and why."),
+        (
+            "not_written",
+            "list<string>",
+            "",
+            "What no column can hold and was left out of this record: the name, and why.",
+        ),
     ),
     "time": (
         ("submitted_at", "timestamp", "UTC", "When the trial was handed to the backend."),
@@ -107,7 +157,12 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("eval_s", "double", "s", "Evaluation; the predictions of an SVM."),
         ("write_s", "double", "s", "Writing checkpoints, profiles and event files."),
         ("runner_s", "double", "s", "The runner's own cost: total less all phases."),
-        ("total_s", "double", "s", "From started_at to ended_at, and what it went on from of earlier attempts."),
+        (
+            "total_s",
+            "double",
+            "s",
+            "From started_at to ended_at, and what it went on from of earlier attempts.",
+        ),
     ),
     "accuracy": (
         ("train_accuracy", "double", "fraction", "On the training split."),
@@ -117,24 +172,49 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("val_loss", "double", "", "On the validation split."),
         ("test_loss", "double", "", "On the test split."),
         ("best_epoch", "int", "", "Epoch whose validation accuracy was best, counted from 1."),
-        ("epochs_run", "int", "", "Epochs this trial has behind it, those before a resume included."),
+        (
+            "epochs_run",
+            "int",
+            "",
+            "Epochs this trial has behind it, those before a resume included.",
+        ),
     ),
     "throughput": (
         ("samples_per_s", "double", "1/s", "Training samples a second in the steady phase."),
         ("steps", "int", "", "Optimizer steps."),
         ("step_p50_s", "double", "s", "Median time of a step."),
         ("step_p95_s", "double", "s", "95th percentile of the time of a step."),
-        ("flops_per_step", "double", "FLOP", "Floating-point operations of a step, counted by torch."),
+        (
+            "flops_per_step",
+            "double",
+            "FLOP",
+            "Floating-point operations of a step, counted by torch.",
+        ),
         ("tflops_per_s", "double", "TFLOP/s", "Achieved in the steady phase."),
     ),
     "memory": (
         ("gpu_mem_allocated_gb", "double", "GB (1e9 bytes)", "Peak that tensors held on the GPU."),
-        ("gpu_mem_reserved_gb", "double", "GB (1e9 bytes)", "Peak that the allocator held on the GPU."),
-        ("host_rss_gb", "double", "GB (1e9 bytes)", "Peak resident memory of the worker during this trial."),
+        (
+            "gpu_mem_reserved_gb",
+            "double",
+            "GB (1e9 bytes)",
+            "Peak that the allocator held on the GPU.",
+        ),
+        (
+            "host_rss_gb",
+            "double",
+            "GB (1e9 bytes)",
+            "Peak resident memory of the worker during this trial.",
+        ),
     ),
     "energy": (
         ("gpu_energy_j", "double", "J", "Energy of the whole GPU during the trial."),
-        ("gpu_energy_source", "string", "", "How it was measured: the GPU's counter, or power integrated over time."),
+        (
+            "gpu_energy_source",
+            "string",
+            "",
+            "How it was measured: the GPU's counter, or power integrated over time.",
+        ),
         ("cpu_energy_j", "double", "J", "Energy of the whole CPU package during the trial."),
         ("cpu_energy_source", "string", "", "How it was measured."),
         ("gpu_utilisation", "double", "fraction", "Mean share of time in which a kernel ran."),
@@ -153,10 +233,20 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("cudnn_version", "string", "", "cuDNN that torch loaded."),
         ("cpu_model", "string", "", "Model of the CPU."),
         ("cpus_asked", "int", "", "CPUs the trial's resources asked for."),
-        ("cpus_granted", "int", "", "CPUs the worker could use: affinity and cgroup quota, the smaller."),
+        (
+            "cpus_granted",
+            "int",
+            "",
+            "CPUs the worker could use: affinity and cgroup quota, the smaller.",
+        ),
         ("threads", "int", "", "Threads the computation used."),
         ("ram_gb", "double", "GB (1e9 bytes)", "Memory of the node."),
-        ("engine", "string", "", "Library that computed it, where there is a choice (`sklearn`, `sklearnex`, `sklearnex in float64`)."),
+        (
+            "engine",
+            "string",
+            "",
+            "Library that computed it, where there is a choice (`sklearn`, `sklearnex`, `sklearnex in float64`).",
+        ),
     ),
     "place": (
         ("backend", "string", "", "`slurm`, `ray` or `inline`."),
@@ -168,7 +258,12 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("log", "string", "", "File with what the task printed, below the store."),
     ),
     "environment": (
-        ("commit", "string", "", "Commit of the repository that holds the user's code, or the grid; joined with + where several do."),
+        (
+            "commit",
+            "string",
+            "",
+            "Commit of the repository that holds the user's code, or the grid; joined with + where several do.",
+        ),
         (
             "dirty",
             "bool",
@@ -186,7 +281,9 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
     "history": (("history", "history", "", "One entry per epoch; its fields are listed below."),),
 }
 
-COLUMNS: Final[tuple[Column, ...]] = tuple(Column(*row, section) for section, rows in _SECTIONS.items() for row in rows)
+COLUMNS: Final[tuple[Column, ...]] = tuple(
+    Column(*row, section) for section, rows in _SECTIONS.items() for row in rows
+)
 RESERVED: Final[frozenset[str]] = frozenset(column.name for column in COLUMNS)
 
 
@@ -194,8 +291,18 @@ def markdown() -> str:
     """The text of docs/records.md."""
     lines = [_HEAD]
     for section, rows in _SECTIONS.items():
-        lines += [f"## {section.capitalize()}", "", *_table(("column", "type", "unit", "meaning"), rows), ""]
-    lines += ["Fields of an entry of `history`:", "", *_table(("field", "type", "unit", "meaning"), HISTORY), ""]
+        lines += [
+            f"## {section.capitalize()}",
+            "",
+            *_table(("column", "type", "unit", "meaning"), rows),
+            "",
+        ]
+    lines += [
+        "Fields of an entry of `history`:",
+        "",
+        *_table(("field", "type", "unit", "meaning"), HISTORY),
+        "",
+    ]
     lines += ["## Outcomes", "", *_table(("outcome", "the attempt"), tuple(OUTCOMES.items()))]
     return "\n".join(lines)
 

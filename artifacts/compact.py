@@ -80,5 +80,16 @@ def _merge(folder: Path, pile: Pile, singles: Mapping[_Key, Path]) -> list[Path]
 
 def _keys(table: pa.Table) -> list[_Key]:
     """What tells a table's rows apart: an attempt may have a derived record beside its worker's own."""
-    derived = table["derived"].to_pylist() if "derived" in table.column_names else [False] * table.num_rows
-    return list(zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), map(bool, derived), strict=True))
+    derived = (
+        table["derived"].to_pylist()
+        if "derived" in table.column_names
+        else [False] * table.num_rows
+    )
+    return list(
+        zip(
+            table["trial"].to_pylist(),
+            table["attempt"].to_pylist(),
+            map(bool, derived),
+            strict=True,
+        )
+    )

@@ -61,9 +61,7 @@ class StoreNotWritable(ArtifactsError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return (
-            f"cannot write {self.path} ({self.reason}): see that its file system is mounted and that you may write there, or choose another"
-        )
+        return f"cannot write {self.path} ({self.reason}): see that its file system is mounted and that you may write there, or choose another"
 
 
 class StoreNotReadable(ArtifactsError):
@@ -126,7 +124,9 @@ class AmbiguousTrial(ArtifactsError):
 
     def __str__(self) -> str:
         shown = ", ".join(self.trials[:8]) + (", …" if len(self.trials) > 8 else "")
-        return f"{len(self.trials)} trials start with '{self.prefix}' ({shown}): give more of the id"
+        return (
+            f"{len(self.trials)} trials start with '{self.prefix}' ({shown}): give more of the id"
+        )
 
 
 class UnknownFormat(ArtifactsError):

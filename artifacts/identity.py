@@ -54,7 +54,12 @@ def give_id(root: Path) -> str:
         return known[0]
     path = root / _FILE
     with told(path):
-        line = json.dumps(asdict(Identity(secrets.token_hex(8), str(root.resolve()), root.stat().st_ino))).encode() + b"\n"
+        line = (
+            json.dumps(
+                asdict(Identity(secrets.token_hex(8), str(root.resolve()), root.stat().st_ino))
+            ).encode()
+            + b"\n"
+        )
         with suppress(RecordExists):  # another submit was quicker
             if not path.exists():
                 publish(path, memoryview(line))

@@ -58,7 +58,11 @@ class Index:
     def next_attempt(self, trial: str) -> int:
         """The first number, from 1, that no record of the trial has reached; unreadable ones count as taken."""
         taken = [attempt.attempt for attempt in self.attempts(trial)]
-        taken += [damaged.attempt for damaged in self.unreadable if damaged.trial == trial and damaged.attempt is not None]
+        taken += [
+            damaged.attempt
+            for damaged in self.unreadable
+            if damaged.trial == trial and damaged.attempt is not None
+        ]
         return max(taken, default=0) + 1
 
 
@@ -74,7 +78,9 @@ class Cache:
     def index(self, folder: Path) -> Index:
         """Index a folder of records, reading only what is new in it."""
         files = names(folder)
-        known = {name: rows for name, (inode, rows) in self._rows.items() if files.get(name) == inode}
+        known = {
+            name: rows for name, (inode, rows) in self._rows.items() if files.get(name) == inode
+        }
         unreadable = []
         for path, rows in walk(folder, _rows_of, known):
             if isinstance(rows, Unreadable):
@@ -95,7 +101,9 @@ def names(folder: Path) -> dict[str, int]:
     return {**_scan(folder), **_scan(folder)}
 
 
-def walk(folder: Path, load: Callable[[Path], T], done: Iterable[str] = ()) -> Iterator[tuple[Path, T | Unreadable]]:
+def walk(
+    folder: Path, load: Callable[[Path], T], done: Iterable[str] = ()
+) -> Iterator[tuple[Path, T | Unreadable]]:
     """Load every record file of a folder but those done; files that are compacted away meanwhile are found in their new place."""
     done, gone = set(done), set[str]()
     while True:
@@ -127,7 +135,10 @@ def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
     """
     table = parquet.read(path, None if columns is None else tuple(columns))
     trial, attempt = named(path)
-    if trial is not None and (table["trial"].to_pylist(), table["attempt"].to_pylist()) != ([trial], [attempt]):
+    if trial is not None and (table["trial"].to_pylist(), table["attempt"].to_pylist()) != (
+        [trial],
+        [attempt],
+    ):
         raise UnreadableRecord(path, "it holds another attempt than its name says")
     return table
 
@@ -151,17 +162,26 @@ def unreadable(path: Path, reason: str) -> Unreadable:
 
 
 def _scan(folder: Path) -> dict[str, int]:
-    return {entry.name: entry.inode() for entry in entries(folder) if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")}
+    return {
+        entry.name: entry.inode()
+        for entry in entries(folder)
+        if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")
+    }
 
 
 def _rows_of(path: Path) -> Rows:
     flags_of = ("derived", "disturbed", "diverged")
     table = load_table(path, flags_of)
     derived, disturbed, diverged = (
-        [bool(flag) for flag in table[name].to_pylist()] if name in table.column_names else repeat(False) for name in flags_of
+        [bool(flag) for flag in table[name].to_pylist()]
+        if name in table.column_names
+        else repeat(False)
+        for name in flags_of
     )
     outcomes = (_OUTCOMES.get(outcome, Outcome.unknown) for outcome in table["outcome"].to_pylist())
-    attempts = map(Attempt, table["attempt"].to_pylist(), outcomes, derived, disturbed, repeat(path), diverged)
+    attempts = map(
+        Attempt, table["attempt"].to_pylist(), outcomes, derived, disturbed, repeat(path), diverged
+    )
     return list(zip(table["trial"].to_pylist(), attempts, strict=True))
 
 

@@ -32,7 +32,9 @@ def list_of(item: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", item))
 
 
-_HISTORY: Final = list_of(pa.struct([pa.field(name, _SCALARS[kind]) for name, kind, _, _ in HISTORY]))
+_HISTORY: Final = list_of(
+    pa.struct([pa.field(name, _SCALARS[kind]) for name, kind, _, _ in HISTORY])
+)
 _MARK: Final = b"crc32:"
 _ZEROS: Final = b"00000000"
 _SEAL: Final = {"seal": _MARK + _ZEROS}
@@ -79,7 +81,12 @@ def _row_bytes(columns: Sequence[tuple[str, str, Any]]) -> bytes:
     sink = pa.BufferOutputStream()
     # Dictionaries, statistics and compression cost more than they save on a single row.
     with pq.ParquetWriter(
-        sink, batch.schema, use_dictionary=False, write_statistics=False, compression="none", store_schema=False
+        sink,
+        batch.schema,
+        use_dictionary=False,
+        write_statistics=False,
+        compression="none",
+        store_schema=False,
     ) as writer:
         writer.add_key_value_metadata(_SEAL)
         writer.write_batch(batch)
@@ -113,18 +120,27 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         # Reader threads cost more than they save on files this small.
         file = pq.ParquetFile(pa.BufferReader(data))
-        table = file.read(columns=None if columns is None else [*dict.fromkeys((*_KEY, *columns))], use_threads=False)
-        table = table.replace_schema_metadata(None)  # the seal is the file's, and tells equal schemas apart
+        table = file.read(
+            columns=None if columns is None else [*dict.fromkeys((*_KEY, *columns))],
+            use_threads=False,
+        )
+        table = table.replace_schema_metadata(
+            None
+        )  # the seal is the file's, and tells equal schemas apart
         table = table.cast(_as_now(table.schema)) if columns is None else table
     except (pa.ArrowException, OSError) as error:
-        raise UnreadableRecord(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
+        raise UnreadableRecord(
+            path, (str(error).splitlines() or [type(error).__name__])[0]
+        ) from error
     _check(path, table)
     return table
 
 
 def _as_now(schema: pa.Schema) -> pa.Schema:
     """The schema with the types that the record's columns have now: in records of before, an epoch is a small integer."""
-    return pa.schema([SCHEMA.field(field.name) if field.name in SCHEMA.names else field for field in schema])
+    return pa.schema(
+        [SCHEMA.field(field.name) if field.name in SCHEMA.names else field for field in schema]
+    )
 
 
 def _sealed(buffer: pa.Buffer) -> bytes:
@@ -144,24 +160,37 @@ def _damage(data: bytes) -> str | None:
         return "no checksum: cut short, or not written by a runner" if data else "empty"
     seal = data[place : place + len(_ZEROS)]
     expected = zlib.crc32(data[place + len(seal) :], zlib.crc32(_ZEROS, zlib.crc32(data[:place])))
-    return None if seal == b"%08x" % expected else "damaged, or rewritten by another program: its checksum does not agree with it"
+    return (
+        None
+        if seal == b"%08x" % expected
+        else "damaged, or rewritten by another program: its checksum does not agree with it"
+    )
 
 
 def _check(path: Path, table: pa.Table) -> None:
     for name in _KEY:
-        if name not in table.column_names or table[name].type != SCHEMA.field(name).type or table[name].null_count:
+        if (
+            name not in table.column_names
+            or table[name].type != SCHEMA.field(name).type
+            or table[name].null_count
+        ):
             raise UnreadableRecord(path, f"no usable column '{name}'")
     if table.num_rows == 0:
         raise UnreadableRecord(path, "no rows")
     newest = max(table["schema_version"].to_pylist())
     if newest > SCHEMA_VERSION:
-        raise UnreadableRecord(path, f"written with schema {newest}, and this runner knows up to {SCHEMA_VERSION}: use a newer runner")
+        raise UnreadableRecord(
+            path,
+            f"written with schema {newest}, and this runner knows up to {SCHEMA_VERSION}: use a newer runner",
+        )
 
 
 def _batch(columns: Sequence[tuple[str, str, Any]]) -> pa.RecordBatch:
     row = {name: value for name, _, value in columns}
     # One conversion of one struct is more than twice as fast as an array per column.
-    return pa.RecordBatch.from_struct_array(pa.array([row], _row_type(tuple((name, kind) for name, kind, _ in columns))))
+    return pa.RecordBatch.from_struct_array(
+        pa.array([row], _row_type(tuple((name, kind) for name, kind, _ in columns)))
+    )
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,9 @@ def publish(path: Path, data: memoryview) -> None:
     """
     with told(path), _written_aside(path.parent, data) as partial:
         try:
-            os.link(partial, path)  # not rename, which would silently replace another worker's record
+            os.link(
+                partial, path
+            )  # not rename, which would silently replace another worker's record
         except FileExistsError:
             # NFS may answer a repeated request with "exists" although the first one did the work; the link count knows.
             if partial.stat().st_nlink < 2:
@@ -62,7 +64,9 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder, and need not
+        if (
+            error.errno != errno.EINVAL
+        ):  # some network file systems cannot sync a folder, and need not
             raise
     finally:
         os.close(descriptor)

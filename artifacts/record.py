@@ -16,7 +16,17 @@ from artifacts.values import clean, fit, infer, shown
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "RESERVED", "SCHEMA_VERSION", "Column", "Outcome", "Record", "check_sweep", "check_trial", "parameter_column"]
+__all__ = [
+    "COLUMNS",
+    "RESERVED",
+    "SCHEMA_VERSION",
+    "Column",
+    "Outcome",
+    "Record",
+    "check_sweep",
+    "check_trial",
+    "parameter_column",
+]
 
 
 class Outcome(StrEnum):
@@ -78,23 +88,44 @@ class Record:
         for name, value in self.parameters.items():
             column = clean(parameter_column(name))
             if column in own:
-                raise BadColumn("parameters", f"two of {', '.join(map(clean, self.parameters))} would share a column: rename one")
+                raise BadColumn(
+                    "parameters",
+                    f"two of {', '.join(map(clean, self.parameters))} would share a column: rename one",
+                )
             own[column] = infer(name, value)
         parameters = list(own)
         for name, value in self.results.items():
             column = clean(name)
             if column in own or column in RESERVED:
-                other = "the record" if column in RESERVED else "a parameter" if column in parameters else "another result"
+                other = (
+                    "the record"
+                    if column in RESERVED
+                    else "a parameter"
+                    if column in parameters
+                    else "another result"
+                )
                 raise BadColumn(name, f"{other} has a column of this name: return it under another")
             own[column] = infer(name, value)
         results = list(own)[len(parameters) :]
-        core = {"schema_version": ("int", SCHEMA_VERSION), "sweep": ("string", self.sweep), "trial": ("string", self.trial)}
-        core |= {"attempt": ("int", self.attempt), "parameters": ("list<string>", parameters), "results": ("list<string>", results)}
+        core = {
+            "schema_version": ("int", SCHEMA_VERSION),
+            "sweep": ("string", self.sweep),
+            "trial": ("string", self.trial),
+        }
+        core |= {
+            "attempt": ("int", self.attempt),
+            "parameters": ("list<string>", parameters),
+            "results": ("list<string>", results),
+        }
         fitted = self._fitted()
         if fitted["outcome"] == Outcome.completed:
-            fitted.setdefault("diverged", _diverged(fitted, {name: own[name][1] for name in results}))
+            fitted.setdefault(
+                "diverged", _diverged(fitted, {name: own[name][1] for name in results})
+            )
         core |= {name: (_TYPES[name], value) for name, value in fitted.items()}
-        object.__setattr__(self, "_columns", {**{c.name: core[c.name] for c in COLUMNS if c.name in core}, **own})
+        object.__setattr__(
+            self, "_columns", {**{c.name: core[c.name] for c in COLUMNS if c.name in core}, **own}
+        )
 
         from artifacts.parquet import record_bytes  # pyarrow takes 0.2 s to import
 
@@ -120,7 +151,14 @@ class Record:
         left_out: list[str] = []
         while True:
             try:
-                return cls(sweep, trial, attempt, parameters, values | ({"not_written": left_out} if left_out else {}), results)
+                return cls(
+                    sweep,
+                    trial,
+                    attempt,
+                    parameters,
+                    values | ({"not_written": left_out} if left_out else {}),
+                    results,
+                )
             except BadColumn as error:
                 if not _leave_out(error.name, parameters, values, results):
                     raise
@@ -155,12 +193,16 @@ class Record:
         for name, value in self.values.items():
             if name not in _TYPES:
                 reason = (
-                    "the record fills it from its own fields" if name in _OWN else "the record has no such column (see docs/records.md)"
+                    "the record fills it from its own fields"
+                    if name in _OWN
+                    else "the record has no such column (see docs/records.md)"
                 )
                 raise BadColumn(name, reason)
             fitted[name] = fit(name, _TYPES[name], value)
         if fitted.get("outcome") not in OUTCOMES:
-            raise BadColumn("outcome", f"{shown(fitted.get('outcome'))} is none of {', '.join(OUTCOMES)}")
+            raise BadColumn(
+                "outcome", f"{shown(fitted.get('outcome'))} is none of {', '.join(OUTCOMES)}"
+            )
         return {name: value for name, value in fitted.items() if value is not None}
 
 
@@ -174,7 +216,9 @@ def _diverged(values: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
     )
 
 
-def _leave_out(name: str, parameters: dict[str, Any], values: dict[str, Any], results: dict[str, Any]) -> bool:
+def _leave_out(
+    name: str, parameters: dict[str, Any], values: dict[str, Any], results: dict[str, Any]
+) -> bool:
     """Take what cannot be written out of the place it stands in; False if it stands nowhere, or nothing is a record without it."""
     for part in (results, parameters, values):
         if name in part and not (part is values and name == "outcome"):
@@ -182,14 +226,19 @@ def _leave_out(name: str, parameters: dict[str, Any], values: dict[str, Any], re
             return True
     if name == "parameters":
         columns = [clean(parameter_column(parameter)) for parameter in parameters]
-        del parameters[next(parameter for n, parameter in enumerate(parameters) if columns[n] in columns[:n])]
+        del parameters[
+            next(parameter for n, parameter in enumerate(parameters) if columns[n] in columns[:n])
+        ]
         return True
     metric = name.removeprefix("history.")
     entries = values.get("history")
     if metric == name or not isinstance(entries, list):
         return False
     lighter = [_without(entry, metric) for entry in entries]
-    changed = any(len(new) < len(old) or new.get("extra") != old.get("extra") for new, old in zip(lighter, entries, strict=True))
+    changed = any(
+        len(new) < len(old) or new.get("extra") != old.get("extra")
+        for new, old in zip(lighter, entries, strict=True)
+    )
     values["history"] = lighter
     return changed
 
@@ -200,8 +249,12 @@ def _without(entry: Mapping[str, Any], metric: str) -> dict[str, Any]:
         fit("history", "history", [entry])
     except BadColumn as error:
         if error.name == f"history.{metric}":
-            extra = {name: value for name, value in (entry.get("extra") or {}).items() if name != metric}
-            return {name: value for name, value in entry.items() if name not in (metric, "extra")} | ({"extra": extra} if extra else {})
+            extra = {
+                name: value for name, value in (entry.get("extra") or {}).items() if name != metric
+            }
+            return {
+                name: value for name, value in entry.items() if name not in (metric, "extra")
+            } | ({"extra": extra} if extra else {})
     return dict(entry)
 
 
@@ -212,8 +265,19 @@ def parameter_column(name: str) -> str:
 
 def check_sweep(name: str) -> None:
     """BadName unless it is one visible component of a path."""
-    if not name or name.startswith(".") or "/" in name or "\\" in name or not name.isprintable() or len(name.encode()) > _LONGEST_SWEEP:
-        raise BadName("sweep", name, f"a name without slashes that does not start with a dot, of {_LONGEST_SWEEP} bytes at most")
+    if (
+        not name
+        or name.startswith(".")
+        or "/" in name
+        or "\\" in name
+        or not name.isprintable()
+        or len(name.encode()) > _LONGEST_SWEEP
+    ):
+        raise BadName(
+            "sweep",
+            name,
+            f"a name without slashes that does not start with a dot, of {_LONGEST_SWEEP} bytes at most",
+        )
 
 
 def check_trial(name: str) -> None:

@@ -11,7 +11,14 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from artifacts import compact, parquet
-from artifacts.errors import AmbiguousTrial, RecordExists, StoreNotWritable, UnknownSweep, UnknownTrial, UnreadableRecord
+from artifacts.errors import (
+    AmbiguousTrial,
+    RecordExists,
+    StoreNotWritable,
+    UnknownSweep,
+    UnknownTrial,
+    UnreadableRecord,
+)
 from artifacts.identity import give_id, ids_of
 from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
 from artifacts.publish import PARTIAL, entries, make_folder, publish, told
@@ -38,7 +45,12 @@ class Store:
         """
         for name in (_RECORDS, _SWEEPS, _FILES):
             make_folder(self.root / name)
-            with told(self.root / name), tempfile.NamedTemporaryFile(dir=self.root / name, prefix=".", suffix=PARTIAL) as probe:
+            with (
+                told(self.root / name),
+                tempfile.NamedTemporaryFile(
+                    dir=self.root / name, prefix=".", suffix=PARTIAL
+                ) as probe,
+            ):
                 probe.write(b"x")
                 probe.flush()
                 _check_links(Path(probe.name))
@@ -135,7 +147,9 @@ class Store:
         found: dict[str, list[str]] = {}
         for sweep in searched:
             index = self.index(sweep)
-            damaged = {unreadable.trial for unreadable in index.unreadable if unreadable.trial is not None}
+            damaged = {
+                unreadable.trial for unreadable in index.unreadable if unreadable.trial is not None
+            }
             for trial in sorted(index.trials.keys() | damaged):
                 if trial.startswith(prefix):
                     found.setdefault(trial, []).append(sweep)
@@ -150,7 +164,13 @@ class Store:
     def sweeps(self) -> list[str]:
         """Names of all sweeps, submitted or recorded, in order."""
         found = [entry for name in (_SWEEPS, _RECORDS) for entry in entries(self.root / name)]
-        return sorted({entry.name for entry in found if not entry.name.startswith(".") and Path(entry.path).is_dir()})
+        return sorted(
+            {
+                entry.name
+                for entry in found
+                if not entry.name.startswith(".") and Path(entry.path).is_dir()
+            }
+        )
 
     def check_known(self, sweep: str) -> None:
         """UnknownSweep unless the sweep was submitted or has records."""
@@ -180,13 +200,22 @@ class Store:
     def _row(self, trial: str, attempt: Attempt) -> dict[str, Any]:
         table = load_table(attempt.path)
         rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt.attempt))
-        for row in sorted(rows_of(rows), key=lambda row: weight(row["outcome"], derived=bool(row.get("derived"))), reverse=True):
-            own = {*row["parameters"], *row["results"]}  # a file of many has other rows' parameters too
+        for row in sorted(
+            rows_of(rows),
+            key=lambda row: weight(row["outcome"], derived=bool(row.get("derived"))),
+            reverse=True,
+        ):
+            own = {
+                *row["parameters"],
+                *row["results"],
+            }  # a file of many has other rows' parameters too
             return {
                 **dict.fromkeys(parquet.SCHEMA.names),
                 **{name: value for name, value in row.items() if name in RESERVED or name in own},
             }
-        raise UnreadableRecord(attempt.path, f"attempt {attempt.attempt} of trial {trial} was in it, and is no more")
+        raise UnreadableRecord(
+            attempt.path, f"attempt {attempt.attempt} of trial {trial} was in it, and is no more"
+        )
 
 
 def _check_links(probe: Path) -> None:
@@ -195,5 +224,7 @@ def _check_links(probe: Path) -> None:
     try:
         os.link(probe, link)
     except OSError as error:
-        raise StoreNotWritable(probe.parent, f"its file system makes no hard links: {error.strerror}") from error
+        raise StoreNotWritable(
+            probe.parent, f"its file system makes no hard links: {error.strerror}"
+        ) from error
     link.unlink()

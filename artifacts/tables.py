@@ -70,9 +70,14 @@ def unite(tables: Iterable[pa.Table]) -> pa.Table:
             if is_mixed(field):
                 mixed.add(field.name)
     try:
-        return _joined(tables, pa.schema([_common(name, kinds, mixed) for name, kinds in types.items()]))
+        return _joined(
+            tables, pa.schema([_common(name, kinds, mixed) for name, kinds in types.items()])
+        )
     except pa.ArrowInvalid:  # an integer that no double can hold
-        return _joined(tables, pa.schema([_common(name, kinds, mixed, widen=False) for name, kinds in types.items()]))
+        return _joined(
+            tables,
+            pa.schema([_common(name, kinds, mixed, widen=False) for name, kinds in types.items()]),
+        )
 
 
 def is_mixed(field: pa.Field) -> bool:
@@ -92,7 +97,9 @@ def column_of(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
     """The values as a column; those of several kinds are spelled, as ``unite`` does."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) > 1 and not kinds <= {int, float}:
-        array = pa.array([None if value is None else spelled(value) for value in values], pa.string())
+        array = pa.array(
+            [None if value is None else spelled(value) for value in values], pa.string()
+        )
         return pa.field(name, array.type, metadata=_MIXED), array
     array = pa.array(values)
     array = array.cast(pa.string()) if array.type == pa.null() else array
@@ -111,7 +118,12 @@ def in_order(table: pa.Table) -> pa.Table:
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
     """The table's rows as Python values of the kinds they had: mappings as dict, times of day in datetime's own UTC."""
-    times = [field.with_type(pa.timestamp("us", "+00:00")) if pa.types.is_timestamp(field.type) else field for field in table.schema]
+    times = [
+        field.with_type(pa.timestamp("us", "+00:00"))
+        if pa.types.is_timestamp(field.type)
+        else field
+        for field in table.schema
+    ]
     # Arrow asks the system's time zone files what "UTC" is, and a bare node may have none.
     rows: list[dict[str, Any]] = table.cast(pa.schema(times)).to_pylist(maps_as_pydicts="strict")
     for name in (field.name for field in table.schema if is_mixed(field)):
@@ -122,11 +134,16 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of lists or structures as JSON."""
-    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist(maps_as_pydicts="strict")]
+    texts = [
+        None if value is None else json.dumps(value, ensure_ascii=False)
+        for value in column.to_pylist(maps_as_pydicts="strict")
+    ]
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def _common(name: str, kinds: list[pa.DataType], mixed: set[str], *, widen: bool = True) -> pa.Field:
+def _common(
+    name: str, kinds: list[pa.DataType], mixed: set[str], *, widen: bool = True
+) -> pa.Field:
     if len(kinds) <= 1 and name not in mixed:
         return pa.field(name, kinds[0] if kinds else pa.null())
     if widen and all(kind in _NUMBERS for kind in kinds):
@@ -137,11 +154,17 @@ def _common(name: str, kinds: list[pa.DataType], mixed: set[str], *, widen: bool
 
 
 def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables([_as(table, schema) for table in tables]).combine_chunks() if tables else schema.empty_table()
+    return (
+        pa.concat_tables([_as(table, schema) for table in tables]).combine_chunks()
+        if tables
+        else schema.empty_table()
+    )
 
 
 def _spelled(table: pa.Table, name: str) -> pa.Array:
-    return pa.array([None if value is None else spelled(value) for value in values_of(table, name)], pa.string())
+    return pa.array(
+        [None if value is None else spelled(value) for value in values_of(table, name)], pa.string()
+    )
 
 
 def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:

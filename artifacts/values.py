@@ -34,8 +34,12 @@ def fit(name: str, kind: str, value: Any) -> Any:
         fitted = None if value is None else _FITS[kind](value)
     except BadColumn:
         raise
-    except Exception as error:  # arrays and mappings of the user's own classes may raise anything when read
-        raise BadColumn(name, f"it holds {kind}, and this cannot be read as one ({told(error)})") from error
+    except (
+        Exception
+    ) as error:  # arrays and mappings of the user's own classes may raise anything when read
+        raise BadColumn(
+            name, f"it holds {kind}, and this cannot be read as one ({told(error)})"
+        ) from error
     if fitted is None and value is not None:
         raise BadColumn(name, f"it holds {kind}, and {shown(value)} is {type(value).__name__}")
     return fitted
@@ -51,7 +55,9 @@ def infer(name: str, value: Any) -> tuple[str, Any]:
         return _infer(name, plain(value))
     except BadColumn:
         raise
-    except Exception as error:  # as in fit; also a mapping that holds itself, or an integer of too many digits
+    except (
+        Exception
+    ) as error:  # as in fit; also a mapping that holds itself, or an integer of too many digits
         raise BadColumn(name, f"it cannot be read ({told(error)})") from error
 
 
@@ -73,7 +79,10 @@ def _infer(name: str, value: Any) -> tuple[str, Any]:
             return "string", as_json(value)
         case list() | tuple() | set() | frozenset():
             return _infer_list(name, [plain(item) for item in value])
-    raise BadColumn(name, f"{type(value).__name__} has no place in a table: give numbers, text, lists or mappings of them")
+    raise BadColumn(
+        name,
+        f"{type(value).__name__} has no place in a table: give numbers, text, lists or mappings of them",
+    )
 
 
 def plain(value: Any) -> Any:
@@ -110,7 +119,14 @@ def told(error: BaseException) -> str:
 
 def as_json(value: Any) -> str:
     """Compact JSON; what JSON does not know becomes its text."""
-    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=lambda item: _json_default(plain(item))))
+    return clean(
+        json.dumps(
+            value,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=lambda item: _json_default(plain(item)),
+        )
+    )
 
 
 def spelled(value: Any) -> str:
@@ -134,7 +150,11 @@ def read_back(text: str) -> Any:
 def _leveled(value: Any) -> Any:
     if isinstance(value, list):
         return [_leveled(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and int(value) in _INT64 else value
+    return (
+        int(value)
+        if isinstance(value, float) and value.is_integer() and int(value) in _INT64
+        else value
+    )
 
 
 def _json_default(item: Any) -> Any:
@@ -144,7 +164,11 @@ def _json_default(item: Any) -> Any:
 def _infer_list(name: str, items: list[Any]) -> tuple[str, Any]:
     kinds = {infer(name, item)[0] for item in items}
     if kinds <= {"int", "double"}:
-        return ("list<int>", items) if kinds == {"int"} else ("list<double>", [float(item) for item in items])
+        return (
+            ("list<int>", items)
+            if kinds == {"int"}
+            else ("list<double>", [float(item) for item in items])
+        )
     if kinds == {"bool"}:
         return "list<bool>", items
     if kinds == {"string"} and all(isinstance(item, str) for item in items):
@@ -159,7 +183,11 @@ def _bool(value: Any) -> bool | None:
 def _int(value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and value in _INT64
+        else None
+    )
 
 
 def _double(value: Any) -> float | None:
@@ -184,18 +212,29 @@ def _timestamp(value: Any) -> datetime | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
     # A naive datetime is refused: nobody could say later which clock it was read from.
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else None
+    return (
+        value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else None
+    )
 
 
 def _history(value: Any) -> list[dict[str, Any]] | None:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in value):
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(entry, Mapping) for entry in value
+    ):
         return None
     return [_epoch(entry) for entry in value]
 
 
 def _epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: fit(f"history.{name}", kind, entry[name]) for name, kind in _HISTORY_TYPES.items() if name in entry and name != "extra"}
-    own = {**(entry.get("extra") or {}), **{name: value for name, value in entry.items() if name not in _HISTORY_TYPES}}
+    known = {
+        name: fit(f"history.{name}", kind, entry[name])
+        for name, kind in _HISTORY_TYPES.items()
+        if name in entry and name != "extra"
+    }
+    own = {
+        **(entry.get("extra") or {}),
+        **{name: value for name, value in entry.items() if name not in _HISTORY_TYPES},
+    }
     extra: dict[str, float | None] = {}
     for name, value in own.items():
         if clean(name) in extra:

@@ -51,10 +51,10 @@ def noop(width: int = 0) -> dict[str, int]:
 
 def ours() -> Row:
     """`runner submit` of a grid of no-op custom trials on two Ray workers."""
-    from runner.planning import Options
-    from runner.progress import Feeding, Progress
-    from runner.request import read_request
-    from runner.submit import submit
+    from runner.planning.plan import Options
+    from runner.planning.request import read_request
+    from runner.run.progress import Feeding, Progress
+    from runner.run.submit import submit
 
     seen: list[tuple[float, int]] = []
 
@@ -65,14 +65,22 @@ def ours() -> Row:
 
     with tempfile.TemporaryDirectory() as folder:
         grid = Path(folder) / "grid.yaml"
-        grid.write_text(f"name: noop\nworkload: benchmarks.overhead:noop\nmatrix: {{width: {{range: [0, {TRIALS}]}}}}\n")
+        grid.write_text(
+            f"name: noop\nworkload: benchmarks.overhead:noop\nmatrix: {{width: {{range: [0, {TRIALS}]}}}}\n"
+        )
         begin = time.perf_counter()
-        submitted = submit(read_request(grid, backend="ray"), Store(Path(folder) / "store"), Options(), watch)
+        submitted = submit(
+            read_request(grid, backend="ray"), Store(Path(folder) / "store"), Options(), watch
+        )
         assert submitted.progress is not None
         assert submitted.progress.completed == TRIALS
-        print(f"ours: {time.perf_counter() - seen[-1][0]:.1f} s from the last record to the prompt: compaction, the end of Ray")
+        print(
+            f"ours: {time.perf_counter() - seen[-1][0]:.1f} s from the last record to the prompt: compaction, the end of Ray"
+        )
     (started, before), (ended, after) = seen[0], seen[-1]
-    return Row("runner submit, Ray, durable records", after - before, started - begin, ended - started)
+    return Row(
+        "runner submit, Ray, durable records", after - before, started - begin, ended - started
+    )
 
 
 def ray_limit() -> Row:
@@ -89,7 +97,9 @@ def ray_limit() -> Row:
     ray.get([write.remote(str(folder), index) for index in range(TRIALS)])
     end = time.perf_counter()
     shutil.rmtree(folder)
-    return Row("Ray tasks that only write the record (the limit)", TRIALS, ready - begin, end - ready)
+    return Row(
+        "Ray tasks that only write the record (the limit)", TRIALS, ready - begin, end - ready
+    )
 
 
 def ray_tune(trials: int, *, reuse_actors: bool, loggers: bool) -> Row:
@@ -101,7 +111,11 @@ def ray_tune(trials: int, *, reuse_actors: bool, loggers: bool) -> Row:
     begin = time.perf_counter()
     _start_ray()
     started = time.perf_counter() - begin
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         tuner = tune.Tuner(
             tune.with_resources(noop_tune, {"cpu": 1}),
             param_space={"width": tune.grid_search(list(range(trials)))},
@@ -167,7 +181,9 @@ def main() -> None:
     print(describe("ray", "submitit", "pyarrow"))
     print(f"\n{'':<52}{'n':>6}{'start s':>9}{'a second':>10}{'ours is':>9}")
     for row in rows:
-        print(f"{row.name:<52}{row.trials:>6}{row.start_s:>9.1f}{row.rate:>10.1f}{rows[0].rate / row.rate:>8.1f}x")
+        print(
+            f"{row.name:<52}{row.trials:>6}{row.start_s:>9.1f}{row.rate:>10.1f}{rows[0].rate / row.rate:>8.1f}x"
+        )
 
 
 def _alone(row: Callable[[], Row]) -> Row:
@@ -179,7 +195,13 @@ def _alone(row: Callable[[], Row]) -> Row:
 def _start_ray() -> None:
     import ray
 
-    ray.init("local", num_cpus=WORKERS, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    ray.init(
+        "local",
+        num_cpus=WORKERS,
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
 
 
 def _fork_one(context: multiprocessing.context.ForkServerContext) -> None:
@@ -189,8 +211,16 @@ def _fork_one(context: multiprocessing.context.ForkServerContext) -> None:
 
 
 def _write_record(root: str, index: int) -> None:
-    values = {"outcome": Outcome.completed, "workload": "benchmarks.overhead:noop", "target": "cpu", "seed": 0, "train_s": 0.0}
-    Store(Path(root)).publish(Record("noop", f"t{index + WORKERS}", 1, {"width": index}, values, {"doubled": 2 * index}))
+    values = {
+        "outcome": Outcome.completed,
+        "workload": "benchmarks.overhead:noop",
+        "target": "cpu",
+        "seed": 0,
+        "train_s": 0.0,
+    }
+    Store(Path(root)).publish(
+        Record("noop", f"t{index + WORKERS}", 1, {"width": index}, values, {"doubled": 2 * index})
+    )
 
 
 if __name__ == "__main__":

@@ -60,10 +60,19 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, prepared: Prepared, part: np.ndarray, *, augmented: bool = False) -> None:
         transforms = torchvision().transforms
-        self.images, self.labels = prepared.images[part].squeeze(), prepared.labels[part]  # PIL wants grey images without channels
+        self.images, self.labels = (
+            prepared.images[part].squeeze(),
+            prepared.labels[part],
+        )  # PIL wants grey images without channels
         half = (0.5,) * prepared.images.shape[3]
-        changes = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()] if augmented else []
-        self.transform = transforms.Compose([*changes, transforms.ToTensor(), transforms.Normalize(half, half)])
+        changes = (
+            [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+            if augmented
+            else []
+        )
+        self.transform = transforms.Compose(
+            [*changes, transforms.ToTensor(), transforms.Normalize(half, half)]
+        )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -77,7 +86,9 @@ def build(model: str, channels: int) -> nn.Module:
     if model == "simple_cnn":
         return Net()
     resnet = torchvision().models.resnet
-    net: nn.Module = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1] if model == "resnet10" else [2, 2, 2, 2], num_classes=10)
+    net: nn.Module = resnet.ResNet(
+        resnet.BasicBlock, [1, 1, 1, 1] if model == "resnet10" else [2, 2, 2, 2], num_classes=10
+    )
     if channels == 1:
         net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
     return net
@@ -106,12 +117,22 @@ def train(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     train_images = Images(prepared, split.train, augmented=augmentation == "crop_flip")
-    train_loader = DataLoader(train_images, batch_size=batch_size, shuffle=True, num_workers=NUM_WORKERS)
-    test_loader = DataLoader(Images(prepared, split.test), batch_size=batch_size, num_workers=NUM_WORKERS)
+    train_loader = DataLoader(
+        train_images, batch_size=batch_size, shuffle=True, num_workers=NUM_WORKERS
+    )
+    test_loader = DataLoader(
+        Images(prepared, split.test), batch_size=batch_size, num_workers=NUM_WORKERS
+    )
     net = build(model, prepared.images.shape[3]).to(device)
-    step = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](net.parameters(), lr=lr)
+    step = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](
+        net.parameters(), lr=lr
+    )
     n_steps = epochs * -(-len(train_loader) // grad_accumulation)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(step, max_lr=lr, total_steps=n_steps) if schedule == "onecycle" else None
+    scheduler = (
+        torch.optim.lr_scheduler.OneCycleLR(step, max_lr=lr, total_steps=n_steps)
+        if schedule == "onecycle"
+        else None
+    )
     train_s = accuracy = 0.0
     for _ in range(epochs):
         epoch = time.perf_counter()
@@ -131,8 +152,14 @@ def train(
             right += (logits.argmax(1) == labels).sum().item()
         train_s += time.perf_counter() - epoch
         accuracy = test(net, test_loader, device)
-    peaks = (torch.cuda.max_memory_allocated() / 1e9, torch.cuda.max_memory_reserved() / 1e9) if device == "cuda" else (None, None)
-    return Trained(train_s, time.perf_counter() - began, epochs * len(split.train), accuracy, *peaks)
+    peaks = (
+        (torch.cuda.max_memory_allocated() / 1e9, torch.cuda.max_memory_reserved() / 1e9)
+        if device == "cuda"
+        else (None, None)
+    )
+    return Trained(
+        train_s, time.perf_counter() - began, epochs * len(split.train), accuracy, *peaks
+    )
 
 
 def test(net: nn.Module, loader: DataLoader[tuple[Tensor, int]], device: str) -> float:

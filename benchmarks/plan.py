@@ -36,7 +36,9 @@ def bare() -> float:
     """Seconds for the product, one JSON text and one hash each."""
     begin = time.perf_counter()
     ids = {
-        sha256(json.dumps(dict(zip(AXES, values, strict=True)), sort_keys=True).encode()).hexdigest()
+        sha256(
+            json.dumps(dict(zip(AXES, values, strict=True)), sort_keys=True).encode()
+        ).hexdigest()
         for values in itertools.product(*AXES.values())
     }
     assert len(ids) == 100_000
@@ -47,7 +49,9 @@ def planned(grid: Path) -> float:
     """Seconds for the whole command, from the shell and back."""
     begin = time.perf_counter()
     subprocess.run(
-        [Path(sys.executable).with_name("runner"), "plan", grid, "--store", grid.parent / "store"], check=True, capture_output=True
+        [Path(sys.executable).with_name("runner"), "plan", grid, "--store", grid.parent / "store"],
+        check=True,
+        capture_output=True,
     )
     return time.perf_counter() - begin
 
@@ -62,7 +66,9 @@ def main() -> None:
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
     print(describe("msgspec"))
     print(f"100,000 trials, best of {REPEATS}")
-    print(f"product + json + sha256 {least:.2f} s; `runner plan` {ours:.2f} s, {peak_gb:.2f} GB at its peak")
+    print(
+        f"product + json + sha256 {least:.2f} s; `runner plan` {ours:.2f} s, {peak_gb:.2f} GB at its peak"
+    )
     print(f"ratio: {ours / least:.1f}")
 
 

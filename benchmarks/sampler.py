@@ -65,7 +65,10 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{describe('torch')}, {len(gpus.visible())} GPUs\n")
     rate(5, watched=True)  # warm
-    pairs = [(rate(given.seconds, watched=False)[0], *rate(given.seconds, watched=True)) for _ in range(given.pairs)]
+    pairs = [
+        (rate(given.seconds, watched=False)[0], *rate(given.seconds, watched=True))
+        for _ in range(given.pairs)
+    ]
     slower = [1 - watched / plain for plain, watched, _ in pairs]
     print(
         f"{len(pairs)} pairs of {given.seconds:g} s, slower by {statistics.median(slower):+.2%} ({min(slower):+.2%} to {max(slower):+.2%})"

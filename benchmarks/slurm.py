@@ -57,14 +57,18 @@ def note(tally: str, width: int) -> None:
 def ours(folder: Path, calls: Path, *options: str) -> Row:
     """`runner submit`, then `runner status --wait`, as a user types them."""
     from artifacts.store import Store
-    from runner.journal import Started, read_all
+    from runner.sweep.journal import Started, read_all
 
     (folder / "cluster.yaml").write_text(_PROFILE)
     (folder / "noops.py").write_text(_WORKLOAD)
-    (folder / "grid.yaml").write_text(f"name: noop\nworkload: noops:noop\nmatrix: {{width: {{range: [0, {TRIALS}]}}}}\n")
+    (folder / "grid.yaml").write_text(
+        f"name: noop\nworkload: noops:noop\nmatrix: {{width: {{range: [0, {TRIALS}]}}}}\n"
+    )
     runner = Path(sys.executable).with_name("runner")
     begin = time.perf_counter()
-    subprocess.run([runner, "submit", "grid.yaml", *options], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [runner, "submit", "grid.yaml", *options], cwd=folder, check=True, stdout=subprocess.DEVNULL
+    )
     store = Store(folder / "results")
     _until(lambda: len(store.index("noop").completed) == TRIALS)
     wall_s = time.perf_counter() - begin
@@ -74,7 +78,9 @@ def ours(folder: Path, calls: Path, *options: str) -> Row:
         raise RuntimeError("a trial ran twice, or never")
     tasks = len({(entry.job, entry.task) for entry in begun})
     command = " ".join(("runner submit", *options))
-    return Row(f"`{command}`, `status --wait`; durable records", TRIALS, tasks, wall_s, _counted(calls))
+    return Row(
+        f"`{command}`, `status --wait`; durable records", TRIALS, tasks, wall_s, _counted(calls)
+    )
 
 
 def ours_in_large_packs(folder: Path, calls: Path) -> Row:
@@ -89,10 +95,23 @@ def bare(folder: Path, calls: Path) -> Row:
     begin = time.perf_counter()
     for first in range(0, BARE_TRIALS, ARRAY_SIZE):
         last = min(ARRAY_SIZE, BARE_TRIALS - first) - 1
-        options = [f"--array=0-{last}", "--partition=cpu", "--mem=512", "--output=/dev/null", "--wrap", command]
+        options = [
+            f"--array=0-{last}",
+            "--partition=cpu",
+            "--mem=512",
+            "--output=/dev/null",
+            "--wrap",
+            command,
+        ]
         subprocess.run(["sbatch", *options], check=True, stdout=subprocess.DEVNULL)
     _until(lambda: _lines(tally) == BARE_TRIALS)
-    return Row("`sbatch --array`, a Python process each", BARE_TRIALS, BARE_TRIALS, time.perf_counter() - begin, _counted(calls))
+    return Row(
+        "`sbatch --array`, a Python process each",
+        BARE_TRIALS,
+        BARE_TRIALS,
+        time.perf_counter() - begin,
+        _counted(calls),
+    )
 
 
 def submitit_array(folder: Path, calls: Path) -> Row:
@@ -101,11 +120,19 @@ def submitit_array(folder: Path, calls: Path) -> Row:
 
     tally = folder / "tally"
     executor = submitit.SlurmExecutor(folder / "logs")
-    executor.update_parameters(partition="cpu", time=30, mem="512M", cpus_per_task=1, array_parallelism=SUBMITIT_TRIALS)
+    executor.update_parameters(
+        partition="cpu", time=30, mem="512M", cpus_per_task=1, array_parallelism=SUBMITIT_TRIALS
+    )
     begin = time.perf_counter()
     executor.map_array(note, [str(tally)] * SUBMITIT_TRIALS, range(SUBMITIT_TRIALS))
     _until(lambda: _lines(tally) == SUBMITIT_TRIALS)
-    return Row("`submitit.map_array`", SUBMITIT_TRIALS, SUBMITIT_TRIALS, time.perf_counter() - begin, _counted(calls))
+    return Row(
+        "`submitit.map_array`",
+        SUBMITIT_TRIALS,
+        SUBMITIT_TRIALS,
+        time.perf_counter() - begin,
+        _counted(calls),
+    )
 
 
 def main() -> None:
@@ -125,12 +152,21 @@ def main() -> None:
             site.recover()
             site.limit_submitted_jobs(SUBMIT_LIMIT)
         version = site.run("sinfo", "--version")
-    print(f"{describe('submitit', 'pyarrow')}, {version}, MaxArraySize {ARRAY_SIZE}, MaxSubmitJobs {SUBMIT_LIMIT}")
+    print(
+        f"{describe('submitit', 'pyarrow')}, {version}, MaxArraySize {ARRAY_SIZE}, MaxSubmitJobs {SUBMIT_LIMIT}"
+    )
     print(f"load of the machine before and after: {load_before:.1f}, {os.getloadavg()[0]:.1f}")
-    print("\n| | no-ops | array tasks | wall s | a second | ours is | sbatch calls | other calls of SLURM's commands |")
+    print(
+        "\n| | no-ops | array tasks | wall s | a second | ours is | sbatch calls | other calls of SLURM's commands |"
+    )
     print("|---|--:|--:|--:|--:|--:|--:|---|")
     for row in rows:
-        others = ", ".join(f"{name} {count}" for name, count in sorted(row.calls.items()) if name != "sbatch") or "none"
+        others = (
+            ", ".join(
+                f"{name} {count}" for name, count in sorted(row.calls.items()) if name != "sbatch"
+            )
+            or "none"
+        )
         numbers = f"{row.trials} | {row.tasks} | {row.wall_s:.1f} | {row.rate:.2f} | {rows[0].rate / row.rate:.1f}x | {row.calls['sbatch']}"
         print(f"| {row.name} | {numbers} | {others} |")
 
@@ -139,9 +175,15 @@ def _resize(site: Site) -> None:
     """Give the tests' site the limits of the benchmark."""
     site.stop_controller()
     conf = site.folder / "slurm.conf"
-    conf.write_text(conf.read_text().replace(f"MaxArraySize={MAX_ARRAY_SIZE}", f"MaxArraySize={ARRAY_SIZE}"))
+    conf.write_text(
+        conf.read_text().replace(f"MaxArraySize={MAX_ARRAY_SIZE}", f"MaxArraySize={ARRAY_SIZE}")
+    )
     site.start_controller()
-    site.until(lambda: f"= {ARRAY_SIZE}" in site.run("scontrol", "show", "config"), within_s=30, what="the new MaxArraySize holds")
+    site.until(
+        lambda: f"= {ARRAY_SIZE}" in site.run("scontrol", "show", "config"),
+        within_s=30,
+        what="the new MaxArraySize holds",
+    )
     site.recover()
     site.limit_submitted_jobs(SUBMIT_LIMIT)
 
@@ -156,7 +198,10 @@ def _at(site: Site, calls: Path) -> Iterator[Path]:
         (shims / name).write_text(f'#!/bin/sh\necho {name} >> {calls}\nexec {real} "$@"\n')
         (shims / name).chmod(0o755)
     before = dict(os.environ)
-    os.environ |= {"SLURM_CONF": site.environment["SLURM_CONF"], "PATH": f"{shims}:{before['PATH']}"}
+    os.environ |= {
+        "SLURM_CONF": site.environment["SLURM_CONF"],
+        "PATH": f"{shims}:{before['PATH']}",
+    }
     try:
         yield calls
     finally:

@@ -49,34 +49,51 @@ def stock(data_dir: Path, subset: int | None) -> Fitted:
     """SVC as a person calls it."""
     dataset = open_dataset("mnist", data_dir)
     split = dataset.split(SPLIT, train_subset=subset)
-    pixels = {name: _scaled(dataset.images[part]) for name, part in (("train", split.train), ("val", split.val), ("test", split.test))}
+    pixels = {
+        name: _scaled(dataset.images[part])
+        for name, part in (("train", split.train), ("val", split.val), ("test", split.test))
+    }
     begin = time.perf_counter()
     model = SVC(kernel="rbf").fit(pixels["train"], dataset.labels[split.train])
     fitted = time.perf_counter()
     val, test = (
-        float((model.predict(pixels[name]) == dataset.labels[part]).mean()) for name, part in (("val", split.val), ("test", split.test))
+        float((model.predict(pixels[name]) == dataset.labels[part]).mean())
+        for name, part in (("val", split.val), ("test", split.test))
     )
     return Fitted("scikit-learn's SVC", fitted - begin, time.perf_counter() - fitted, val, test)
 
 
 def ours(data_dir: Path, subset: int | None) -> Fitted:
     """The workload, in this process, with all of the machine's cores."""
-    params = {"dataset": "mnist", "kernel": "rbf", "split": SPLIT} | ({"train_subset": subset} if subset else {})
+    params = {"dataset": "mnist", "kernel": "rbf", "split": SPLIT} | (
+        {"train_subset": subset} if subset else {}
+    )
     spec = JobSpec(workload="svm", target="cpu", seed=0, params=params)
     warm(spec, data_dir=data_dir)
     with tempfile.TemporaryDirectory() as files:
-        finished = execute(spec, files=Path(files), data_dir=data_dir, expect=Expectation(cpus=int(cpus.granted())))
+        finished = execute(
+            spec, files=Path(files), data_dir=data_dir, expect=Expectation(cpus=int(cpus.granted()))
+        )
     values = finished.values
     assert finished.outcome == Outcome.completed, values["error_message"]
     name = f"ours, engine {values['engine']}"
-    return Fitted(name, values["train_s"], values["eval_s"], values["val_accuracy"], values["test_accuracy"])
+    return Fitted(
+        name, values["train_s"], values["eval_s"], values["val_accuracy"], values["test_accuracy"]
+    )
 
 
 def main() -> None:
     """Run both and print the table."""
     parser = argparse.ArgumentParser(description="scikit-learn's SVC beside our SVM workload.")
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("RUNNER_DATA"), help="folder with MNIST; else RUNNER_DATA")
-    parser.add_argument("--images", type=int, help="training images, for a quicker look; all 49,000 if not given")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=os.environ.get("RUNNER_DATA"),
+        help="folder with MNIST; else RUNNER_DATA",
+    )
+    parser.add_argument(
+        "--images", type=int, help="training images, for a quicker look; all 49,000 if not given"
+    )
     given = parser.parse_args()
     if reason := missing("mnist", given.data_dir):
         raise SystemExit(reason)
@@ -90,7 +107,9 @@ def main() -> None:
     for name in ("val_accuracy", "test_accuracy"):
         difference = getattr(rows[0], name) - getattr(rows[1], name)
         if abs(difference) > TOLERANCE:
-            raise SystemExit(f"{name} differs by {difference:+.2%}: the two do not find the same classifier")
+            raise SystemExit(
+                f"{name} differs by {difference:+.2%}: the two do not find the same classifier"
+            )
 
 
 def _scaled(images: np.ndarray) -> np.ndarray:

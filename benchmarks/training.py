@@ -37,8 +37,23 @@ from jobs.spec import JobSpec
 
 SHARED = {"dataset": "cifar10", "normalisation": "half", "optimizer": "adam", "lr": 1e-3}
 RESNET = {"model": "resnet18", "stem": "imagenet"}
-OPTIMIZED = {"optimizer": "adamw", "lr": 1e-2, "schedule": "onecycle", "augmentation": "crop_flip", "grad_accumulation": 2}
-PLAIN = ("model", "epochs", "batch_size", "optimizer", "lr", "schedule", "augmentation", "grad_accumulation")
+OPTIMIZED = {
+    "optimizer": "adamw",
+    "lr": 1e-2,
+    "schedule": "onecycle",
+    "augmentation": "crop_flip",
+    "grad_accumulation": 2,
+}
+PLAIN = (
+    "model",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "lr",
+    "schedule",
+    "augmentation",
+    "grad_accumulation",
+)
 """What a plain loop takes of the parameters; the rest it has built in."""
 EPOCHS = 2
 NOISE, SIGNIFICANT = 0.02, 0.05
@@ -65,17 +80,36 @@ NATIVE_BF16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf
 """Without it the processor computes bf16 in fp32, and pays for the conversions."""
 
 ON_CPU = (
-    Case("simple_cnn, batch 64", {"model": "simple_cnn", "batch_size": 64}, 4, 50_000, (("fp32", {}, 3.5),)),
+    Case(
+        "simple_cnn, batch 64",
+        {"model": "simple_cnn", "batch_size": 64},
+        4,
+        50_000,
+        (("fp32", {}, 3.5),),
+    ),
     Case(
         "resnet18, batch 64",
         {**RESNET, "batch_size": 64},
         2,
         10_000,
-        (("fp32", {}, 1.15), ("bf16, channels_last", {"amp": "bf16", "channels_last": True}, 2.0 if NATIVE_BF16 else None)),
+        (
+            ("fp32", {}, 1.15),
+            (
+                "bf16, channels_last",
+                {"amp": "bf16", "channels_last": True},
+                2.0 if NATIVE_BF16 else None,
+            ),
+        ),
     ),
     Case(
         "resnet10, batch 2 x 64, OneCycle, augmented",
-        {**OPTIMIZED, "model": "resnet10", "stem": "imagenet", "batch_size": 64, "test_subset": 2000},
+        {
+            **OPTIMIZED,
+            "model": "resnet10",
+            "stem": "imagenet",
+            "batch_size": 64,
+            "test_subset": 2000,
+        },
         2,
         6_000,
         (("fp32", {}, 1.0),),
@@ -91,11 +125,24 @@ ON_CPU = (
 GPU_VARIANTS = (
     ("fp32", {}, None),
     ("CUDA graphs", {"cuda_graphs": True}, 5.0),
-    ("CUDA graphs, bf16, channels_last", {"cuda_graphs": True, "amp": "bf16", "channels_last": True}, None),
+    (
+        "CUDA graphs, bf16, channels_last",
+        {"cuda_graphs": True, "amp": "bf16", "channels_last": True},
+        None,
+    ),
 )
 ON_GPU = (
-    Case("simple_cnn, batch 64", {"model": "simple_cnn", "batch_size": 64}, 4, 50_000, GPU_VARIANTS[:2]),
-    *(Case(f"resnet18, batch {size}", {**RESNET, "batch_size": size}, 2, 50_000, GPU_VARIANTS) for size in (16, 64)),
+    Case(
+        "simple_cnn, batch 64",
+        {"model": "simple_cnn", "batch_size": 64},
+        4,
+        50_000,
+        GPU_VARIANTS[:2],
+    ),
+    *(
+        Case(f"resnet18, batch {size}", {**RESNET, "batch_size": size}, 2, 50_000, GPU_VARIANTS)
+        for size in (16, 64)
+    ),
 )
 GRID_AIM = 5.0
 
@@ -117,7 +164,9 @@ class Machine:
         params = case.parameters(self.images)
         began = time.perf_counter()
         prepared = open_dataset(params["dataset"], self.data_dir)
-        split = prepared.split("official", train_subset=params["train_subset"], test_subset=params.get("test_subset"))
+        split = prepared.split(
+            "official", train_subset=params["train_subset"], test_subset=params.get("test_subset")
+        )
         same = {name: params[name] for name in PLAIN if name in params}
         trained = plain_loop.train(prepared, split, **same, seed=seed, device=self.device)
         return replace(trained, total_s=time.perf_counter() - began)
@@ -131,7 +180,13 @@ class Machine:
         values = finished.values
         assert finished.outcome == Outcome.completed, values["error_message"]
         memory = values.get("gpu_mem_allocated_gb"), values.get("gpu_mem_reserved_gb")
-        return Trained(values["train_s"], values["total_s"], EPOCHS * params["train_subset"], values["test_accuracy"], *memory)
+        return Trained(
+            values["train_s"],
+            values["total_s"],
+            EPOCHS * params["train_subset"],
+            values["test_accuracy"],
+            *memory,
+        )
 
     def warm(self, case: Case) -> None:
         """Run both once on a few images, so that nothing is imported or compiled while a clock runs."""
@@ -142,19 +197,28 @@ class Machine:
 
     def grid(self, case: Case, folder: Path) -> tuple[float, float, list[float]]:
         """Seconds of the trials, seconds of the whole command, and the trials' accuracies."""
-        from runner.planning import Options
-        from runner.request import read_request
-        from runner.submit import submit
+        from runner.planning.plan import Options
+        from runner.planning.request import read_request
+        from runner.run.submit import submit
 
         grid = folder / "grid.yaml"
-        fixed = ", ".join(f"{name}: {value}" for name, value in case.parameters(self.images).items())
+        fixed = ", ".join(
+            f"{name}: {value}" for name, value in case.parameters(self.images).items()
+        )
         grid.write_text(f"name: grid\nworkload: train\nfixed: {{{fixed}}}\nrepeats: {case.seeds}\n")
         store = Store(folder / "store")
         begin = time.perf_counter()
-        submit(read_request(grid, backend="ray", data_dir=self.data_dir), store, Options(), lambda progress: None)
+        submit(
+            read_request(grid, backend="ray", data_dir=self.data_dir),
+            store,
+            Options(),
+            lambda progress: None,
+        )
         whole_s = time.perf_counter() - begin
         rows = collect(store, ["grid"]).table.to_pylist()
-        assert [row["outcome"] for row in rows] == [Outcome.completed] * case.seeds, [row["error_message"] for row in rows]
+        assert [row["outcome"] for row in rows] == [Outcome.completed] * case.seeds, [
+            row["error_message"] for row in rows
+        ]
         trials_s = max(row["ended_at"] for row in rows) - min(row["started_at"] for row in rows)
         return trials_s.total_seconds(), whole_s, [row["test_accuracy"] for row in rows]
 
@@ -174,13 +238,17 @@ def compare(machine: Machine, case: Case) -> list[Trained]:
     return plain
 
 
-def show(name: str, runs: Sequence[Trained], plain: Sequence[Trained] = (), aim: float | None = None) -> None:
+def show(
+    name: str, runs: Sequence[Trained], plain: Sequence[Trained] = (), aim: float | None = None
+) -> None:
     """One row: means over the seeds."""
     train_s, total_s = mean([run.train_s for run in runs]), mean([run.total_s for run in runs])
     accuracies = [run.test_accuracy for run in runs]
     line = f"{name:<52}{len(runs):>3}{train_s:>9.1f}{total_s:>9.1f}{runs[0].images / train_s:>10.0f}{mean(accuracies):>9.2%}"
     if plain:
-        line += f"{mean([run.total_s for run in plain]) / total_s:>8.2f}x" + ("" if aim is None else f"  (aim {aim:g}x)")
+        line += f"{mean([run.total_s for run in plain]) / total_s:>8.2f}x" + (
+            "" if aim is None else f"  (aim {aim:g}x)"
+        )
     if runs[0].allocated_gb is not None and runs[0].reserved_gb is not None:
         line += f"  GPU memory {runs[0].allocated_gb:.2f} GB allocated, {runs[0].reserved_gb:.2f} GB reserved"
     print(line, flush=True)
@@ -195,7 +263,9 @@ def show_grid(machine: Machine, case: Case, plain: Sequence[Trained]) -> None:
     one_by_one = sum(run.total_s for run in plain)
     rate = sum(run.images for run in plain) / trials_s
     line = f"{f'grid of {case.seeds}: {case.name}, two at a time':<52}{1:>3}{'':>9}{trials_s:>9.1f}{rate:>10.0f}{mean(accuracies):>9.2%}"
-    print(f"{line}{one_by_one / trials_s:>8.2f}x  (aim {GRID_AIM:g}x; {one_by_one / whole_s:.2f}x with the start of Ray, {whole_s:.1f} s)")
+    print(
+        f"{line}{one_by_one / trials_s:>8.2f}x  (aim {GRID_AIM:g}x; {one_by_one / whole_s:.2f}x with the start of Ray, {whole_s:.1f} s)"
+    )
     require_equal("grid", accuracies, [run.test_accuracy for run in plain])
 
 
@@ -203,7 +273,9 @@ def require_equal(name: str, ours: Sequence[float], plain: Sequence[float]) -> N
     """SystemExit where two sets of accuracies differ by more than noise (Welch's t-test)."""
     difference = mean(ours) - mean(plain)
     if abs(difference) > NOISE and ttest_ind(ours, plain, equal_var=False).pvalue < SIGNIFICANT:
-        raise SystemExit(f"{name}: the accuracies differ by {difference:+.2%}, which is more than noise: the two do not compute the same")
+        raise SystemExit(
+            f"{name}: the accuracies differ by {difference:+.2%}, which is more than noise: the two do not compute the same"
+        )
 
 
 def mean(values: Sequence[float]) -> float:
@@ -214,9 +286,20 @@ def mean(values: Sequence[float]) -> float:
 def main() -> None:
     """Run every row that this machine can."""
     parser = argparse.ArgumentParser(description="Plain training loops beside ours.")
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("RUNNER_DATA"), help="folder with CIFAR-10; else RUNNER_DATA")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="the rows of this one only; else of both, where there is a GPU")
-    parser.add_argument("--images", type=int, default=50_000, help="training images at most, for a quicker look")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=os.environ.get("RUNNER_DATA"),
+        help="folder with CIFAR-10; else RUNNER_DATA",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        help="the rows of this one only; else of both, where there is a GPU",
+    )
+    parser.add_argument(
+        "--images", type=int, default=50_000, help="training images at most, for a quicker look"
+    )
     given = parser.parse_args()
     for dataset in ("cifar10", "mnist"):
         if reason := missing(dataset, given.data_dir):

@@ -11,8 +11,8 @@ from typing import Literal, Protocol, Self
 
 from cluster.errors import Infeasible, UnknownBackend
 from cluster.profile import Profile
+from cluster.ray.shares import Need, Room, lacking
 from cluster.resources import Resources
-from cluster.shares import Need, Room, lacking
 from cluster.state import State
 
 LocalName = Literal["ray", "inline"]
@@ -102,7 +102,12 @@ class Backend(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class LocalBackend(Backend, Protocol):
@@ -119,7 +124,7 @@ class LocalBackend(Backend, Protocol):
 def open_local(name: LocalName) -> LocalBackend:
     """The backend of that name, which needs no profile."""
     if name == "ray":
-        from cluster.ray import RayBackend
+        from cluster.ray.backend import RayBackend
 
         return RayBackend()
     from cluster.inline import InlineBackend
@@ -135,7 +140,7 @@ def open_backend(name: str, profile: Profile) -> Backend:
     """
     match resolve(name, profile):
         case "slurm":
-            from cluster.slurm import SlurmBackend
+            from cluster.slurm.backend import SlurmBackend
 
             return SlurmBackend(profile)
         case local:
@@ -167,7 +172,11 @@ def check_room(name: str, array: str, resources: Resources) -> None:
     if name == "slurm" or (name == "ray" and os.environ.get("RAY_ADDRESS", "local") != "local"):
         return
     if reason := lacking([Room.here()], Need.of(resources)):
-        raise Infeasible(array, reason, "ask for less in its resources, or map it to a target that fits with --on")
+        raise Infeasible(
+            array,
+            reason,
+            "ask for less in its resources, or map it to a target that fits with --on",
+        )
 
 
 def thread_environment(cpus: int) -> dict[str, str]:

@@ -31,7 +31,9 @@ def pickled(call: Callable[..., None]) -> bytes:
         function = function.func
     name = getattr(function, "__qualname__", repr(function))
     if getattr(function, "__module__", None) == "__main__":
-        raise CallDoesNotPickle(name, "it is defined in the script itself, which a worker does not import")
+        raise CallDoesNotPickle(
+            name, "it is defined in the script itself, which a worker does not import"
+        )
     try:
         return pickle.dumps(call)
     except Exception as problem:  # pickle raises what it likes: PicklingError, TypeError, AttributeError, the object's own

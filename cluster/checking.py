@@ -11,7 +11,9 @@ import msgspec
 from cluster.errors import ProfileProblem
 
 
-def check_fields(struct: type[msgspec.Struct], data: Any) -> tuple[dict[str, Any], list[ProfileProblem]]:
+def check_fields(
+    struct: type[msgspec.Struct], data: Any
+) -> tuple[dict[str, Any], list[ProfileProblem]]:
     """The fields that are right, and what is wrong with the others.
 
     Args:

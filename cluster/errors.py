@@ -123,7 +123,9 @@ class ProfileError(ClusterError):
         self.profile, self.problems = profile, problems
 
     def __str__(self) -> str:
-        return "\n".join(f"{self.profile}: {dotted(where)}: {what}" for where, what in self.problems)
+        return "\n".join(
+            f"{self.profile}: {dotted(where)}: {what}" for where, what in self.problems
+        )
 
 
 class Requeue(ClusterError):

@@ -16,8 +16,8 @@ from cluster import signals, startup
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
 from cluster.calls import Ending, attempt, described, pickled
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
+from cluster.ray.shares import Need, Room, lacking
 from cluster.resources import Resources
-from cluster.shares import Need, Room, lacking
 from cluster.state import State
 from cluster.tasks import TaskArray
 
@@ -56,11 +56,19 @@ class InlineBackend:
             raise BackendClosed(self.name)
         reason = lacking([Room.here()], Need.of(resources))
         if reason:
-            raise Infeasible(name, reason, "ask for less in its resources, or map it to a target that fits with --on")
-        pickled(call)  # held to what other backends need, so that debugging here says what they would say
+            raise Infeasible(
+                name,
+                reason,
+                "ask for less in its resources, or map it to a target that fits with --on",
+            )
+        pickled(
+            call
+        )  # held to what other backends need, so that debugging here says what they would say
         handle = ArrayHandle(f"inline-{len(self._arrays)}", name, n_tasks)
         variables = {**thread_environment(resources.cpus), **environment}
-        self._arrays[handle.id] = _InlineArray(TaskArray(handle), call, warm, resources.time_min, variables)
+        self._arrays[handle.id] = _InlineArray(
+            TaskArray(handle), call, warm, resources.time_min, variables
+        )
         return handle
 
     def wait(self, timeout_s: float) -> list[TaskEvent]:
@@ -94,7 +102,11 @@ class InlineBackend:
         if not self._stopping:
             self._stopping = True
             signals.request_stop()
-            self._alarm.ring_within(grace_s, State.CANCELLED, f"stopped: it was asked to stop, and had not after {grace_s:g} s")
+            self._alarm.ring_within(
+                grace_s,
+                State.CANCELLED,
+                f"stopped: it was asked to stop, and had not after {grace_s:g} s",
+            )
 
     def close(self) -> None:
         """Take no more work; nothing was started that would have to go."""
@@ -105,7 +117,12 @@ class InlineBackend:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _array(self, handle: ArrayHandle) -> _InlineArray:
@@ -129,7 +146,11 @@ class InlineBackend:
             with _variables(array.variables):
                 ending = array.run(index, self._alarm)
         finally:
-            self._outbox.append(array.tasks.ended(index, ending.state, ending.detail, socket.gethostname(), os.getpid()))
+            self._outbox.append(
+                array.tasks.ended(
+                    index, ending.state, ending.detail, socket.gethostname(), os.getpid()
+                )
+            )
 
 
 class _InlineArray:
@@ -186,7 +207,9 @@ class _Alarm:
         before = signal.signal(signal.SIGALRM, _ring)
         self._is_set = True
         if time_min is not None:
-            self.ring_within(time_min * 60, State.TIMED_OUT, f"stopped after its {time_min:g} minutes")
+            self.ring_within(
+                time_min * 60, State.TIMED_OUT, f"stopped after its {time_min:g} minutes"
+            )
         try:
             yield
         finally:

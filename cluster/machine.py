@@ -27,7 +27,9 @@ class Gpu:
 
 def cpus() -> int:
     """CPUs this process may use: the smaller of its affinity and its cgroup's quota, at least 1."""
-    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    granted = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     quota = _cgroup_words("cpu.max")
     if len(quota) == 2 and quota[0].isdigit():
         granted = min(granted, max(1, int(quota[0]) // int(quota[1])))
@@ -50,9 +52,13 @@ def gpus() -> tuple[Gpu, ...]:
     try:
         found = []
         for index in range(pynvml.nvmlDeviceGetCount()):
-            with suppress(pynvml.NVMLError):  # one that the cgroup hides; CUDA does not count it either
+            with suppress(
+                pynvml.NVMLError
+            ):  # one that the cgroup hides; CUDA does not count it either
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                found.append(_gpu(pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle)))
+                found.append(
+                    _gpu(pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle))
+                )
     finally:
         pynvml.nvmlShutdown()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -75,14 +81,18 @@ def model_of(name: str) -> str:
     words = [word for word in re.split(r"[\s/-]+", name.upper()) if word]
     for place, word in enumerate(words):
         if any(character.isdigit() for character in word):
-            before = [previous for previous in words[max(0, place - 1) : place] if previous in _GENERATION]
+            before = [
+                previous for previous in words[max(0, place - 1) : place] if previous in _GENERATION
+            ]
             after = [suffix for suffix in words[place + 1 : place + 3] if suffix in _SUFFIXES]
             return "".join((*before, word, *after)).lower()
     return "-".join(words).lower()
 
 
 def _gpu(name: str | bytes, uuid: str | bytes) -> Gpu:
-    text, identity = (value.decode() if isinstance(value, bytes) else value for value in (name, uuid))
+    text, identity = (
+        value.decode() if isinstance(value, bytes) else value for value in (name, uuid)
+    )
     return Gpu(name=text, model=model_of(text), uuid=identity)
 
 

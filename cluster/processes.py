@@ -69,7 +69,11 @@ def held_bytes(pid: int, limit: int) -> int:
     """
     pids = [process.pid for process in _tree(pid)]
     upper = sum(_fields(each, "status", ("RssAnon:", "RssShmem:")) for each in pids)
-    return upper if upper <= limit else sum(_fields(each, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for each in pids)
+    return (
+        upper
+        if upper <= limit
+        else sum(_fields(each, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for each in pids)
+    )
 
 
 def end_descendants(within_s: float = _GONE_WITHIN_S) -> None:
@@ -116,7 +120,10 @@ def _oom_counter() -> Path:
         for line in (_PROC / "self" / "cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             below = path.lstrip("/")
-            for counter in (_CGROUPS / "memory" / below / "memory.oom_control", _CGROUPS / below / "memory.events"):
+            for counter in (
+                _CGROUPS / "memory" / below / "memory.oom_control",
+                _CGROUPS / below / "memory.events",
+            ):
                 if below and controllers in ("", "memory") and _oom_kills(counter) is not None:
                     return counter
     return _OF_ALL

@@ -12,7 +12,14 @@ from msgspec import Meta
 from cluster import machine
 from cluster.checking import check_fields
 from cluster.errors import ProfileError, ProfileProblem, UnknownTarget
-from cluster.resources import Count, Positive, Resources, SbatchOptions, contradictions, not_ours_to_give
+from cluster.resources import (
+    Count,
+    Positive,
+    Resources,
+    SbatchOptions,
+    contradictions,
+    not_ours_to_give,
+)
 
 BUILTIN_NAME = "the built-in profile"
 
@@ -22,18 +29,24 @@ _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it becomes part of j
 class SlurmSettings(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this site's SLURM wants to be used; sbatch options here hold for every target that does not set its own."""
 
-    array_parallelism: Count | None = None  # tasks of one array at a time (%N); None: as many as there is room for
+    array_parallelism: Count | None = (
+        None  # tasks of one array at a time (%N); None: as many as there is room for
+    )
     setup: tuple[str, ...] = ()  # shell lines before the task: "module load cuda"
     teardown: tuple[str, ...] = ()
     signal_delay_s: Annotated[int, Meta(ge=1)] = 120  # USR2 this long before the limit
-    max_submit: Count | None = None  # tasks queued at a time, if the site's MaxSubmitJobs is smaller than scontrol tells
+    max_submit: Count | None = (
+        None  # tasks queued at a time, if the site's MaxSubmitJobs is smaller than scontrol tells
+    )
     max_requeues: Annotated[int, Meta(ge=0)] = 3
     pack: Count | None = None  # trials per array task; None: chosen from their expected durations
     pack_min: Positive = 15  # minutes that a chosen pack should last
     python: str | None = None  # the interpreter on the nodes; None: the one that submits
     srun_args: tuple[str, ...] = ()
     use_srun: bool = True
-    clusters: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None  # another cluster than this machine's, by name
+    clusters: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = (
+        None  # another cluster than this machine's, by name
+    )
     stderr_to_stdout: bool = False
 
 
@@ -68,11 +81,18 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
     slurm, mistakes = check_fields(SlurmSettings, values.get("slurm") or {})
     mistakes += not_ours_to_give(slurm) + _several_times(slurm)
     if slurm.get("mem_per_cpu") is not None and slurm.get("mem_per_gpu") is not None:
-        mistakes.append((("mem_per_gpu",), "mem_per_cpu and mem_per_gpu exclude each other: keep one of them"))
+        mistakes.append(
+            (("mem_per_gpu",), "mem_per_cpu and mem_per_gpu exclude each other: keep one of them")
+        )
     problems += [(("slurm", *where), what) for where, what in mistakes]
     if problems:
         raise ProfileError(name, tuple(problems))
-    return Profile(name=name, backend=values.get("backend", "auto"), targets=targets, slurm=SlurmSettings(**slurm))
+    return Profile(
+        name=name,
+        backend=values.get("backend", "auto"),
+        targets=targets,
+        slurm=SlurmSettings(**slurm),
+    )
 
 
 def builtin() -> Profile:
@@ -96,10 +116,20 @@ class _Sections(msgspec.Struct):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 7) of cluster.yaml, for editors."""
-    (sections,), definitions = msgspec.json.schema_components([_Written], ref_template="#/definitions/{name}")
+    (sections,), definitions = msgspec.json.schema_components(
+        [_Written], ref_template="#/definitions/{name}"
+    )
     top = definitions.pop(sections["$ref"].rpartition("/")[2])
-    top["properties"]["targets"] |= {"propertyNames": {"pattern": f"^{_TARGET_NAME.pattern}$"}, "minProperties": 1}
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **top, "title": "cluster.yaml of runner", "definitions": definitions}
+    top["properties"]["targets"] |= {
+        "propertyNames": {"pattern": f"^{_TARGET_NAME.pattern}$"},
+        "minProperties": 1,
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **top,
+        "title": "cluster.yaml of runner",
+        "definitions": definitions,
+    }
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,7 +147,10 @@ def _several_times(slurm: Mapping[str, Any]) -> list[ProfileProblem]:
     """Options of srun with which each task would run its trials several times."""
     several = re.compile(r"-[nN]\d*|--(nt|nod)[a-z-]*(=.*)?|--multi-prog")
     return [
-        (("srun_args", place), f"with {argument} each task would run its trials several times; a task is one process on one node")
+        (
+            ("srun_args", place),
+            f"with {argument} each task would run its trials several times; a task is one process on one node",
+        )
         for place, argument in enumerate(slurm.get("srun_args", ()))
         if several.fullmatch(argument) and not argument.startswith(("--nodelist", "--nodefile"))
     ]
@@ -132,7 +165,9 @@ def _targets(values: Mapping[str, Any], problems: list[ProfileProblem]) -> dict[
     targets: dict[str, Resources] = {}
     for name, settings in written.items():
         if not (isinstance(name, str) and _TARGET_NAME.fullmatch(name)):
-            problems.append((("targets", name), "a target's name is made of letters, digits, '_', '-' and '.'"))
+            problems.append(
+                (("targets", name), "a target's name is made of letters, digits, '_', '-' and '.'")
+            )
         fields, mistakes = check_fields(Resources, {} if settings is None else settings)
         targets[name] = Resources(**fields)
         mistakes += not_ours_to_give(fields) + contradictions(targets[name], mistakes)

@@ -46,7 +46,9 @@ class SbatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     mail_type: str | None = None
     mail_user: str | None = None
     wckey: str | None = None
-    additional: dict[str, str | int | float | bool | None] = {}  # any other option, without its dashes; true for a bare flag
+    additional: dict[
+        str, str | int | float | bool | None
+    ] = {}  # any other option, without its dashes; true for a bare flag
 
 
 class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +71,9 @@ class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         values, problems = check_fields(Resources, overrides)
         problems += not_ours_to_give(values)
-        replaced = {other for name in values for other in _INSTEAD.get(name, ()) if values[name] is not None}
+        replaced = {
+            other for name in values for other in _INSTEAD.get(name, ()) if values[name] is not None
+        }
         values = dict.fromkeys(replaced) | values
         if "additional" in values:
             values["additional"] = {**self.additional, **values["additional"]}
@@ -129,18 +133,34 @@ def not_ours_to_give(values: Mapping[str, Any]) -> list[ProfileProblem]:
     return problems
 
 
-def contradictions(resources: Resources, mistakes: Sequence[ProfileProblem] = ()) -> list[ProfileProblem]:
+def contradictions(
+    resources: Resources, mistakes: Sequence[ProfileProblem] = ()
+) -> list[ProfileProblem]:
     """What each field allows and all together do not; silent where ``mistakes`` already names one of the fields."""
     problems: list[ProfileProblem] = []
     asked = [way for way in MEMORY_WAYS if getattr(resources, way) is not None]
     if len(asked) > 1:
-        problems.append(((asked[1],), f"{' and '.join(asked)} exclude each other: keep one of them"))
+        problems.append(
+            ((asked[1],), f"{' and '.join(asked)} exclude each other: keep one of them")
+        )
     if any(where[-1:] in (("gpu",), ("gpus",)) for where, _ in mistakes):
         return problems
     if resources.gpu == NO_GPU and resources.gpus:
-        problems.append((("gpus",), f"gpu: {NO_GPU} says that there is no GPU, and gpus asks for {resources.gpus:g}: drop one of them"))
+        problems.append(
+            (
+                ("gpus",),
+                f"gpu: {NO_GPU} says that there is no GPU, and gpus asks for {resources.gpus:g}: drop one of them",
+            )
+        )
     if resources.gpu not in (None, NO_GPU) and not resources.gpus:
-        problems.append((("gpu",), f"gpu: {resources.gpu} asks for a model and for no GPU: add gpus: 1"))
+        problems.append(
+            (("gpu",), f"gpu: {resources.gpu} asks for a model and for no GPU: add gpus: 1")
+        )
     if resources.gpus > 1 and resources.gpus != int(resources.gpus):
-        problems.append((("gpus",), f"a share of a GPU is below 1, more than one are whole: {resources.gpus:g} is neither"))
+        problems.append(
+            (
+                ("gpus",),
+                f"a share of a GPU is below 1, more than one are whole: {resources.gpus:g} is neither",
+            )
+        )
     return problems

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.profile import Profile
 from cluster.resources import Resources
-from cluster.slurm_errors import NOT_QUEUED, SubmitLimitReached
+from cluster.slurm.errors import NOT_QUEUED, SubmitLimitReached
 
 if TYPE_CHECKING:  # submitit is imported only by whoever opens it
-    from cluster.slurm import SlurmBackend as Scheduler
-    from cluster.slurm_handle import SlurmHandle as SchedulerHandle
-    from cluster.slurm_reports import TaskReport
+    from cluster.slurm.backend import SlurmBackend as Scheduler
+    from cluster.slurm.handle import SlurmHandle as SchedulerHandle
+    from cluster.slurm.parse import TaskReport
 
 __all__ = [
     "NOT_QUEUED",
@@ -37,21 +37,21 @@ def open_scheduler(profile: Profile, folder: Path, cluster: str | None = None) -
         folder: For batch scripts, logs and pickled callables; the nodes must share it.
         cluster: By name; None for the one that the profile or the user's environment names.
     """
-    from cluster.slurm import SlurmBackend
+    from cluster.slurm.backend import SlurmBackend
 
     return SlurmBackend(profile, folder, cluster=cluster)
 
 
 def warning_s(resources: Resources, profile: Profile) -> float | None:
     """How long before the end of its walltime a task is asked to stop, in seconds; None without a walltime."""
-    from cluster.slurm_script import signal_delay_s
+    from cluster.slurm.script import signal_delay_s
 
     return None if resources.time_min is None else signal_delay_s(resources, profile.slurm)
 
 
 def failed_setup_of(handle: SchedulerHandle, index: int) -> str:
     """The line of the profile's setup with which a task ended, as its output has it; empty if none did, or if there is no output."""
-    from cluster.slurm_script import failed_setup
+    from cluster.slurm.script import failed_setup
 
     for log in handle.logs(index):
         with suppress(OSError):
@@ -62,6 +62,6 @@ def failed_setup_of(handle: SchedulerHandle, index: int) -> str:
 
 def handle_from(data: Mapping[str, Any]) -> SchedulerHandle:
     """The handle that its ``to_dict`` wrote down, also in another process."""
-    from cluster.slurm_handle import SlurmHandle
+    from cluster.slurm.handle import SlurmHandle
 
     return SlurmHandle.from_dict(data)

@@ -58,7 +58,11 @@ class Neighbor:
         self.process.end()
 
 
-def ask_scheduler(sequel: Callable[[], Sequel], earlier_end: Callable[[], State], others: Callable[[], Iterable[Neighbor]]) -> None:
+def ask_scheduler(
+    sequel: Callable[[], Sequel],
+    earlier_end: Callable[[], State],
+    others: Callable[[], Iterable[Neighbor]],
+) -> None:
     """Tell how to find out what follows, how the task's earlier life ended, and who else is there; forked processes inherit it."""
     global _ask_sequel, _ask_earlier_end, _find_neighbors
     _ask_sequel, _ask_earlier_end, _find_neighbors = sequel, earlier_end, others

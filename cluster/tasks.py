@@ -33,13 +33,17 @@ class TaskArray:
         self.states[index] = State.RUNNING
         return TaskEvent(self.handle.id, index, State.RUNNING, "", node, pid)
 
-    def ended(self, index: int, state: State, detail: str = "", node: str = "", pid: int | None = None) -> TaskEvent:
+    def ended(
+        self, index: int, state: State, detail: str = "", node: str = "", pid: int | None = None
+    ) -> TaskEvent:
         """A task that was taken has ended."""
         self.states[index] = state
         self.unfinished -= 1
         return TaskEvent(self.handle.id, index, state, detail, node, pid)
 
-    def drop_waiting(self, state: State, detail: str, indices: Iterable[int] | None = None) -> list[TaskEvent]:
+    def drop_waiting(
+        self, state: State, detail: str, indices: Iterable[int] | None = None
+    ) -> list[TaskEvent]:
         """End those of the tasks (None: all) that still wait."""
         chosen = range(self.handle.n_tasks) if indices is None else indices
         events = []

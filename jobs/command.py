@@ -58,12 +58,20 @@ class Command:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The placeholders that the grid fills, in their order."""
-        names = (name for word in self.words for _, name in word if name is not None and name not in GIVEN)
+        names = (
+            name
+            for word in self.words
+            for _, name in word
+            if name is not None and name not in GIVEN
+        )
         return tuple(dict.fromkeys(names))
 
     def filled(self, values: Mapping[str, Any]) -> list[str]:
         """Return the words with the values in them: text as it is, everything else as JSON."""
-        return ["".join(text + ("" if name is None else _spelled(values[name])) for text, name in word) for word in self.words]
+        return [
+            "".join(text + ("" if name is None else _spelled(values[name])) for text, name in word)
+            for word in self.words
+        ]
 
 
 def read(name: str, folders: tuple[str, ...]) -> Command:
@@ -78,13 +86,16 @@ def read(name: str, folders: tuple[str, ...]) -> Command:
     try:
         words = tuple(_pieces(name, word) for word in shlex.split(name.removeprefix(PROMPT)))
     except ValueError as error:
-        raise BadWorkload(name, f"cannot be split into words ({error}); a brace of its own is written twice, {{{{ or }}}}") from None
+        raise BadWorkload(
+            name,
+            f"cannot be split into words ({error}); a brace of its own is written twice, {{{{ or }}}}",
+        ) from None
     if not words:
         raise BadWorkload(name, "is empty: write a command such as python train.py --lr {lr}")
     files = [text for ((text, placeholder), *rest) in words if placeholder is None and not rest]
     places = folders or (str(Path.cwd()),)
     for file in files:
-        found = next((folder for folder in places if os.path.isfile(os.path.join(folder, file))), None)  # noqa: PTH113, PTH118 - of any text
+        found = next((folder for folder in places if _is_file(folder, file)), None)
         if found is not None:
             return Command(words, found, Path(found) / file)
         if file.endswith(".py"):
@@ -115,11 +126,15 @@ def run(command: Command, /, *, context: Context, **values: Any) -> dict[str, An
             start_new_session=True,  # so that all it starts can be told, and ended, together
         )
     except OSError as error:
-        raise CommandFailed(shlex.join(words), f"could not be started ({error.strerror})", "") from None
+        raise CommandFailed(
+            shlex.join(words), f"could not be started ({error.strerror})", ""
+        ) from None
     try:
         code, output = _follow(process, context)
     finally:
-        _signal(process, signal.SIGKILL)  # what it left behind, or itself where something ends this attempt
+        _signal(
+            process, signal.SIGKILL
+        )  # what it left behind, or itself where something ends this attempt
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
@@ -127,7 +142,9 @@ def run(command: Command, /, *, context: Context, **values: Any) -> dict[str, An
     if context.stop_requested() and (code != 0 or found is None):
         raise StopRequested("the command was told to stop")
     if code != 0:
-        raise CommandFailed(shlex.join(words), _word(code), "\n".join(output.splitlines()[-_SHOWN_LINES:]), code)
+        raise CommandFailed(
+            shlex.join(words), _word(code), "\n".join(output.splitlines()[-_SHOWN_LINES:]), code
+        )
     return found
 
 
@@ -136,10 +153,16 @@ def _pieces(name: str, word: str) -> Word:
     for text, placeholder, form, conversion in Formatter().parse(word):
         if placeholder is not None:
             if not placeholder or placeholder.isdigit() or form or conversion:
-                raise BadWorkload(name, f"'{word}' has a placeholder that is no name: write {{lr}}, and {{{{ }}}} for braces")
+                raise BadWorkload(
+                    name,
+                    f"'{word}' has a placeholder that is no name: write {{lr}}, and {{{{ }}}} for braces",
+                )
             if placeholder in RESERVED and placeholder not in GIVEN:
                 told = "is a column of every record and no parameter"
-                raise BadWorkload(name, f"its placeholder '{placeholder}' {told}: call it something else, or read $RUNNER_...")
+                raise BadWorkload(
+                    name,
+                    f"its placeholder '{placeholder}' {told}: call it something else, or read $RUNNER_...",
+                )
         pieces.append((text, placeholder))
     return tuple(pieces) or (("", None),)
 
@@ -247,3 +270,7 @@ def _word(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     return f"was ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})"
+
+
+def _is_file(folder: str, text: str) -> bool:
+    return os.path.isfile(os.path.join(folder, text))  # noqa: PTH113, PTH118  # of any text

@@ -26,7 +26,9 @@ NOTABLE = frozenset(column.name for column in COLUMNS if column.section in METRI
     "resumed_from_epoch",
     "diverged",
 }
-ACCURACIES = frozenset(column.name for column in COLUMNS if column.section == "accuracy" and column.unit == "fraction")
+ACCURACIES = frozenset(
+    column.name for column in COLUMNS if column.section == "accuracy" and column.unit == "fraction"
+)
 _INTEGERS = frozenset(column.name for column in COLUMNS if column.type == "int")
 _ROUNDING = 1e-5
 """How far outside [0, 1] an accuracy may lie by rounding in single precision."""
@@ -68,7 +70,13 @@ class Context:
         stop: Callable[[], bool] = lambda: False,
         clock: PhaseClock | None = None,
     ) -> None:
-        self.trial, self.sweep, self.attempt, self.seed, self.target = trial, sweep, attempt, seed, target
+        self.trial, self.sweep, self.attempt, self.seed, self.target = (
+            trial,
+            sweep,
+            attempt,
+            seed,
+            target,
+        )
         self.data_dir, self.cpus, self.threads, self.mem_gb = data_dir, cpus, threads, mem_gb
         self._granted = self._device = device
         self.history: list[dict[str, Any]] = []
@@ -93,7 +101,10 @@ class Context:
     def device(self, used: object) -> None:
         name = str(used).partition(":")[0]
         if name not in ("cpu", self._granted):
-            raise BadMetric("device", f"is '{used}', but the target gives cpu{' and cuda' if self._granted == 'cuda' else ' alone'}")
+            raise BadMetric(
+                "device",
+                f"is '{used}', but the target gives cpu{' and cuda' if self._granted == 'cuda' else ' alone'}",
+            )
         self._device = "cuda" if name == "cuda" else "cpu"
 
     @property
@@ -135,7 +146,11 @@ class Context:
 
     def snapshot(self) -> dict[str, Any]:
         """What a checkpoint keeps for ``carry``, plain values: ledger, history, and what disturbed the measurement."""
-        return {"phases": self.phases(), "history": self.history, "readings": msgspec.to_builtins(self.readings())}
+        return {
+            "phases": self.phases(),
+            "history": self.history,
+            "readings": msgspec.to_builtins(self.readings()),
+        }
 
     def carry(self, snapshot: Mapping[str, Any]) -> None:
         """Take over an earlier attempt's snapshot from the checkpoint, so that the record tells of the whole trial."""
@@ -164,7 +179,10 @@ class Context:
         """
         number = measured("epoch", epoch)
         if number is None or not math.isfinite(number) or number != epoch:
-            raise BadMetric("epoch", f"is {shown(epoch)}, but an epoch is a number, whole up to 2**53: count epochs or steps")
+            raise BadMetric(
+                "epoch",
+                f"is {shown(epoch)}, but an epoch is a number, whole up to 2**53: count epochs or steps",
+            )
         entry: dict[str, Any] = {"epoch": int(number) if float(number).is_integer() else number}
         extra: dict[str, Any] = {}
         for name, value in metrics.items():
@@ -182,7 +200,10 @@ class Context:
         for name, value in columns.items():
             if name not in NOTABLE:
                 known = tuple(sorted(NOTABLE))
-                raise BadMetric(name, f"a workload cannot fill this column{nearest(name, known)}: it may fill {', '.join(known)}")
+                raise BadMetric(
+                    name,
+                    f"a workload cannot fill this column{nearest(name, known)}: it may fill {', '.join(known)}",
+                )
             taken: Callable[[str, Any], Any] = _NOTED.get(name, measured)
             self.noted[name] = taken(name, value)
 
@@ -212,7 +233,9 @@ def measured(name: str, value: Any) -> float | int | None:
     try:
         whole: int = fit(name, "int", number)
     except BadColumn:
-        raise BadMetric(name, f"is {number:g}, but this column holds whole numbers of 64 bits") from None
+        raise BadMetric(
+            name, f"is {number:g}, but this column holds whole numbers of 64 bits"
+        ) from None
     return whole
 
 
@@ -222,7 +245,9 @@ def _fraction(name: str, number: float) -> float:
         return min(max(number, 0.0), 1.0)
     if math.isnan(number):
         return number
-    raise BadMetric(name, f"is {number:.9g}, but accuracies are fractions in [0, 1]: divide percentages by 100")
+    raise BadMetric(
+        name, f"is {number:.9g}, but accuracies are fractions in [0, 1]: divide percentages by 100"
+    )
 
 
 def _flag(name: str, value: Any) -> bool | None:

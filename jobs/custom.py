@@ -23,13 +23,18 @@ from jobs.errors import BadWorkload, nearest
 from jobs.spec import plain
 
 RESERVED_PARAMETERS: Mapping[str, str] = {
-    **dict.fromkeys(sorted(RESERVED), "is a column of every record, so no parameter can have this name: call it something else"),
+    **dict.fromkeys(
+        sorted(RESERVED),
+        "is a column of every record, so no parameter can have this name: call it something else",
+    ),
     "seed": "comes from repeats, not from the parameters",
     "context": "is what the workload is given by the runner, not a parameter",
 }
 GIVEN = ("context", "seed")
 
-_READS_ARGUMENTS = re.compile(r"^\s*(?:import|from)\s+(?:argparse|click|typer|fire|absl|docopt)\b|\bsys\.argv\b", re.MULTILINE)
+_READS_ARGUMENTS = re.compile(
+    r"^\s*(?:import|from)\s+(?:argparse|click|typer|fire|absl|docopt)\b|\bsys\.argv\b", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,10 @@ def unusable(name: str) -> str | None:
     """Why no parameter can have this name; None if one can."""
     if not name.strip():
         return "is no name"
-    if any(character in '"\\' or character < " " or "\ud800" <= character <= "\udfff" for character in name):
+    if any(
+        character in '"\\' or character < " " or "\ud800" <= character <= "\udfff"
+        for character in name
+    ):
         return "cannot have quotes, backslashes, control characters or bytes that are not UTF-8 in its name: call it something else"
     return None
 
@@ -110,26 +118,37 @@ def _struct(fields: list[Any], base: type[msgspec.Struct] | None = None) -> type
     """A struct for the parameters; one that cannot name an attribute (``optimizer.lr``, ``__init__``) stands under another there."""
     taken = {name for name, *_ in fields} | set(base.__struct_fields__ if base else ())
     others = (other for n in count() if (other := f"parameter_{n}") not in taken)
-    attributes = [name if name.isidentifier() and not name.startswith("__") else next(others) for name, *_ in fields]
+    attributes = [
+        name if name.isidentifier() and not name.startswith("__") else next(others)
+        for name, *_ in fields
+    ]
     return msgspec.defstruct(
         "Params",
         [(attribute, *rest) for attribute, (_, *rest) in zip(attributes, fields, strict=True)],
         bases=(base,) if base else (),
-        rename={attribute: name for attribute, (name, *_) in zip(attributes, fields, strict=True) if attribute != name},
+        rename={
+            attribute: name
+            for attribute, (name, *_) in zip(attributes, fields, strict=True)
+            if attribute != name
+        },
         frozen=True,
         kw_only=True,
         forbid_unknown_fields=True,
     )
 
 
-def _definition(name: str, module: str, function: str, import_path: tuple[str, ...], depth: int) -> ast.FunctionDef | None:
+def _definition(
+    name: str, module: str, function: str, import_path: tuple[str, ...], depth: int
+) -> ast.FunctionDef | None:
     """The ``def`` of the function; None where the name is bound in a way that source alone does not explain."""
     if problem := importing.why_out_of_reach(module, import_path):
         raise BadWorkload(name, problem)
     spec = importing.find(module, import_path)
     if spec is None:
         where = ", ".join(import_path) or "the installed packages"
-        raise BadWorkload(name, f"there is no module {module} in {where}: install it, or start where it lies")
+        raise BadWorkload(
+            name, f"there is no module {module} in {where}: install it, or start where it lies"
+        )
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None
     try:
@@ -148,14 +167,18 @@ def _definition(name: str, module: str, function: str, import_path: tuple[str, .
         if isinstance(node, ast.ImportFrom) and depth < 5:
             for alias in node.names:
                 if (alias.asname or alias.name) == function:
-                    source = _absolute(node, module, is_package=spec.submodule_search_locations is not None)
+                    source = _absolute(
+                        node, module, is_package=spec.submodule_search_locations is not None
+                    )
                     return _definition(name, source, alias.name, import_path, depth + 1)
     if function in _bound(nodes):
         return None
     known = tuple(functions)
     has = f"it has {', '.join(known)}" if known else "it has none"
     hint = command_hint(name, import_path)
-    raise BadWorkload(name, f"{spec.origin} has no function '{function}'{nearest(function, known)}: {has}{hint}")
+    raise BadWorkload(
+        name, f"{spec.origin} has no function '{function}'{nearest(function, known)}: {has}{hint}"
+    )
 
 
 def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
@@ -186,7 +209,10 @@ def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
         return Signature(_struct([]), accepts_any=True, takes=None)
     arguments = definition.args
     if arguments.posonlyargs:
-        raise BadWorkload(name, f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by name: drop the '/'")
+        raise BadWorkload(
+            name,
+            f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by name: drop the '/'",
+        )
     positional = arguments.args
     padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     pairs = list(zip(positional, padding + list(arguments.defaults), strict=True))
@@ -196,7 +222,9 @@ def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
         if argument.arg in GIVEN:
             continue
         if argument.arg in RESERVED_PARAMETERS:
-            raise BadWorkload(name, f"its parameter '{argument.arg}' {RESERVED_PARAMETERS[argument.arg]}")
+            raise BadWorkload(
+                name, f"its parameter '{argument.arg}' {RESERVED_PARAMETERS[argument.arg]}"
+            )
         if argument.arg in {known for known, *_ in fields}:
             raise BadWorkload(name, f"two of its parameters are called '{argument.arg}'")
         fields.append(_field(argument, default))
@@ -240,7 +268,9 @@ def _usable(kind: Any) -> Any:
     """The type, or Any if msgspec cannot tell its kinds apart in JSON."""
     try:
         msgspec.json.Decoder(kind)
-    except Exception:  # it says so with TypeError, OverflowError (a Literal beyond 64 bits) and others
+    except (
+        Exception
+    ):  # it says so with TypeError, OverflowError (a Literal beyond 64 bits) and others
         return Any
     return kind
 

@@ -20,9 +20,7 @@ class UnknownWorkload(JobsError):
         self.name, self.known = name, known
 
     def __str__(self) -> str:
-        return (
-            f"no workload '{self.name}'{nearest(self.name, self.known)}: it is one of {', '.join(self.known)}, or package.module:function"
-        )
+        return f"no workload '{self.name}'{nearest(self.name, self.known)}: it is one of {', '.join(self.known)}, or package.module:function"
 
 
 class BadWorkload(JobsError):
@@ -49,7 +47,9 @@ class BadParameters(JobsError):
         self.workload, self.problems = workload, problems
 
     def __str__(self) -> str:
-        return f"workload '{self.workload}': " + "; ".join(f"{key}: {message}" for key, message in self.problems)
+        return f"workload '{self.workload}': " + "; ".join(
+            f"{key}: {message}" for key, message in self.problems
+        )
 
 
 class BadResult(JobsError):
@@ -64,7 +64,9 @@ class BadResult(JobsError):
         self.problems = problems
 
     def __str__(self) -> str:
-        return "what the workload returned: " + "; ".join(f"{key}: {message}" if key else message for key, message in self.problems)
+        return "what the workload returned: " + "; ".join(
+            f"{key}: {message}" if key else message for key, message in self.problems
+        )
 
 
 class BadMetric(JobsError):

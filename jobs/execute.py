@@ -158,7 +158,9 @@ def _noticing_signals() -> Iterator[list[BaseException]]:
     """Collect in the block what the handlers of signals raise: that comes from outside, and nothing else does."""
     raised: list[BaseException] = []
 
-    def noticing(handler: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
+    def noticing(
+        handler: Callable[[int, FrameType | None], object],
+    ) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
             try:
                 handler(number, frame)
@@ -169,7 +171,9 @@ def _noticing_signals() -> Iterator[list[BaseException]]:
         return handle
 
     before = {}
-    if threading.current_thread() is threading.main_thread():  # else no handler raises anything here
+    if (
+        threading.current_thread() is threading.main_thread()
+    ):  # else no handler raises anything here
         for number in _STOPPING:
             handler = signal.getsignal(number)
             if callable(handler):
@@ -226,7 +230,14 @@ def _process_kept(workload_name: str) -> Iterator[_Kept]:
             kept.restore()
 
 
-def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, context: Context, finished: Finished, kept: _Kept) -> None:
+def _attempt(
+    spec: JobSpec,
+    import_path: tuple[str, ...],
+    expect: Expectation,
+    context: Context,
+    finished: Finished,
+    kept: _Kept,
+) -> None:
     """Run the workload; what is known goes into ``finished`` on the way, so that an exception costs none of it."""
     found = workload(spec.workload, import_path)
     params = found.read(spec.params)
@@ -260,10 +271,16 @@ def _attempt(spec: JobSpec, import_path: tuple[str, ...], expect: Expectation, c
         finished.values.update(_measured(context, sampler, peak))
 
 
-def _arguments(found: Workload, function: Callable[..., Any], params: Any, context: Context) -> dict[str, Any]:
+def _arguments(
+    found: Workload, function: Callable[..., Any], params: Any, context: Context
+) -> dict[str, Any]:
     """What the user's function is called with: its parameters as typed, and context and seed where it asks for them."""
     given = {"context": context, "seed": context.seed}
-    takes = found.takes if found.takes is not None else frozenset(inspect.signature(function).parameters)
+    takes = (
+        found.takes
+        if found.takes is not None
+        else frozenset(inspect.signature(function).parameters)
+    )
     return found.values(params) | {name: value for name, value in given.items() if name in takes}
 
 
@@ -271,7 +288,11 @@ def _seen(expect: Expectation, context: Context, sampler: Sampler) -> Readings:
     """Of this attempt; a shortage of CPUs needs no looking on."""
     readings = sampler.readings(of_gpu=context.device == "cuda")
     shortage = device.cpu_shortage(expect)
-    return readings if shortage is None else Readings([shortage, *(readings.disturbed_by or ())], readings.energy_j)
+    return (
+        readings
+        if shortage is None
+        else Readings([shortage, *(readings.disturbed_by or ())], readings.energy_j)
+    )
 
 
 def _measured(context: Context, sampler: Sampler, peak: PeakMemory) -> dict[str, Any]:

@@ -28,9 +28,15 @@ _GPU_MEMORY = (
     "DEVICE_ALLOCATION_FAILED",
     "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
 )
-_HOST_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
+_HOST_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "Cannot allocate memory",
+)
 
-_OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
+_OWN_FAULT = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+)
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -47,7 +53,9 @@ def outcome_of(error: BaseException) -> Outcome:
             return Outcome.gpu_out_of_memory
         if isinstance(cause, CommandFailed):
             return _of_command(cause)
-        if isinstance(cause, MemoryError) or (isinstance(cause, OSError | RuntimeError) and _says(cause, _HOST_MEMORY)):
+        if isinstance(cause, MemoryError) or (
+            isinstance(cause, OSError | RuntimeError) and _says(cause, _HOST_MEMORY)
+        ):
             return Outcome.out_of_memory
         cause = cause.__cause__
     return Outcome.failed
@@ -89,7 +97,11 @@ def _of_command(error: CommandFailed) -> Outcome:
     if any(phrase in error.output for phrase in (*_GPU_MEMORY, "torch.OutOfMemoryError")):
         return Outcome.gpu_out_of_memory
     last = (error.output.splitlines() or [""])[-1]
-    return Outcome.out_of_memory if last.startswith("MemoryError") or any(phrase in last for phrase in _HOST_MEMORY) else Outcome.failed
+    return (
+        Outcome.out_of_memory
+        if last.startswith("MemoryError") or any(phrase in last for phrase in _HOST_MEMORY)
+        else Outcome.failed
+    )
 
 
 def _is_gpu_memory(error: BaseException) -> bool:
@@ -106,7 +118,12 @@ def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
 
 def _name(error: BaseException) -> str:
     kind = type(error)
-    return _cut(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}", LONGEST_MESSAGE)
+    return _cut(
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}",
+        LONGEST_MESSAGE,
+    )
 
 
 def _text(error: BaseException) -> str:

@@ -39,7 +39,9 @@ def find(module: str, folders: Sequence[str]) -> ModuleSpec | None:
     importlib.invalidate_caches()  # the file may have been written a moment ago
     front, back = _arranged(tuple(folders))
     top, *rest = module.split(".")
-    spec = PathFinder.find_spec(top, front) or _installed(top, None) or PathFinder.find_spec(top, back)
+    spec = (
+        PathFinder.find_spec(top, front) or _installed(top, None) or PathFinder.find_spec(top, back)
+    )
     qualified = top
     for name in rest:
         if spec is None:
@@ -52,7 +54,11 @@ def find(module: str, folders: Sequence[str]) -> ModuleSpec | None:
 def file_of(module: str, folders: Sequence[str]) -> Path | None:
     """The file that a worker will find the module in; None for one without a file, or that is not here."""
     spec = find(module, folders)
-    return Path(spec.origin) if spec is not None and spec.origin is not None and spec.has_location else None
+    return (
+        Path(spec.origin)
+        if spec is not None and spec.origin is not None and spec.has_location
+        else None
+    )
 
 
 def why_out_of_reach(module: str, folders: Sequence[str]) -> str | None:
@@ -70,7 +76,11 @@ def why_out_of_reach(module: str, folders: Sequence[str]) -> str | None:
     folder = Path(here.origin).parent
     folder = folder.parent if here.submodule_search_locations else folder
     hiding = next(_hiding(str(folder)), top)
-    because = "" if top in _KEPT else f", which comes first because '{hiding}' in {folder} would hide a module that is needed"
+    because = (
+        ""
+        if top in _KEPT
+        else f", which comes first because '{hiding}' in {folder} would hide a module that is needed"
+    )
     return f"{here.origin} cannot be imported: {taken}{because}; give it another name"
 
 
@@ -85,7 +95,9 @@ def _installed(name: str, locations: Sequence[str] | None) -> ModuleSpec | None:
 def _arranged(folders: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """The folders that come before what is installed, and those that come after."""
     behind = {folder for folder in folders if next(_hiding(folder), None) is not None}
-    return [folder for folder in folders if folder not in behind], [folder for folder in folders if folder in behind]
+    return [folder for folder in folders if folder not in behind], [
+        folder for folder in folders if folder in behind
+    ]
 
 
 def _hiding(folder: str) -> Iterator[str]:
@@ -96,5 +108,8 @@ def _hiding(folder: str) -> Iterator[str]:
         return
     for entry in entries:
         name = entry.name.partition(".")[0]
-        if name in _KEPT and (entry.name.endswith(tuple(importlib.machinery.all_suffixes())) or (entry / "__init__.py").exists()):
+        if name in _KEPT and (
+            entry.name.endswith(tuple(importlib.machinery.all_suffixes()))
+            or (entry / "__init__.py").exists()
+        ):
             yield name

@@ -52,7 +52,9 @@ def describe(of: Workload) -> tuple[Parameter, ...]:
     """
     words = _docstrings(of.params)
     section, found = "", []
-    sections: Mapping[str, str] = getattr(sys.modules[of.params.__module__], "SECTIONS", {}) if not of.is_custom else {}
+    sections: Mapping[str, str] = (
+        getattr(sys.modules[of.params.__module__], "SECTIONS", {}) if not of.is_custom else {}
+    )
     for name, field in custom.fields_of(of.params).items():
         section = sections.get(name, section)
         meaning, _, acts = words.get(name, "").partition("\n\n")
@@ -75,15 +77,26 @@ def markdown() -> str:
     lines = [_HEAD]
     for name in BUILT_IN:
         lines += [f"## {name}", ""]
-        for section, parameters in groupby(describe(workload(name)), key=lambda parameter: parameter.section):
+        for section, parameters in groupby(
+            describe(workload(name)), key=lambda parameter: parameter.section
+        ):
             lines += [f"### {section}", ""] * bool(section)
-            lines += ["| parameter | type | range | default | meaning | acts |", "| --- | --- | --- | --- | --- | --- |"]
+            lines += [
+                "| parameter | type | range | default | meaning | acts |",
+                "| --- | --- | --- | --- | --- | --- |",
+            ]
             lines += [*map(_row, parameters), ""]
     return "\n".join(lines).rstrip("\n")
 
 
 def _row(parameter: Parameter) -> str:
-    cells = (parameter.type, parameter.range, f"`{parameter.default}`", parameter.meaning, parameter.acts)
+    cells = (
+        parameter.type,
+        parameter.range,
+        f"`{parameter.default}`",
+        parameter.meaning,
+        parameter.acts,
+    )
     escaped = (cell.replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|") for cell in cells)
     return f"| `{parameter.name}` | {' | '.join(escaped)} |"
 
@@ -98,7 +111,9 @@ def _docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
     found = {}
     for field, below in zip(definition.body, definition.body[1:], strict=False):
         match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(text))
+            ):
                 found[name] = inspect.cleandoc(text)
     return found
 
@@ -112,17 +127,26 @@ def _type(kind: Any) -> str:
         if Any in inside:
             return _type(Any)
         members = [member for member in inside if member is not msgspec.UnsetType]
-        return " or ".join(_type(member) for member in sorted(members, key=lambda member: member is NoneType))
+        return " or ".join(
+            _type(member) for member in sorted(members, key=lambda member: member is NoneType)
+        )
     if origin is Literal:
         return ", ".join(map(_spelled, inside))
     if origin in (list, tuple) and inside:
-        return "list of " + " and ".join(dict.fromkeys(_type(member) for member in inside if member is not ...))
+        return "list of " + " and ".join(
+            dict.fromkeys(_type(member) for member in inside if member is not ...)
+        )
     return _NAMES.get(origin or kind, getattr(origin or kind, "__name__", str(kind)))
 
 
 def _range(kind: types.Type) -> str:
     members: Iterable[types.Type] = kind.types if isinstance(kind, types.UnionType) else (kind,)
-    bounds = [(sign, value) for member in members for name, sign in _BOUNDS if (value := getattr(member, name, None)) is not None]
+    bounds = [
+        (sign, value)
+        for member in members
+        for name, sign in _BOUNDS
+        if (value := getattr(member, name, None)) is not None
+    ]
     return ", ".join(f"{sign} {_bound(value)}" for sign, value in bounds)
 
 
@@ -135,14 +159,24 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 def _spelled(value: Any) -> str:
     """Return a value as a grid would spell it."""
-    return value if isinstance(value, str) and value else msgspec.json.encode(value, enc_hook=str).decode()
+    return (
+        value
+        if isinstance(value, str) and value
+        else msgspec.json.encode(value, enc_hook=str).decode()
+    )
 
 
 def _bound(value: float) -> str:
     return "2**32" if value == 2**32 else f"{value:g}"
 
 
-_NAMES: Final[dict[Any, str]] = {str: "text", NoneType: "null", Any: "any", dict: "mapping", tuple: "list"}
+_NAMES: Final[dict[Any, str]] = {
+    str: "text",
+    NoneType: "null",
+    Any: "any",
+    dict: "mapping",
+    tuple: "list",
+}
 
 _HEAD: Final = """\
 # Parameters

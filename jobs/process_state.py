@@ -59,18 +59,26 @@ class Part:
 class ProcessState:
     """What the process was like at one moment."""
 
-    def __init__(self, values: Mapping[str, Any], environment: Mapping[str, str], descriptors: frozenset[int]) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], environment: Mapping[str, str], descriptors: frozenset[int]
+    ) -> None:
         self._values, self._environment, self._descriptors = values, environment, descriptors
 
     @classmethod
     def now(cls) -> ProcessState:
         """Read it."""
-        return cls({part.name: _read(part) for part in _PARTS}, os.environ.copy(), _open_descriptors())
+        return cls(
+            {part.name: _read(part) for part in _PARTS}, os.environ.copy(), _open_descriptors()
+        )
 
     def changed_to(self, later: ProcessState) -> Changes:
         """What is different in a later state."""
         return Changes(
-            {name: value for name, value in later._values.items() if not _alike(value, self._values[name])},
+            {
+                name: value
+                for name, value in later._values.items()
+                if not _alike(value, self._values[name])
+            },
             {
                 name: later._environment.get(name)
                 for name in self._environment.keys() | later._environment.keys()
@@ -98,7 +106,9 @@ class ProcessState:
                     raise RuntimeError("only a new process is without it")
                 part.write(before)
             except Exception as error:
-                problems.append(f"{part.name} cannot be changed back ({error or type(error).__name__})")
+                problems.append(
+                    f"{part.name} cannot be changed back ({error or type(error).__name__})"
+                )
         if not _has_room(self._descriptors):
             problems.append("it holds nearly as many open files as it may")
         _seed_anew()
@@ -172,7 +182,13 @@ def _usable(name: str, stream: Any) -> Any:
         pass
     number = _STREAMS[name]
     try:
-        return open(number, "w" if number else "r", encoding="utf-8", errors="backslashreplace", closefd=False)
+        return open(
+            number,
+            "w" if number else "r",
+            encoding="utf-8",
+            errors="backslashreplace",
+            closefd=False,
+        )
     except OSError:
         return None
 
@@ -217,11 +233,27 @@ def _set_lists(saved: list[list[Any]]) -> None:
 
 
 def _hooks() -> list[Any]:
-    return [sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook, threading.excepthook, sys.gettrace(), sys.getprofile()]
+    return [
+        sys.excepthook,
+        sys.displayhook,
+        sys.unraisablehook,
+        sys.breakpointhook,
+        threading.excepthook,
+        sys.gettrace(),
+        sys.getprofile(),
+    ]
 
 
 def _set_hooks(saved: list[Any]) -> None:
-    sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook, threading.excepthook, trace, profile = saved
+    (
+        sys.excepthook,
+        sys.displayhook,
+        sys.unraisablehook,
+        sys.breakpointhook,
+        threading.excepthook,
+        trace,
+        profile,
+    ) = saved
     sys.settrace(trace)
     sys.setprofile(profile)
 
@@ -269,7 +301,12 @@ def _set_log_settings(saved: list[Any]) -> None:
 
 
 def _library_settings() -> list[Any]:
-    return [locale.setlocale(locale.LC_ALL), repr(decimal.getcontext()), socket.getdefaulttimeout(), tempfile.tempdir]
+    return [
+        locale.setlocale(locale.LC_ALL),
+        repr(decimal.getcontext()),
+        socket.getdefaulttimeout(),
+        tempfile.tempdir,
+    ]
 
 
 def _set_library_settings(saved: list[Any]) -> None:
@@ -283,14 +320,20 @@ def _set_library_settings(saved: list[Any]) -> None:
 
 _CONTEXT = decimal.getcontext().copy()
 
-_SIGNALS = sorted(set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGRTMIN, signal.SIGRTMAX})
+_SIGNALS = sorted(
+    set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGRTMIN, signal.SIGRTMAX}
+)
 
 
 def _handler(number: signal.Signals) -> Part:
     def write(handler: Any) -> None:
         # torch sets its own for the workers of a DataLoader, once in a process.
         of_torch = str(getattr(signal.getsignal(number), "__module__", "")).startswith("torch.")
-        if handler is not None and not of_torch and threading.current_thread() is threading.main_thread():
+        if (
+            handler is not None
+            and not of_torch
+            and threading.current_thread() is threading.main_thread()
+        ):
             signal.signal(number, handler)
 
     return Part(f"the handler of {number.name}", lambda: signal.getsignal(number), write)
@@ -315,10 +358,17 @@ def _timers() -> list[tuple[float, float] | None]:
 
 def _set_timers(saved: list[tuple[float, float] | None]) -> None:
     for which, timer in zip(_TIMERS, saved, strict=True):
-        signal.setitimer(which, *((0, 0) if timer is None else (max(timer[0] - time.monotonic(), 1e-3), timer[1])))
+        signal.setitimer(
+            which,
+            *((0, 0) if timer is None else (max(timer[0] - time.monotonic(), 1e-3), timer[1])),
+        )
 
 
-_LIMITS = {name: getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"}
+_LIMITS = {
+    name: getattr(resource, name)
+    for name in dir(resource)
+    if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
+}
 
 
 def _limits() -> dict[str, tuple[int, int]]:
@@ -401,7 +451,10 @@ def _to_torch(write: Callable[[Any, Any], object]) -> Callable[[Any], object]:
 
 
 def _determinism(torch: Any) -> tuple[bool, bool]:
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
 
 
 def _set_determinism(torch: Any, saved: tuple[bool, bool]) -> None:
@@ -444,7 +497,11 @@ _PARTS = (
     Part("the interpreter's limits and its garbage collector", _interpreter, _set_interpreter),
     Part("warning filters", _warning_filters, _set_warning_filters),
     Part("the root logger", _log_settings, _set_log_settings),
-    Part("locale, decimal context, socket timeout and tempfile folder", _library_settings, _set_library_settings),
+    Part(
+        "locale, decimal context, socket timeout and tempfile folder",
+        _library_settings,
+        _set_library_settings,
+    ),
     Part("timers", _timers, _set_timers),  # before the handlers, lest one rings in between
     *map(_handler, _SIGNALS),
     Part("the signal mask", _mask, _set_mask),
@@ -456,14 +513,22 @@ _PARTS = (
     Part(
         "torch's default type",
         _torch(lambda torch: str(torch.get_default_dtype()), "torch.float32"),
-        _to_torch(lambda torch, saved: torch.set_default_dtype(getattr(torch, saved.removeprefix("torch.")))),
+        _to_torch(
+            lambda torch, saved: torch.set_default_dtype(
+                getattr(torch, saved.removeprefix("torch."))
+            )
+        ),
     ),
     Part(
         "torch's default device",
         _torch(lambda torch: str(torch.get_default_device()), "cpu"),
         _to_torch(lambda torch, saved: torch.set_default_device(None if saved == "cpu" else saved)),
     ),
-    Part("torch's deterministic algorithms", _torch(_determinism, (False, False)), _to_torch(_set_determinism)),
+    Part(
+        "torch's deterministic algorithms",
+        _torch(_determinism, (False, False)),
+        _to_torch(_set_determinism),
+    ),
     Part(
         "torch's precision of matrix products",
         _torch(lambda torch: torch.get_float32_matmul_precision(), "highest"),

@@ -98,21 +98,29 @@ class Workload:
         names, values, defaults = _fields_of(type(params))
         canonical = {}
         for name, value, default in zip(names, values(params), defaults, strict=True):
-            if value is msgspec.UNSET or (self.defaults_are_frozen and (value is default or _same(value, default))):
+            if value is msgspec.UNSET or (
+                self.defaults_are_frozen and (value is default or _same(value, default))
+            ):
                 continue
             canonical[name] = plain(value)
         return canonical
 
     def written_out(self, params: msgspec.Struct) -> dict[str, Any]:
         """Every parameter, defaults too: what the record says about the trial."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.values(params).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self.values(params).items()
+        }
 
     def fault_of(self, name: str, value: Any) -> str | None:
         """What is wrong with a value of one of the parameters that are judged alone; None if nothing, or if others decide."""
         if name not in self.judged_alone:
             return None
         faults = self.check(self.params(**{name: value}), Hardware(gpu=True))
-        return next((fault.removeprefix(f"{name}: ") for fault in faults if fault.startswith(f"{name}: ")), None)
+        return next(
+            (fault.removeprefix(f"{name}: ") for fault in faults if fault.startswith(f"{name}: ")),
+            None,
+        )
 
     def names(self) -> tuple[str, ...]:
         """The parameters it knows, for messages and for completion."""
@@ -121,15 +129,25 @@ class Workload:
     def values(self, params: msgspec.Struct) -> dict[str, Any]:
         """Every parameter by its name, with the value that the function is called with; without those left to it."""
         names, values, _ = _fields_of(type(params))
-        return {name: value for name, value in zip(names, values(params), strict=True) if value is not msgspec.UNSET}
+        return {
+            name: value
+            for name, value in zip(names, values(params), strict=True)
+            if value is not msgspec.UNSET
+        }
 
     def _struct_for(self, raw: Mapping[str, Any]) -> type[msgspec.Struct]:
         if not self.accepts_any:
             return self.params
-        extra = {name for name in raw.keys() - custom.fields_of(self.params).keys() - self.reserved.keys() if not custom.unusable(name)}
+        extra = {
+            name
+            for name in raw.keys() - custom.fields_of(self.params).keys() - self.reserved.keys()
+            if not custom.unusable(name)
+        }
         return custom.widened(self.params, frozenset(extra)) if extra else self.params
 
-    def _problems(self, raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    def _problems(
+        self, raw: Mapping[str, Any], struct: type[msgspec.Struct]
+    ) -> list[tuple[str, str]]:
         problems = []
         fields = custom.fields_of(struct)
         for key, value in raw.items():
@@ -139,7 +157,12 @@ class Workload:
                 problems.append((key, reason))
             elif key not in fields:
                 known = self.names()
-                problems.append((key, f"is no parameter of '{self.name}'{nearest(key, known)}: it has {', '.join(known)}"))
+                problems.append(
+                    (
+                        key,
+                        f"is no parameter of '{self.name}'{nearest(key, known)}: it has {', '.join(known)}",
+                    )
+                )
             else:
                 try:
                     msgspec.convert(plain(value), fields[key].type)
@@ -248,21 +271,32 @@ BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}
 
 
 @cache
-def _fields_of(struct: type[msgspec.Struct]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+def _fields_of(
+    struct: type[msgspec.Struct],
+) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
     """Names in order, what takes their values from a struct, and their defaults; UNSET stands for no default."""
     fields = custom.fields_of(struct)
     names = tuple(sorted(fields))
     defaults = [
-        fields[name].default if fields[name].default_factory is msgspec.NODEFAULT else fields[name].default_factory() for name in names
+        fields[name].default
+        if fields[name].default_factory is msgspec.NODEFAULT
+        else fields[name].default_factory()
+        for name in names
     ]
     getter = _getter(tuple(fields[name].name for name in names))
-    return names, getter, tuple(msgspec.UNSET if default is msgspec.NODEFAULT else default for default in defaults)
+    return (
+        names,
+        getter,
+        tuple(msgspec.UNSET if default is msgspec.NODEFAULT else default for default in defaults),
+    )
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) > 1:
         return attrgetter(*names)
-    return lambda params: tuple(getattr(params, name) for name in names)  # attrgetter gives no tuple for one name
+    return lambda params: tuple(
+        getattr(params, name) for name in names
+    )  # attrgetter gives no tuple for one name
 
 
 def _same(value: Any, default: Any) -> bool:
@@ -278,14 +312,22 @@ def _explain(message: str, value: Any, kind: Any) -> str:
     number = _takes_number(kind)
     if message.startswith("Invalid enum value") and choices:
         return f"is {value!r}, but must be {', '.join(choices)}{' or a number' if number else ''}"
-    return f"is {value!r}, but must be {message.removeprefix('Expected ')}".replace("`", "").partition(" - at ")[0]
+    return f"is {value!r}, but must be {message.removeprefix('Expected ')}".replace(
+        "`", ""
+    ).partition(" - at ")[0]
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
     """The values of every Literal inside the type."""
     inner = get_args(kind)
-    return inner if get_origin(kind) is Literal else tuple(choice for part in inner for choice in _choices(part))
+    return (
+        inner
+        if get_origin(kind) is Literal
+        else tuple(choice for part in inner for choice in _choices(part))
+    )
 
 
 def _takes_number(kind: Any) -> bool:
-    return kind in (int, float) or (get_origin(kind) is not Literal and any(_takes_number(part) for part in get_args(kind)))
+    return kind in (int, float) or (
+        get_origin(kind) is not Literal and any(_takes_number(part) for part in get_args(kind))
+    )

@@ -12,7 +12,9 @@ from jobs.context import NOTABLE, Context
 from jobs.errors import BadMetric, BadResult
 
 
-def take(returned: Any, parameters: Mapping[str, Any], context: Context, results: dict[str, Any]) -> None:
+def take(
+    returned: Any, parameters: Mapping[str, Any], context: Context, results: dict[str, Any]
+) -> None:
     """Sort the returned mapping into the context's notes and ``results``; everything good is kept, also if something is bad.
 
     Raises:
@@ -21,7 +23,14 @@ def take(returned: Any, parameters: Mapping[str, Any], context: Context, results
     if returned is None:
         return
     if not isinstance(returned, Mapping):
-        raise BadResult((("", f"is {type(returned).__name__}: return a mapping of names to numbers or text, or nothing"),))
+        raise BadResult(
+            (
+                (
+                    "",
+                    f"is {type(returned).__name__}: return a mapping of names to numbers or text, or nothing",
+                ),
+            )
+        )
     problems = [
         (key if isinstance(key, str) else shown(key), problem)
         for key, value in returned.items()
@@ -31,7 +40,9 @@ def take(returned: Any, parameters: Mapping[str, Any], context: Context, results
         raise BadResult(tuple(problems))
 
 
-def _take(key: Any, value: Any, parameters: Mapping[str, Any], context: Context, results: dict[str, Any]) -> str | None:
+def _take(
+    key: Any, value: Any, parameters: Mapping[str, Any], context: Context, results: dict[str, Any]
+) -> str | None:
     """Why this one cannot be a column; None if it was taken."""
     if not isinstance(key, str) or not key.strip():
         return f"the name {shown(key)} is not text"
@@ -42,13 +53,19 @@ def _take(key: Any, value: Any, parameters: Mapping[str, Any], context: Context,
         _, plain = infer(key, value)
     except (BadMetric, BadColumn) as error:
         return error.reason
-    except Exception as error:  # arrays and mappings of the user's own classes may raise anything when read
+    except (
+        Exception
+    ) as error:  # arrays and mappings of the user's own classes may raise anything when read
         return told(error)
     if key in RESERVED:
         return "is a column that the runner measures itself: return it under another name"
     if key in parameters:
         same = plain == infer(key, parameters[key])[1]
-        return None if same else "is a parameter of the trial and comes back with another value: return it under another name"
+        return (
+            None
+            if same
+            else "is a parameter of the trial and comes back with another value: return it under another name"
+        )
     if key in {parameter_column(name) for name in parameters}:
         return "is the column of a parameter: return it under another name"
     results[key] = plain

@@ -85,7 +85,9 @@ def plain(value: Any) -> Any:
         return {_key(key): plain(inner) for key, inner in value.items()}
     if kind is list or kind is tuple:
         return [plain(inner) for inner in value]
-    raise NotPlain(f"a {kind.__name__} is not a number, text, true, false, null, a list or a mapping")
+    raise NotPlain(
+        f"a {kind.__name__} is not a number, text, true, false, null, a list or a mapping"
+    )
 
 
 def encode(specs: Iterable[JobSpec]) -> bytes:
@@ -108,7 +110,9 @@ def _is_plain(values: Iterable[Any]) -> bool:
     for value in values:
         kind = type(value)
         if kind is float:
-            if value.is_integer() or value - value:  # inf - inf and nan - nan are nan, which is true
+            if (
+                value.is_integer() or value - value
+            ):  # inf - inf and nan - nan are nan, which is true
                 return False
         elif kind is list:
             if not _is_plain(value):
@@ -129,7 +133,9 @@ def _key(key: Any) -> str:
 
 def _whole(text: str) -> str:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise NotPlain(f"{text!r} holds half of a character (a lone surrogate), which UTF-8 has no bytes for")
+        raise NotPlain(
+            f"{text!r} holds half of a character (a lone surrogate), which UTF-8 has no bytes for"
+        )
     return text
 
 

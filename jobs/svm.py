@@ -102,14 +102,22 @@ def problems(params: SvmParams, there: Hardware) -> list[str]:
 def collapse(params: SvmParams, there: Hardware) -> tuple[SvmParams, list[str]]:
     """The params with every parameter that its kernel (or split) ignores at its default, and why."""
     defaults = SvmParams()
-    idle = {name: f"acts only with kernel {' or '.join(kernels)}" for name, kernels in ACTS_ON.items() if params.kernel not in kernels}
+    idle = {
+        name: f"acts only with kernel {' or '.join(kernels)}"
+        for name, kernels in ACTS_ON.items()
+        if params.kernel not in kernels
+    }
     if params.split == "official" and params.train_subset is None and params.test_subset is None:
         idle["split_seed"] = "nothing is drawn: the split is the official one, without subsets"
-    idle = {name: why for name, why in idle.items() if getattr(params, name) != getattr(defaults, name)}
+    idle = {
+        name: why for name, why in idle.items() if getattr(params, name) != getattr(defaults, name)
+    }
     notes = [f"{name}: {why}" for name, why in idle.items()]
     if params.kernel == "sigmoid" and params.engine == "sklearn":
         idle["engine"] = "what auto stands for"
-    return msgspec.structs.replace(params, **{name: getattr(defaults, name) for name in idle}), notes
+    return msgspec.structs.replace(
+        params, **{name: getattr(defaults, name) for name in idle}
+    ), notes
 
 
 def stands_for(params: SvmParams, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,14 +138,21 @@ def run(params: SvmParams, context: Context) -> None:
         classifier, engine = _engine(params, context.threads)
     with context.phase("data"):
         dataset = open_dataset(params.dataset, context.data_dir)
-        parts = dataset.split(params.split, seed=params.split_seed, train_subset=params.train_subset, test_subset=params.test_subset)
+        parts = dataset.split(
+            params.split,
+            seed=params.split_seed,
+            train_subset=params.train_subset,
+            test_subset=params.test_subset,
+        )
         prepare = Scaling(params.scaling, _pixels(dataset.images, parts.train))
         images, labels = prepare(_pixels(dataset.images, parts.train)), dataset.labels[parts.train]
     with context.phase("build"):
         # A number, so that both engines and the predictions below use the same one.
         gamma = _gamma(params.gamma, images.shape[1], float(images.var(dtype=np.float64)))
         kernel = Kernel(params.kernel, gamma, params.degree, params.coef0)
-        precision = svm_precision.needed(kernel, images, params.C) if engine == SKLEARNEX else "float32"
+        precision = (
+            svm_precision.needed(kernel, images, params.C) if engine == SKLEARNEX else "float32"
+        )
         if precision is None:
             classifier, engine = _sklearn()
         elif precision == "float64":
@@ -152,7 +167,9 @@ def run(params: SvmParams, context: Context) -> None:
             "cache_size": _cache_mb(len(images), context.mem_gb),
         }
     if svm_apart.is_called_for():
-        with svm_apart.Apart("sklearn.svm" if engine == SKLEARN else "sklearnex.svm", context.threads) as apart:
+        with svm_apart.Apart(
+            "sklearn.svm" if engine == SKLEARN else "sklearnex.svm", context.threads
+        ) as apart:
             with context.phase("import"):
                 apart.imported()
             with context.phase("train"):
@@ -167,7 +184,9 @@ def run(params: SvmParams, context: Context) -> None:
         if len(part):
             with context.phase("eval"):
                 rows = prepare(_pixels(dataset.images, part))
-                predicted = model.predict(rows) if engine == SKLEARN else predict(model, kernel, rows)
+                predicted = (
+                    model.predict(rows) if engine == SKLEARN else predict(model, kernel, rows)
+                )
                 context.note(**{name: float((predicted == dataset.labels[part]).mean())})
 
 
@@ -188,7 +207,9 @@ class Scaling:
         precision: Of the result.
     """
 
-    def __init__(self, kind: str, training: Pixels, precision: Literal["float32", "float64"] = "float32") -> None:
+    def __init__(
+        self, kind: str, training: Pixels, precision: Literal["float32", "float64"] = "float32"
+    ) -> None:
         self._kind, self._precision = kind, precision
         if kind == "standard":
             deviation = training.std(axis=0, dtype="float64")

@@ -33,7 +33,9 @@ class Apart:
 
     def __init__(self, engine: str, threads: int) -> None:
         # Without the current folder on its path, where a file may hide a module that is needed.
-        self._process = subprocess.Popen([sys.executable, "-P", "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self._send((engine, threads))
 
     def __enter__(self) -> Apart:
@@ -67,7 +69,9 @@ class Apart:
             return pickle.load(cast(BinaryIO, self._process.stdout))
         except EOFError:
             code = self._process.wait()
-            raise CommandFailed("the process of the fit", f"ended with {code}", "", code or 1) from None
+            raise CommandFailed(
+                "the process of the fit", f"ended with {code}", "", code or 1
+            ) from None
 
 
 def serve() -> None:

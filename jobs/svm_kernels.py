@@ -61,22 +61,35 @@ def predict(model: Any, kernel: Kernel, images: Matrix) -> NDArray[Any]:
     """
     vectors = cast(Matrix, np.ascontiguousarray(model.support_vectors_, dtype=images.dtype))
     rows = max(1, BLOCK_BYTES // (images.dtype.itemsize * len(vectors)))
-    blocks = [_votes(model, kernel(images[start : start + rows], vectors)) for start in range(0, len(images), rows)]
-    return np.asarray(model.classes_)[np.concatenate(blocks)] if blocks else np.empty(0, model.classes_.dtype)
+    blocks = [
+        _votes(model, kernel(images[start : start + rows], vectors))
+        for start in range(0, len(images), rows)
+    ]
+    return (
+        np.asarray(model.classes_)[np.concatenate(blocks)]
+        if blocks
+        else np.empty(0, model.classes_.dtype)
+    )
 
 
 def _votes(model: Any, values: Matrix) -> NDArray[np.intp]:
     """Index of the winning class for each row of kernel values of shape (n, support vectors)."""
-    coefficients = cast(Matrix, np.asarray(model.dual_coef_, dtype=values.dtype))  # one row for each class but a vector's own
+    coefficients = cast(
+        Matrix, np.asarray(model.dual_coef_, dtype=values.dtype)
+    )  # one row for each class but a vector's own
     if len(model.classes_) == 2:  # scikit-learn turns the sign of the only pair
         return np.asarray(values @ coefficients[0] + model.intercept_[0] > 0, dtype=np.intp)
     edges = np.concatenate([[0], np.cumsum(model.n_support_)])
-    parts = [values[:, start:stop] @ coefficients[:, start:stop].T for start, stop in pairwise(edges)]
+    parts = [
+        values[:, start:stop] @ coefficients[:, start:stop].T for start, stop in pairwise(edges)
+    ]
     votes = np.zeros((len(values), len(parts)), np.int32)
     pair = 0
     for first in range(len(parts)):
         for second in range(first + 1, len(parts)):
-            wins = parts[first][:, second - 1] + parts[second][:, first] + model.intercept_[pair] > 0
+            wins = (
+                parts[first][:, second - 1] + parts[second][:, first] + model.intercept_[pair] > 0
+            )
             votes[:, first] += wins
             votes[:, second] += ~wins
             pair += 1

@@ -49,7 +49,11 @@ class NoSweepInFile(RunnerError):
 
     def __str__(self) -> str:
         why = "is no grid with a name" if self.exists else "is not there"
-        has = f"name one of the store's sweeps ({', '.join(self.known)})" if self.known else "the store has no sweep yet"
+        has = (
+            f"name one of the store's sweeps ({', '.join(self.known)})"
+            if self.known
+            else "the store has no sweep yet"
+        )
         return f"{self.file} {why}: {has}, or give the file that was submitted"
 
 
@@ -103,9 +107,16 @@ class LocksMissing(RunnerError):
 class NotYourSubmission(RunnerError):
     """Someone else froze it, or it was changed since: what it names would be run with this user's rights."""
 
-    def __init__(self, sweep: str, folder: str, workloads: tuple[str, ...], import_path: tuple[str, ...]) -> None:
+    def __init__(
+        self, sweep: str, folder: str, workloads: tuple[str, ...], import_path: tuple[str, ...]
+    ) -> None:
         super().__init__(sweep, folder, workloads, import_path)
-        self.sweep, self.folder, self.workloads, self.import_path = sweep, folder, workloads, import_path
+        self.sweep, self.folder, self.workloads, self.import_path = (
+            sweep,
+            folder,
+            workloads,
+            import_path,
+        )
 
     def __str__(self) -> str:
         where = f", imported from {', '.join(self.import_path)}" if self.import_path else ""
@@ -134,9 +145,7 @@ class SchedulerSilent(RunnerError):
         self.sweep, self.reason = sweep, reason
 
     def __str__(self) -> str:
-        return (
-            f"what the scheduler holds of '{self.sweep}' is not known ({self.reason}), so nothing was queued: submit again when it answers"
-        )
+        return f"what the scheduler holds of '{self.sweep}' is not known ({self.reason}), so nothing was queued: submit again when it answers"
 
 
 class CancelLocal(RunnerError):
@@ -185,6 +194,4 @@ class RecordingStopped(RunnerError):
         self.sweep, self.left, self.reason = sweep, left, reason
 
     def __str__(self) -> str:
-        return (
-            f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded stays, and the same command goes on from there"
-        )
+        return f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded stays, and the same command goes on from there"

@@ -15,7 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_person_at_the_keyboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings_of_the_person_at_the_keyboard(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A developer's own store, data folder or cluster profile must not reach a test."""
     for name in ("RUNNER_STORE", "RUNNER_DATA"):
         monkeypatch.delenv(name, raising=False)

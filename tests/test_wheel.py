@@ -23,21 +23,42 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(REPOSITORY)], folder)
+    _run(
+        [
+            *pip,
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(folder),
+            str(REPOSITORY),
+        ],
+        folder,
+    )
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "env")
     python = folder / "env" / "bin" / "python"
     _run([*pip, "--python", str(python), "install", "--no-deps", str(wheel)], folder)
-    site = Path(_run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
-    (site / "borrowed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
+    site = Path(
+        _run(
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder
+        ).strip()
+    )
+    (site / "borrowed.pth").write_text(
+        "\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n"
+    )
     empty = folder / "empty"
     empty.mkdir()
 
     def run(*arguments: str) -> str:
         return _run([str(python.with_name("runner")), *arguments], empty)
 
-    where = _run([str(python), "-c", "import runner, jobs; print(runner.__file__, jobs.__file__)"], empty)
-    assert all(Path(file).is_relative_to(site) for file in where.split()), f"{where} is not what the wheel installed into {site}"
+    where = _run(
+        [str(python), "-c", "import runner, jobs; print(runner.__file__, jobs.__file__)"], empty
+    )
+    assert all(Path(file).is_relative_to(site) for file in where.split()), (
+        f"{where} is not what the wheel installed into {site}"
+    )
     return run
 
 
@@ -50,7 +71,15 @@ def test_a_study_runs_from_the_wheel_alone(installed: Callable[..., str]) -> Non
 
 
 def _run(command: list[str], folder: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "RUNNER_STORE", "RUNNER_DATA")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command} in {folder}, {sysconfig.get_platform()}:\n{done.stdout}\n{done.stderr}"
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "RUNNER_STORE", "RUNNER_DATA")
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (
+        f"{command} in {folder}, {sysconfig.get_platform()}:\n{done.stdout}\n{done.stderr}"
+    )
     return done.stdout

@@ -23,7 +23,9 @@ from typing import IO, Final
 from jobs.data.catalogue import PREPARED, Source
 from jobs.data.errors import BadSource, CacheNotWritable
 
-FORMAT: Final = 1  # part of every folder's name: raise it when the arrays of one change their meaning
+FORMAT: Final = (
+    1  # part of every folder's name: raise it when the arrays of one change their meaning
+)
 MANIFEST: Final = "manifest.json"
 
 _NO_LOCKS_HERE: Final = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS))
@@ -103,7 +105,11 @@ def _place(source: Source, folder: Path) -> Path:
     # A place relative to the cache stays the same where a node mounts the shared folder elsewhere than the login node.
     files = [(os.path.relpath(path, folder), *state_of(path)) for path in source.files]
     identity = json.dumps([FORMAT, source.name if not files else kind, source.reader, files])
-    readable = re.sub(r"[^a-z0-9_]", "-", source.name if not colon or not files else f"{kind}-{Path(source.name).stem}".lower())
+    readable = re.sub(
+        r"[^a-z0-9_]",
+        "-",
+        source.name if not colon or not files else f"{kind}-{Path(source.name).stem}".lower(),
+    )
     return folder / f"{readable[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
@@ -123,7 +129,10 @@ def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> tup
         try:
             fill(aside)
             if _place(source, folder) != place:
-                raise BadSource(str(source.files[0].parent), "changed while it was read: try again when it is complete")
+                raise BadSource(
+                    str(source.files[0].parent),
+                    "changed while it was read: try again when it is complete",
+                )
             with writing(folder):
                 published = _publish(aside, place)
         finally:

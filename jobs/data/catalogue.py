@@ -16,10 +16,17 @@ from jobs.data.errors import DataError, DataMissing, UnknownDataset
 
 DEFAULT: Final = "digits"
 PREPARED: Final = "prepared"  # our own folder below data_dir; never a class of the user's images
-IMAGE_SUFFIXES: Final = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"))
+IMAGE_SUFFIXES: Final = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+)
 
 _DIGIT_CLASSES: Final = tuple("0123456789")
-_IDX_FILES: Final = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_IDX_FILES: Final = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 _PICKLES: Final = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 _SHAPE: Final = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
 _SHARD: Final = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
@@ -55,7 +62,18 @@ PUBLISHED: Final[Mapping[str, Known]] = {
         60_000,
         10_000,
         (28, 28, 1),
-        ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        (
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
     ),
     "cifar10": Known(
         "cifar-10-batches-py",
@@ -102,7 +120,11 @@ def name_problem(name: str) -> str | None:
     elif kind in ("npz", "folder"):
         return None if rest else f"a path must follow '{kind}:'"
     elif kind == "synthetic":
-        return None if _SHAPE.fullmatch(rest) else "the shape is channels x height x width x classes x images: synthetic:3x32x32x10x5000"
+        return (
+            None
+            if _SHAPE.fullmatch(rest)
+            else "the shape is channels x height x width x classes x images: synthetic:3x32x32x10x5000"
+        )
     return f"there is no such dataset; there are {', '.join(names())}, npz:FILE, folder:DIR and synthetic:3x32x32x10x5000"
 
 
@@ -127,7 +149,11 @@ def locate(name: str, data_dir: Path | None) -> Source:
     try:
         return _find(name, data_dir)
     except OSError as error:
-        raise DataMissing(name, f"{error.filename} cannot be looked at ({error.strerror})", "ask its owner for leave to read it") from error
+        raise DataMissing(
+            name,
+            f"{error.filename} cannot be looked at ({error.strerror})",
+            "ask its owner for leave to read it",
+        ) from error
 
 
 def missing(name: str, data_dir: Path | None) -> str | None:
@@ -162,7 +188,9 @@ def _published(name: str, known: Known, data_dir: Path | None) -> Source:
     native = _native_files(data_dir / known.native, known)
     if None not in native:
         return Source(name, known.reader, tuple(path for path in native if path), known)
-    shards = {part: sorted((data_dir / name).glob(f"{part}-*.parquet")) for part in ("train", "test")}
+    shards = {
+        part: sorted((data_dir / name).glob(f"{part}-*.parquet")) for part in ("train", "test")
+    }
     lacking = [lack for part, paths in shards.items() if (lack := _lacking_shards(part, paths))]
     if not lacking:
         return Source(name, "parquet", (*shards["train"], *shards["test"]), known)
@@ -171,12 +199,17 @@ def _published(name: str, known: Known, data_dir: Path | None) -> Source:
         raise DataMissing(name, f"{data_dir / known.native} lacks {', '.join(gone)}", cure)
     if any(shards.values()):
         raise DataMissing(name, f"{data_dir / name} lacks {', '.join(lacking)}", cure)
-    raise DataMissing(name, f"{data_dir} has neither {known.native}/ nor {name}/train-*.parquet", cure)
+    raise DataMissing(
+        name, f"{data_dir} has neither {known.native}/ nor {name}/train-*.parquet", cure
+    )
 
 
 def _native_files(folder: Path, known: Known) -> list[Path | None]:
     suffixes = ("", ".gz") if known.reader == "idx" else ("",)
-    return [next((path for suffix in suffixes if (path := folder / (file + suffix)).is_file()), None) for file in known.files]
+    return [
+        next((path for suffix in suffixes if (path := folder / (file + suffix)).is_file()), None)
+        for file in known.files
+    ]
 
 
 def _lacking_shards(part: str, paths: Sequence[Path]) -> str | None:
@@ -186,7 +219,9 @@ def _lacking_shards(part: str, paths: Sequence[Path]) -> str | None:
     numbered = [found for path in paths if (found := _SHARD.search(path.name))]
     if len(numbered) != len(paths):
         return None
-    gone = set(range(max(int(found[2]) for found in numbered))) - {int(found[1]) for found in numbered}
+    gone = set(range(max(int(found[2]) for found in numbered))) - {
+        int(found[1]) for found in numbered
+    }
     return f"{part} shards {', '.join(map(str, sorted(gone)))}" if gone else None
 
 
@@ -199,25 +234,39 @@ def _own_path(text: str, data_dir: Path | None) -> Path:
 def _own_file(name: str, text: str, data_dir: Path | None) -> Path:
     path = _own_path(text, data_dir)
     if not path.is_file():
-        raise DataMissing(name, f"{path} is not a file", "give its absolute path, or one below --data-dir")
+        raise DataMissing(
+            name, f"{path} is not a file", "give its absolute path, or one below --data-dir"
+        )
     return path
 
 
 def _images_below(name: str, folder: Path, data_dir: Path | None) -> tuple[Path, ...]:
     """All images of a folder of classes, by class and then by name."""
     if not folder.is_dir():
-        raise DataMissing(name, f"{folder} is not a folder", "give its absolute path, or one below --data-dir")
+        raise DataMissing(
+            name, f"{folder} is not a folder", "give its absolute path, or one below --data-dir"
+        )
     ours = data_dir / PREPARED if data_dir else None
     classes = sorted(
-        entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".") and Path(entry.path) != ours
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".") and Path(entry.path) != ours
     )
     if not classes:
-        raise DataMissing(name, f"{folder} has no sub-folders", "put the images of each class into a sub-folder of its own")
+        raise DataMissing(
+            name,
+            f"{folder} has no sub-folders",
+            "put the images of each class into a sub-folder of its own",
+        )
     images: list[Path] = []
     for label in classes:
         found = sorted(entry.name for entry in os.scandir(folder / label) if _is_image(entry.name))
         if not found:
-            raise DataMissing(name, f"{folder / label} holds no images", "each sub-folder is a class with its images directly in it")
+            raise DataMissing(
+                name,
+                f"{folder / label} holds no images",
+                "each sub-folder is a class with its images directly in it",
+            )
         images.extend(folder / label / file for file in found)
     return tuple(images)
 

@@ -69,10 +69,22 @@ class Dataset:
         return self.labels[self.n_train :] if self.n_train < len(self.labels) else None
 
     def split(
-        self, how: splits.How = "official", *, seed: int = 0, train_subset: int | None = None, test_subset: int | None = None
+        self,
+        how: splits.How = "official",
+        *,
+        seed: int = 0,
+        train_subset: int | None = None,
+        test_subset: int | None = None,
     ) -> splits.Split:
         """Cut into training, validation and test part; see `jobs.data.splits.split`."""
-        return splits.split(self.labels, self.n_train, how, seed=seed, train_subset=train_subset, test_subset=test_subset)
+        return splits.split(
+            self.labels,
+            self.n_train,
+            how,
+            seed=seed,
+            train_subset=train_subset,
+            test_subset=test_subset,
+        )
 
     def statistics(self, indices: NDArray[np.int64] | None = None) -> ChannelStatistics:
         """Channel mean and deviation over the images at `indices`, by default over the official training set.

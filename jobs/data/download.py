@@ -40,8 +40,12 @@ def download(name: str, data_dir: Path, say: Callable[[str], None]) -> None:
         with locked(data_dir / f".{name}.download.lock"):
             if missing(name, data_dir) is None:  # another process has just fetched it
                 return
-            with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".partial", dir=data_dir) as aside:
-                (_fetch_idx if PUBLISHED[name].reader == "idx" else _fetch_cifar)(name, data_dir, Path(aside), say)
+            with tempfile.TemporaryDirectory(
+                prefix=f".{name}.", suffix=".partial", dir=data_dir
+            ) as aside:
+                (_fetch_idx if PUBLISHED[name].reader == "idx" else _fetch_cifar)(
+                    name, data_dir, Path(aside), say
+                )
 
 
 def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> None:
@@ -57,11 +61,15 @@ def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> 
     cure = f"with a network elsewhere, run {prepare_command(name, None)} there and copy DIR/weights into {data_dir}"
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{model}.", suffix=".partial", dir=path.parent) as aside:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{model}.", suffix=".partial", dir=path.parent
+        ) as aside:
             new = Path(aside) / path.name
 
             def fetch(url: str) -> None:
-                download_url_to_file(url, str(new), hash_prefix=weights.checksum(model), progress=False)
+                download_url_to_file(
+                    url, str(new), hash_prefix=weights.checksum(model), progress=False
+                )
 
             _from_first_that_answers(name, [weights.ADDRESSES[model]], fetch, cure, say)
             new.replace(path)
@@ -91,7 +99,14 @@ def _fetch_cifar(name: str, data_dir: Path, aside: Path, say: Callable[[str], No
     (aside / CIFAR10.base_folder).rename(target)
 
 
-def _fetch(name: str, urls: Sequence[str], md5: str, data_dir: Path, aside: Path, say: Callable[[str], None]) -> None:
+def _fetch(
+    name: str,
+    urls: Sequence[str],
+    md5: str,
+    data_dir: Path,
+    aside: Path,
+    say: Callable[[str], None],
+) -> None:
     """Bring one file into `aside`, from the first mirror that sends what the checksum says."""
     from torchvision.datasets.utils import download_url
 
@@ -99,7 +114,13 @@ def _fetch(name: str, urls: Sequence[str], md5: str, data_dir: Path, aside: Path
     _from_first_that_answers(name, urls, lambda url: download_url(url, aside, md5=md5), cure, say)
 
 
-def _from_first_that_answers(name: str, urls: Sequence[str], fetch: Callable[[str], None], cure: str, say: Callable[[str], None]) -> None:
+def _from_first_that_answers(
+    name: str,
+    urls: Sequence[str],
+    fetch: Callable[[str], None],
+    cure: str,
+    say: Callable[[str], None],
+) -> None:
     """Fetch one of the addresses; DownloadFailed tells what each answered."""
     reasons = []
     for url in urls:

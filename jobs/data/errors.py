@@ -39,7 +39,9 @@ class WeightsMissing(DataError):
         self.model, self.problem, self.cure = model, problem, cure
 
     def __str__(self) -> str:
-        return f"the pretrained weights of {self.model} cannot be loaded: {self.problem}; {self.cure}"
+        return (
+            f"the pretrained weights of {self.model} cannot be loaded: {self.problem}; {self.cure}"
+        )
 
 
 class BadSource(DataError):

@@ -37,20 +37,26 @@ def sizes_of(n: int, n_train: int, how: object) -> list[int]:
     if how != "official":
         return rounded(n, as_fractions(how))
     if n_train >= n:
-        raise BadSplit("this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]")
+        raise BadSplit(
+            "this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]"
+        )
     return [n_train, 0, n - n_train]
 
 
 def check_subset(size: int | None, part: int, name: str) -> None:
     """BadSplit unless so many images can be kept of a part of that size."""
     if size is not None and not 1 <= size <= part:
-        raise BadSplit(f"{name}_subset {size} is not between 1 and the {part} images of the {name} part")
+        raise BadSplit(
+            f"{name}_subset {size} is not between 1 and the {part} images of the {name} part"
+        )
 
 
 def rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
     """Sizes of the parts of n, by largest remainder; they add up to n."""
     sizes = [int(n * fraction) for fraction in fractions]
-    by_remainder = sorted(range(len(sizes)), key=lambda part: (sizes[part] - n * fractions[part], part))
+    by_remainder = sorted(
+        range(len(sizes)), key=lambda part: (sizes[part] - n * fractions[part], part)
+    )
     for part in by_remainder[: n - sum(sizes)]:
         sizes[part] += 1
     return sizes
@@ -61,8 +67,12 @@ def as_fractions(how: object) -> list[Fraction]:
     if isinstance(how, str) or not isinstance(how, Sequence):
         raise BadSplit(f"a split is 'official' or three fractions [train, val, test], not {how!r}")
     written = f"split {list(how)}"
-    if len(how) != 3 or not all(isinstance(part, int | float) and not isinstance(part, bool) for part in how):
-        raise BadSplit(f"{written} is not three fractions [train, val, test]: write 0 for a part that is not wanted")
+    if len(how) != 3 or not all(
+        isinstance(part, int | float) and not isinstance(part, bool) for part in how
+    ):
+        raise BadSplit(
+            f"{written} is not three fractions [train, val, test]: write 0 for a part that is not wanted"
+        )
     if not all(0 <= part <= 1 for part in how):
         raise BadSplit(f"{written} has a part outside 0 to 1")
     exact = [Fraction(repr(float(part))) for part in how]

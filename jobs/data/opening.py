@@ -48,7 +48,9 @@ def open_dataset(name: str, data_dir: Path | None) -> Dataset:
     return _open(name, data_dir)[0]
 
 
-def split_refusal(name: str, data_dir: Path | None, how: object, train_subset: int | None, test_subset: int | None) -> str | None:
+def split_refusal(
+    name: str, data_dir: Path | None, how: object, train_subset: int | None, test_subset: int | None
+) -> str | None:
     """Why a dataset that is prepared cannot be split so; None if it can, or if it is not prepared and nobody knows its size."""
     try:
         folder = cache.find(locate(name, data_dir), data_dir)
@@ -65,7 +67,9 @@ def split_refusal(name: str, data_dir: Path | None, how: object, train_subset: i
     return None
 
 
-def prepare(name: str, data_dir: Path | None, download: bool = True, say: Callable[[str], None] = print) -> Prepared:
+def prepare(
+    name: str, data_dir: Path | None, download: bool = True, say: Callable[[str], None] = print
+) -> Prepared:
     """Bring a dataset onto this machine and build its prepared arrays.
 
     Args:
@@ -86,7 +90,15 @@ def prepare(name: str, data_dir: Path | None, download: bool = True, say: Callab
         f"{name}: {n} images of {height} x {width} x {channels} in {len(dataset.classes)} classes "
         f"{'prepared' if built else 'were prepared already'} in {dataset.folder}"
     )
-    return Prepared(name, dataset.folder, (n, height, width, channels), dataset.n_train, dataset.classes, dataset.digest, built)
+    return Prepared(
+        name,
+        dataset.folder,
+        (n, height, width, channels),
+        dataset.n_train,
+        dataset.classes,
+        dataset.digest,
+        built,
+    )
 
 
 def _open(name: str, data_dir: Path | None) -> tuple[Dataset, bool]:

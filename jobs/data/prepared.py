@@ -65,16 +65,29 @@ def open_folder(name: str, folder: Path) -> Dataset:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        images, labels, sums = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("images", "labels", "sums"))
+        images, labels, sums = (
+            np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("images", "labels", "sums")
+        )
         if list(images.shape) != manifest["shape"] or not len(images) == len(labels) == len(sums):
             raise DamagedCache(str(folder), "its arrays differ in length")
-        return Dataset(name, images, labels, manifest["n_train"], tuple(manifest["classes"]), manifest["digest"], folder, sums)
+        return Dataset(
+            name,
+            images,
+            labels,
+            manifest["n_train"],
+            tuple(manifest["classes"]),
+            manifest["digest"],
+            folder,
+            sums,
+        )
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DamagedCache(str(folder), str(error)) from error
 
 
 def _read(source: Source, allocate: Allocate) -> Contents:
-    reader = import_module(f"jobs.data.readers.{source.reader}")  # late: each brings its own decoder
+    reader = import_module(
+        f"jobs.data.readers.{source.reader}"
+    )  # late: each brings its own decoder
     return cast(Contents, reader.read(source, allocate))
 
 
@@ -94,7 +107,11 @@ def _sums(images: Images) -> NDArray[np.int64]:
     n, height, width, channels = images.shape
     sums = np.empty((n, 2, channels), np.int64)
     for start in range(0, n, _IMAGES_AT_ONCE):
-        pixels = images[start : start + _IMAGES_AT_ONCE].reshape(-1, height * width, channels).astype(np.uint32)
+        pixels = (
+            images[start : start + _IMAGES_AT_ONCE]
+            .reshape(-1, height * width, channels)
+            .astype(np.uint32)
+        )
         pixels.sum(axis=1, dtype=np.int64, out=sums[start : start + len(pixels), 0])
         np.square(pixels).sum(axis=1, dtype=np.int64, out=sums[start : start + len(pixels), 1])
     return sums

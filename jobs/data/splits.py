@@ -21,7 +21,10 @@ __all__ = ["How", "Indices", "Split", "problem_of", "shares", "split"]
 Indices = NDArray[np.int64]
 How = str | Sequence[float]
 
-_TRAIN_STREAM, _TEST_STREAM = 1, 2  # subsets draw from streams of their own: asking for one moves no image of the others
+_TRAIN_STREAM, _TEST_STREAM = (
+    1,
+    2,
+)  # subsets draw from streams of their own: asking for one moves no image of the others
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def split(
     )
 
 
-def shares(labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.random.RandomState) -> list[Indices]:
+def shares(
+    labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.random.RandomState
+) -> list[Indices]:
     """Share out all images, each class in the given proportions.
 
     Every part has its fraction of the whole, rounded; every class is within one image of its fraction in every part.
@@ -88,7 +93,9 @@ def shares(labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.
         cuts = np.cumsum(sizes)[:-1]
         for part, piece in zip(parts, np.split(shuffled, cuts), strict=True):
             part.append(piece)
-    return [np.sort(np.concatenate(pieces)) if pieces else np.empty(0, np.int64) for pieces in parts]
+    return [
+        np.sort(np.concatenate(pieces)) if pieces else np.empty(0, np.int64) for pieces in parts
+    ]
 
 
 def _official(n: int, n_train: int) -> list[Indices]:
@@ -100,11 +107,21 @@ def _table(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[in
     """Images of each class in each part: every number rounded down or up, rows adding up to the classes and columns to the parts."""
     exact = [[count * fraction for fraction in fractions] for count in counts]
     table = [[int(share) for share in row] for row in exact]
-    left = [want - sum(column) for want, column in zip(rounded(sum(counts), fractions), zip(*table, strict=True), strict=True)]
+    left = [
+        want - sum(column)
+        for want, column in zip(
+            rounded(sum(counts), fractions), zip(*table, strict=True), strict=True
+        )
+    ]
     owed = [count - sum(row) for count, row in zip(counts, table, strict=True)]
     waiting = Counter(owed)
-    remainders = [[share - size for share, size in zip(*pair, strict=True)] for pair in zip(exact, table, strict=True)]
-    for label in sorted(range(len(counts)), key=lambda label: (-max(remainders[label]), label)):  # the clearest cases choose first
+    remainders = [
+        [share - size for share, size in zip(*pair, strict=True)]
+        for pair in zip(exact, table, strict=True)
+    ]
+    for label in sorted(
+        range(len(counts)), key=lambda label: (-max(remainders[label]), label)
+    ):  # the clearest cases choose first
         waiting[owed[label]] -= 1
         for chosen in _wishes(remainders[label], owed[label]):
             after = [size - (part in chosen) for part, size in enumerate(left)]
@@ -124,11 +141,18 @@ def _wishes(remainders: Sequence[Fraction], owed: int) -> list[tuple[int, ...]]:
 def _comes_out_even(left: Sequence[int], waiting: Mapping[int, int]) -> bool:
     """Whether the waiting classes can still give every part what it has left to get (the theorem of Gale and Ryser)."""
     wanted = sorted(left, reverse=True)
-    given = [sum(classes * min(owed, parts) for owed, classes in waiting.items()) for parts in range(1, len(left) + 1)]
-    return wanted[-1] >= 0 and all(want <= give for want, give in zip(accumulate(wanted), given, strict=True))
+    given = [
+        sum(classes * min(owed, parts) for owed, classes in waiting.items())
+        for parts in range(1, len(left) + 1)
+    ]
+    return wanted[-1] >= 0 and all(
+        want <= give for want, give in zip(accumulate(wanted), given, strict=True)
+    )
 
 
-def _subset(labels: NDArray[np.int64], part: Indices, size: int | None, name: str, seed: tuple[int, int]) -> Indices:
+def _subset(
+    labels: NDArray[np.int64], part: Indices, size: int | None, name: str, seed: tuple[int, int]
+) -> Indices:
     if size is None:
         return part
     check_subset(size, len(part), name)

@@ -77,7 +77,9 @@ def prepare_weights(name: str, data_dir: Path | None, say: Callable[[str], None]
     """
     model = name.removeprefix(PREFIX)
     if model not in ADDRESSES:
-        raise UnknownDataset(name, f"no such weights are published; there are {', '.join(weights_names())}")
+        raise UnknownDataset(
+            name, f"no such weights are published; there are {', '.join(weights_names())}"
+        )
     if data_dir is not None and _problem(model, data_dir):
         from jobs.data.download import download_weights
 

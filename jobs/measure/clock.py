@@ -24,7 +24,11 @@ class PhaseClock:
         synchronise: Waits for the device.
     """
 
-    def __init__(self, now: Callable[[], float] = time.perf_counter, synchronise: Callable[[], None] = loaded_torch.synchronise) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = time.perf_counter,
+        synchronise: Callable[[], None] = loaded_torch.synchronise,
+    ) -> None:
         self._now, self._synchronise = now, synchronise
         self._started = now()
         self._seconds: dict[str, float] = {}
@@ -65,7 +69,11 @@ class PhaseClock:
         self._turn()
         total = self._since - self._started + self._carried
         columns = {f"{name}_s": seconds for name, seconds in self._seconds.items()}
-        return {**columns, "runner_s": max(0.0, total - sum(self._seconds.values())), "total_s": total}
+        return {
+            **columns,
+            "runner_s": max(0.0, total - sum(self._seconds.values())),
+            "total_s": total,
+        }
 
     def _turn(self) -> None:
         """Give the time since the last turn to the phase that is running."""

@@ -65,7 +65,9 @@ def _groups(root: Path) -> list[Path]:
         if kind == "cgroup2":
             path = own.get("")
         elif kind == "cgroup" and "cpu" in options.split()[-1].split(","):
-            path = next((path for controllers, path in own.items() if "cpu" in controllers.split(",")), None)
+            path = next(
+                (path for controllers, path in own.items() if "cpu" in controllers.split(",")), None
+            )
         else:
             continue
         if path is not None:
@@ -73,7 +75,11 @@ def _groups(root: Path) -> list[Path]:
             inner = path.removeprefix(mounted.rstrip("/")).strip("/")
             folder = top / inner
             # In a container the path may be the host's and not exist here: then the mount itself is this process's group.
-            folders += [folder, *(parent for parent in folder.parents if parent.is_relative_to(top))] if folder.is_dir() else [top]
+            folders += (
+                [folder, *(parent for parent in folder.parents if parent.is_relative_to(top))]
+                if folder.is_dir()
+                else [top]
+            )
     return folders
 
 
@@ -82,7 +88,10 @@ def _of_group(folder: Path) -> float | None:
     if limit:
         quota, period = limit[0].split()
         return None if quota == "max" else int(quota) / int(period)
-    quotas, periods = _lines(folder / "cpu.cfs_quota_us"), _lines(folder / "cpu.cfs_period_us")  # v1: -1 is no limit
+    quotas, periods = (
+        _lines(folder / "cpu.cfs_quota_us"),
+        _lines(folder / "cpu.cfs_period_us"),
+    )  # v1: -1 is no limit
     if quotas and periods and int(quotas[0]) > 0:
         return int(quotas[0]) / int(periods[0])
     return None

@@ -78,10 +78,14 @@ def check(expect: Expectation) -> None:
         return
     names = [gpu.name for gpu in gpus.visible()]
     wanted = max(1, math.ceil(expect.gpus))
-    promised = f"{wanted} GPU{'s' if wanted > 1 else ''}" + (f" of model {expect.gpu}" if expect.gpu else "")
+    promised = f"{wanted} GPU{'s' if wanted > 1 else ''}" + (
+        f" of model {expect.gpu}" if expect.gpu else ""
+    )
     if not names:
         raise WrongDevice(promised, "no GPU")
-    if len(names) < wanted or (expect.gpu and not all(is_model(expect.gpu, name) for name in names)):
+    if len(names) < wanted or (
+        expect.gpu and not all(is_model(expect.gpu, name) for name in names)
+    ):
         raise WrongDevice(promised, ", ".join(names))
 
 
@@ -110,7 +114,11 @@ def is_model(wanted: str, name: str) -> bool:
     ``a100-80gb`` is "NVIDIA A100-SXM4-80GB".
     """
     own = words(name)
-    runs = {"".join(own[start:stop]): set(own[start:stop]) for start in range(len(own)) for stop in range(start + 1, len(own) + 1)}
+    runs = {
+        "".join(own[start:stop]): set(own[start:stop])
+        for start in range(len(own))
+        for stop in range(start + 1, len(own) + 1)
+    }
     asked = words(wanted)
     if not asked or not all(word in runs for word in asked):
         return False

@@ -16,7 +16,9 @@ class Rapl:
 
     def __init__(self, powercap: Path = POWERCAP) -> None:
         # intel-rapl:0 is a package (AMD's too); intel-rapl:0:1 a part of it, and psys the whole board.
-        self._packages = [folder for folder in sorted(powercap.glob("intel-rapl:*")) if _is_package(folder)]
+        self._packages = [
+            folder for folder in sorted(powercap.glob("intel-rapl:*")) if _is_package(folder)
+        ]
         self._last = [_joules(folder / "energy_uj") for folder in self._packages]
         self._total = 0.0
 

@@ -58,17 +58,25 @@ class GpuWatch:
         for handle in self._handles:
             rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
             self._add("gpu_utilisation", None if rates is None else rates.gpu / 100)
-            self._add("gpu_clock_mhz", _ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM))
+            self._add(
+                "gpu_clock_mhz", _ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
+            )
             milliwatts = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
             if milliwatts is not None:
                 self._add("gpu_power_w", milliwatts / 1e3)
                 self._integrated_j += milliwatts / 1e3 * elapsed
             heat = _ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
-            self._hottest = max((value for value in (heat, self._hottest) if value is not None), default=None)
+            self._hottest = max(
+                (value for value in (heat, self._hottest) if value is not None), default=None
+            )
             mask = _ask(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
             processes = _ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
             self.answered &= mask is not None and processes is not None
-            seen |= {f"GPU throttled: {reason}" for bit, reason in THROTTLING.items() if (mask or 0) & bit}
+            seen |= {
+                f"GPU throttled: {reason}"
+                for bit, reason in THROTTLING.items()
+                if (mask or 0) & bit
+            }
             if _foreign({process.pid for process in processes or ()}) > self._neighbours:
                 seen.add("other processes on the GPU")
         for reason in seen:
@@ -78,7 +86,9 @@ class GpuWatch:
         """The record's GPU readings: means over time; power and energy added up over the GPUs, the highest temperature."""
         if not self._readings:
             return {}
-        columns: dict[str, Any] = {name: total / self._counts[name] for name, total in self._sums.items()}
+        columns: dict[str, Any] = {
+            name: total / self._counts[name] for name, total in self._sums.items()
+        }
         if "gpu_power_w" in columns:
             columns["gpu_power_w"] *= len(self._handles)
         columns["gpu_temperature_c"] = self._hottest
@@ -88,14 +98,29 @@ class GpuWatch:
 
     def disturbances(self) -> list[str]:
         """What went on for a tenth of the readings or more."""
-        return sorted(reason for reason, count in self._reasons.items() if count >= WORTH_SAYING * self._readings)
+        return sorted(
+            reason
+            for reason, count in self._reasons.items()
+            if count >= WORTH_SAYING * self._readings
+        )
 
     def _energy_columns(self, *, has_power: bool) -> dict[str, Any]:
         after = [self._energy(handle) for handle in self._handles]
-        pairs = [(now, before) for now, before in zip(after, self._energy_before, strict=True) if now is not None and before is not None]
+        pairs = [
+            (now, before)
+            for now, before in zip(after, self._energy_before, strict=True)
+            if now is not None and before is not None
+        ]
         if len(pairs) == len(self._handles):
-            return {"gpu_energy_j": sum(now - before for now, before in pairs), "gpu_energy_source": COUNTER}
-        return {"gpu_energy_j": self._integrated_j, "gpu_energy_source": INTEGRATED} if has_power else {}
+            return {
+                "gpu_energy_j": sum(now - before for now, before in pairs),
+                "gpu_energy_source": COUNTER,
+            }
+        return (
+            {"gpu_energy_j": self._integrated_j, "gpu_energy_source": INTEGRATED}
+            if has_power
+            else {}
+        )
 
     @staticmethod
     def _energy(handle: Any) -> float | None:
@@ -115,7 +140,9 @@ def _foreign(pids: set[int]) -> int:
         return 0
     strangers = pids - family()
     if strangers == pids and loaded_torch.cuda() is not None:
-        return len(pids) - 1  # a container: the driver counts in another pid namespace, and one of them is us
+        return (
+            len(pids) - 1
+        )  # a container: the driver counts in another pid namespace, and one of them is us
     return len(strangers)
 
 
@@ -123,5 +150,8 @@ def _ask(question: Callable[..., Any], *arguments: Any) -> Any:
     """NVML's answer; None where this card or driver has none."""
     try:
         return question(*arguments)
-    except (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError):  # the second from a driver older than the question, and no NVMLError
+    except (
+        pynvml.NVMLError,
+        pynvml.NVMLLibraryMismatchError,
+    ):  # the second from a driver older than the question, and no NVMLError
         return None

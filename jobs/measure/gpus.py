@@ -73,7 +73,13 @@ def _chosen(wanted: str) -> list[Any]:
             if word.startswith("MIG-"):
                 handles.append(pynvml.nvmlDeviceGetHandleByUUID(word))
             elif word.startswith("GPU-"):  # may be shortened
-                handles.append(next(handle for handle in everything if pynvml.nvmlDeviceGetUUID(handle).startswith(word)))
+                handles.append(
+                    next(
+                        handle
+                        for handle in everything
+                        if pynvml.nvmlDeviceGetUUID(handle).startswith(word)
+                    )
+                )
             elif word.isdecimal():
                 handles.append(everything[int(word)])
             else:
@@ -97,4 +103,9 @@ def _taken_by_cuda(card: Any) -> Any:
 
 def _described(handle: Any) -> Gpu:
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    return Gpu(handle, pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle), float(memory.total) / 1e9)
+    return Gpu(
+        handle,
+        pynvml.nvmlDeviceGetName(handle),
+        pynvml.nvmlDeviceGetUUID(handle),
+        float(memory.total) / 1e9,
+    )

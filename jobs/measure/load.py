@@ -37,7 +37,9 @@ def cpu_times() -> CpuTimes:
         if not name.startswith("cpu"):
             break
         if int(name[3:]) in allowed:
-            user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields[:8])
+            user, nice, system, _idle, _iowait, irq, softirq, steal = (
+                int(field) for field in fields[:8]
+            )
             busy += user + nice + system + irq + softirq  # guests are in user already
             stolen += steal
     return CpuTimes(busy / _TICKS, stolen / _TICKS, _own())
@@ -45,7 +47,9 @@ def cpu_times() -> CpuTimes:
 
 def family() -> set[int]:
     """Process ids of this process and its descendants."""
-    if not Path(f"/proc/self/task/{os.getpid()}/children").exists():  # a kernel without CONFIG_PROC_CHILDREN
+    if not Path(
+        f"/proc/self/task/{os.getpid()}/children"
+    ).exists():  # a kernel without CONFIG_PROC_CHILDREN
         return {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
     found: set[int] = set()
     waiting = [os.getpid()]
@@ -90,7 +94,9 @@ def disturbance(first: CpuTimes, last: CpuTimes, seconds: float, cpus: int) -> l
     reasons = []
     taken = others - max(0, available - cpus)
     if taken > max(0.2, 0.1 * cpus):
-        reasons.append(f"host load beyond the trial's own: {others:.1f} of {available} CPUs, where {cpus} were promised to it")
+        reasons.append(
+            f"host load beyond the trial's own: {others:.1f} of {available} CPUs, where {cpus} were promised to it"
+        )
     if stolen > 0.1 * available:
         reasons.append(f"CPU time taken by the hypervisor: {stolen:.1f} of {available} CPUs")
     return reasons

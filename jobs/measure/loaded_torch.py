@@ -9,7 +9,11 @@ from typing import Any
 def module() -> Any | None:
     """torch if this process has imported it (wholly), else None."""
     torch = sys.modules.get("torch")
-    return torch if torch is not None and hasattr(torch, "cuda") and hasattr(torch, "set_num_threads") else None
+    return (
+        torch
+        if torch is not None and hasattr(torch, "cuda") and hasattr(torch, "set_num_threads")
+        else None
+    )
 
 
 def cuda() -> Any | None:
@@ -31,7 +35,10 @@ def versions() -> dict[str, str | None]:
     if torch is None:
         return {}
     cudnn = torch.backends.cudnn.version() if torch.version.cuda else None
-    return {"cuda_version": torch.version.cuda, "cudnn_version": None if cudnn is None else str(cudnn)}
+    return {
+        "cuda_version": torch.version.cuda,
+        "cudnn_version": None if cudnn is None else str(cudnn),
+    }
 
 
 def reset_peak_memory() -> None:

@@ -22,7 +22,16 @@ class Readings(msgspec.Struct, frozen=True):
 
     def after(self, earlier: Readings) -> Readings:
         """Both together, this attempt having gone on from the earlier ones; energy only where all of them have it."""
-        told = [reason if reason.startswith(_EARLIER) else _EARLIER + reason for reason in earlier.disturbed_by or ()]
-        energy = {name: joules + earlier.energy_j[name] for name, joules in self.energy_j.items() if name in earlier.energy_j}
+        told = [
+            reason if reason.startswith(_EARLIER) else _EARLIER + reason
+            for reason in earlier.disturbed_by or ()
+        ]
+        energy = {
+            name: joules + earlier.energy_j[name]
+            for name, joules in self.energy_j.items()
+            if name in earlier.energy_j
+        }
         unseen = self.disturbed_by is None or earlier.disturbed_by is None
-        return Readings([*dict.fromkeys(told), *(self.disturbed_by or ())] or (None if unseen else []), energy)
+        return Readings(
+            [*dict.fromkeys(told), *(self.disturbed_by or ())] or (None if unseen else []), energy
+        )

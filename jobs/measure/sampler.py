@@ -31,7 +31,9 @@ class Sampler:
         interval_s: Seconds between readings.
     """
 
-    def __init__(self, gpus: Sequence[Gpu], share: float, cpus: int, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self, gpus: Sequence[Gpu], share: float, cpus: int, interval_s: float = INTERVAL_S
+    ) -> None:
         self._gpus, self._share, self._cpus, self._interval_s = gpus, share, cpus, interval_s
         self._entered = self._last = 0.0
         self._gpu_watch: GpuWatch | None = None
@@ -41,12 +43,19 @@ class Sampler:
 
     def __enter__(self) -> Sampler:
         if self._gpus:
-            self._gpu_watch = GpuWatch(self._gpus, self._share)  # its energy counter is read from the first moment
+            self._gpu_watch = GpuWatch(
+                self._gpus, self._share
+            )  # its energy counter is read from the first moment
         self._entered = time.monotonic()
         _watcher.begin(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         _watcher.end()
         self._ended = self._look()
 
@@ -56,7 +65,11 @@ class Sampler:
             return {}
         columns = self._gpu_watch.columns() if self._gpu_watch else {}
         joules = self._rapl.joules() if self._rapl else None
-        return columns if joules is None else {**columns, "cpu_energy_j": joules, "cpu_energy_source": energy.SOURCE}
+        return (
+            columns
+            if joules is None
+            else {**columns, "cpu_energy_j": joules, "cpu_energy_source": energy.SOURCE}
+        )
 
     def readings(self, *, of_gpu: bool = True) -> Readings:
         """Disturbances and energy: of the whole attempt, or while it runs until now.
@@ -70,7 +83,10 @@ class Sampler:
             with _watcher.held():
                 host, energy = self._look()
         if self._gpu_watch is None or not of_gpu:
-            return Readings(host, {name: joules for name, joules in energy.items() if not name.startswith("gpu_")})
+            return Readings(
+                host,
+                {name: joules for name, joules in energy.items() if not name.startswith("gpu_")},
+            )
         if host is None:
             return Readings(None, energy)
         reasons = host + self._gpu_watch.disturbances()

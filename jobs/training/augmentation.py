@@ -26,11 +26,18 @@ class Draws:
     left: Tensor | None
 
     def __getitem__(self, span: slice) -> Draws:
-        return Draws(*(None if part is None else part[span] for part in (self.flip, self.top, self.left)))
+        return Draws(
+            *(None if part is None else part[span] for part in (self.flip, self.top, self.left))
+        )
 
     def to(self, device: torch.device) -> Draws:
         """The same draws on another device."""
-        return Draws(*(None if part is None else part.to(device) for part in (self.flip, self.top, self.left)))
+        return Draws(
+            *(
+                None if part is None else part.to(device)
+                for part in (self.flip, self.top, self.left)
+            )
+        )
 
 
 def margins(height: int, width: int) -> tuple[int, int]:
@@ -38,14 +45,19 @@ def margins(height: int, width: int) -> tuple[int, int]:
     return height // MARGIN, width // MARGIN
 
 
-def draw(augmentation: str, n: int, height: int, width: int, generator: torch.Generator) -> Draws | None:
+def draw(
+    augmentation: str, n: int, height: int, width: int, generator: torch.Generator
+) -> Draws | None:
     """Draw for n images; None if there is nothing to draw."""
     if augmentation == "none":
         return None
     flip = torch.rand(n, generator=generator) < 0.5 if "flip" in augmentation else None
     if "crop" not in augmentation:
         return Draws(flip, None, None)
-    top, left = (torch.randint(0, 2 * margin + 1, (n,), generator=generator) for margin in margins(height, width))
+    top, left = (
+        torch.randint(0, 2 * margin + 1, (n,), generator=generator)
+        for margin in margins(height, width)
+    )
     return Draws(flip, top, left)
 
 
@@ -59,7 +71,11 @@ def apply(images: Tensor, draws: Draws) -> Tensor:
     if draws.top is not None and draws.left is not None:
         n, _, height, width = images.shape
         vertical, horizontal = margins(height, width)
-        windows = functional.pad(images, (horizontal, horizontal, vertical, vertical)).unfold(2, height, 1).unfold(3, width, 1)
+        windows = (
+            functional.pad(images, (horizontal, horizontal, vertical, vertical))
+            .unfold(2, height, 1)
+            .unfold(3, width, 1)
+        )
         images = windows[torch.arange(n, device=images.device), :, draws.top, draws.left]
     if draws.flip is not None:
         images = torch.where(draws.flip[:, None, None, None], images.flip(-1), images)

@@ -30,7 +30,9 @@ def device_of(params: TrainParams, offered: str) -> torch.device:
     wanted = offered if params.device == "auto" else params.device
     if wanted == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda is not None
-        raise NoDevice("torch sees no GPU" if built else f"torch {torch.__version__} was built without CUDA")
+        raise NoDevice(
+            "torch sees no GPU" if built else f"torch {torch.__version__} was built without CUDA"
+        )
     return torch.device(wanted)
 
 
@@ -49,7 +51,9 @@ def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator
         undo.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(threads)
         if params.deterministic:
-            undo.callback(torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled())
+            undo.callback(
+                torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled()
+            )
             torch.use_deterministic_algorithms(True)
             _set(undo, torch.backends.cudnn, "deterministic", True)
         if device.type == "cuda":
@@ -67,7 +71,9 @@ def _apply_gpu(params: TrainParams, undo: ExitStack) -> None:
     if params.deterministic and CUBLAS_WORKSPACE not in os.environ:
         os.environ[CUBLAS_WORKSPACE] = ":4096:8"
         undo.callback(os.environ.pop, CUBLAS_WORKSPACE)
-    undo.callback(torch.backends.cuda.preferred_blas_library, torch.backends.cuda.preferred_blas_library())
+    undo.callback(
+        torch.backends.cuda.preferred_blas_library, torch.backends.cuda.preferred_blas_library()
+    )
     torch.backends.cuda.preferred_blas_library(params.blas)
 
 
@@ -77,7 +83,9 @@ def _compile_anew(undo: ExitStack) -> None:
 
     fresh = fresh_cache()
     fresh.__enter__()
-    undo.callback(fresh.__exit__, None, None, None)  # not the trial's exception, which would leave the folder behind
+    undo.callback(
+        fresh.__exit__, None, None, None
+    )  # not the trial's exception, which would leave the folder behind
     undo.callback(torch.compiler.reset)  # compiled programs keep their model alive
 
 

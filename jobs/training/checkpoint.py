@@ -30,7 +30,9 @@ def state(session: Session) -> dict[str, Any]:
     weights = session.model.state_dict()
     return {
         "model": weights,
-        "other buffers": {name: buffer for name, buffer in session.model.named_buffers() if name not in weights},
+        "other buffers": {
+            name: buffer for name, buffer in session.model.named_buffers() if name not in weights
+        },
         "optimizer": session.optimizer.state_dict(),
         "schedule": session.schedule and session.schedule.state_dict(),
         "scaler": session.precision.scaler.state_dict(),
@@ -53,7 +55,14 @@ def restore(session: Session, state: Mapping[str, Any]) -> None:
     seeds.restore(state["random"], session.device)
 
 
-def save(folder: Path, trial: str, session: Session, progress: Progress, times: StepTimes, carried: dict[str, Any]) -> Path:
+def save(
+    folder: Path,
+    trial: str,
+    session: Session,
+    progress: Progress,
+    times: StepTimes,
+    carried: dict[str, Any],
+) -> Path:
     """Write the checkpoint, replacing the one before.
 
     Args:
@@ -81,7 +90,9 @@ def save(folder: Path, trial: str, session: Session, progress: Progress, times: 
     return path
 
 
-def load(folder: Path, trial: str, session: Session, times: StepTimes) -> tuple[Progress, dict[str, Any]] | None:
+def load(
+    folder: Path, trial: str, session: Session, times: StepTimes
+) -> tuple[Progress, dict[str, Any]] | None:
     """Bring the session to where the checkpoint was written; None if there is none.
 
     Returns:
@@ -101,7 +112,9 @@ def load(folder: Path, trial: str, session: Session, times: StepTimes) -> tuple[
         times.carry(content["step_seconds"].tolist())
         return Progress.from_plain(content["progress"]), content["carried"]
     except pickle.UnpicklingError:  # its message advises to load the file in the unsafe way
-        raise UnreadableCheckpoint(str(path), "it is damaged, or holds more than tensors and plain values") from None
+        raise UnreadableCheckpoint(
+            str(path), "it is damaged, or holds more than tensors and plain values"
+        ) from None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError) as error:
         raise UnreadableCheckpoint(str(path), f"{type(error).__name__}: {error}") from error
 

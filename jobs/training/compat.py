@@ -17,7 +17,9 @@ import torch
 
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
-_declared: list[torch.library.Library] = []  # a Library takes its declarations back when it is collected
+_declared: list[
+    torch.library.Library
+] = []  # a Library takes its declarations back when it is collected
 
 
 def torchvision() -> ModuleType:

@@ -31,7 +31,9 @@ class Evaluation:
         batch_size: The trial's own.
     """
 
-    def __init__(self, loader: Loader, n: int, batch_size: int, precision: Precision, device: torch.device) -> None:
+    def __init__(
+        self, loader: Loader, n: int, batch_size: int, precision: Precision, device: torch.device
+    ) -> None:
         self._loader, self._n, self._precision = loader, n, precision
         self._order = plain_order(n, batch_size * AT_ONCE)
         self._sums = Sums(device)
@@ -39,7 +41,10 @@ class Evaluation:
     @property
     def batch_sizes(self) -> set[int]:
         """Sizes of the batches that the model will be given."""
-        return {min(self._order.batch_size, self._n), self._n % self._order.batch_size or self._order.batch_size}
+        return {
+            min(self._order.batch_size, self._n),
+            self._n % self._order.batch_size or self._order.batch_size,
+        }
 
     def __call__(self, model: nn.Module) -> Score:
         """The score; the model is left in training mode."""

@@ -36,7 +36,9 @@ class GraphedPass:
             work.run(images, labels)
         self._gradients = [weight.grad for weight in work.weights]
 
-    def __call__(self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0) -> None:
+    def __call__(
+        self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0
+    ) -> None:
         """As `Pass`; every batch is an optimizer step of its own."""
         if images.shape == self._images.shape:
             self._images.copy_(images)

@@ -67,7 +67,11 @@ def _schedule(params: TrainParams, there: Hardware) -> Iterator[Change]:
         yield "schedule", "none", "the only epoch is all warm-up"
     elif params.schedule == "step":
         if params.lr_step_epochs >= params.epochs - params.warmup_epochs:
-            yield "schedule", "none", f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} epochs"
+            yield (
+                "schedule",
+                "none",
+                f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} epochs",
+            )
         elif params.lr_gamma == 1:
             yield "schedule", "none", "lr_gamma is 1"
 
@@ -99,7 +103,9 @@ def _evaluation(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.eval_every > params.epochs:
         yield "eval_every", params.epochs, "only the last epoch is evaluated in any case"
     evaluations = -(-params.epochs // params.eval_every)
-    if params.patience is not None and params.patience >= evaluations - 1:  # the first is always the best so far
+    if (
+        params.patience is not None and params.patience >= evaluations - 1
+    ):  # the first is always the best so far
         yield "patience", None, f"{evaluations} evaluations are too few to run out of it"
 
 
@@ -116,7 +122,13 @@ def _device(params: TrainParams, there: Hardware) -> Iterator[Change]:
         elif params.amp != "off" and not _is_own(params.model):
             yield "tf32", None, f"amp is {params.amp}: nothing is multiplied in fp32"
         return
-    for field, default in (("cudnn", True), ("cudnn_benchmark", False), ("tf32", None), ("blas", "cublas"), ("cuda_graphs", False)):
+    for field, default in (
+        ("cudnn", True),
+        ("cudnn_benchmark", False),
+        ("tf32", None),
+        ("blas", "cublas"),
+        ("cuda_graphs", False),
+    ):
         yield field, default, "a CPU has none"
     if params.compile == "reduce-overhead":
         yield "compile", "default", "its CUDA graphs need a GPU; the rest of it is compile: default"
@@ -134,14 +146,24 @@ def _precision(params: TrainParams, there: Hardware) -> Iterator[Change]:
 def _feeding(params: TrainParams, there: Hardware) -> Iterator[Change]:
     idle: dict[str, str] = {}
     if params.num_workers == 0:
-        idle |= dict.fromkeys(("persistent_workers", "prefetch_factor"), "there are no worker processes")
+        idle |= dict.fromkeys(
+            ("persistent_workers", "prefetch_factor"), "there are no worker processes"
+        )
     elif params.prefetch_factor == 2:
         idle["prefetch_factor"] = SAME
     if not _on_gpu(params, there):
         idle |= dict.fromkeys(("pin_memory", "non_blocking"), "there is no GPU to copy to")
     if params.loader == "resident":
-        fields = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "non_blocking")
-        idle |= dict.fromkeys(fields, "the resident loader has no worker processes and copies no batches")
+        fields = (
+            "num_workers",
+            "persistent_workers",
+            "prefetch_factor",
+            "pin_memory",
+            "non_blocking",
+        )
+        idle |= dict.fromkeys(
+            fields, "the resident loader has no worker processes and copies no batches"
+        )
     for field, why in idle.items():
         yield field, _DEFAULTS[field], why
 
@@ -160,4 +182,13 @@ def _spelled(value: Any) -> str:
 
 
 _DEFAULTS: Final = msgspec.structs.asdict(TrainParams())
-_RULES: Final[tuple[Rule, ...]] = (_data, _model, _schedule, _optimisation, _evaluation, _device, _precision, _feeding)
+_RULES: Final[tuple[Rule, ...]] = (
+    _data,
+    _model,
+    _schedule,
+    _optimisation,
+    _evaluation,
+    _device,
+    _precision,
+    _feeding,
+)

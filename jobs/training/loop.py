@@ -29,8 +29,20 @@ class Loop:
         board: Gets the figures of each epoch.
     """
 
-    def __init__(self, session: Session, context: Context, progress: Progress, times: StepTimes, board: TensorBoard | None = None) -> None:
-        self._session, self._context, self._progress, self._times = session, context, progress, times
+    def __init__(
+        self,
+        session: Session,
+        context: Context,
+        progress: Progress,
+        times: StepTimes,
+        board: TensorBoard | None = None,
+    ) -> None:
+        self._session, self._context, self._progress, self._times = (
+            session,
+            context,
+            progress,
+            times,
+        )
         self._board = board
         self._saved_at = self._begun = time.perf_counter()
 
@@ -63,7 +75,12 @@ class Loop:
             self._times.end()
         progress.train_s += progress.epoch_s
         progress.scores |= {"train_loss": loss, "train_accuracy": accuracy}
-        row = {"seconds": progress.epoch_s, "lr": progress.lr, "train_loss": loss, "train_accuracy": accuracy}
+        row = {
+            "seconds": progress.epoch_s,
+            "lr": progress.lr,
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+        }
         return row | {"samples_per_s": len(order.positions) / progress.epoch_s}
 
     def _steps(self, order: Order) -> None:
@@ -89,7 +106,9 @@ class Loop:
             if stop or time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
                 self._save()
             if stop:
-                raise StopRequested(f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint was written")
+                raise StopRequested(
+                    f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint was written"
+                )
 
     def _evaluate(self) -> dict[str, float]:
         """Validate; test too where there is no validation part, or where training ends here. What the history gets of it."""
@@ -106,7 +125,11 @@ class Loop:
                 tested = {"test_accuracy": score.accuracy}
             else:
                 tested = {}
-        return {name: progress.scores[name] for name in ("val_loss", "val_accuracy") if session.val is not None} | tested
+        return {
+            name: progress.scores[name]
+            for name in ("val_loss", "val_accuracy")
+            if session.val is not None
+        } | tested
 
     def _out_of_patience(self) -> bool:
         patience = self._session.params.patience
@@ -119,7 +142,14 @@ class Loop:
             self._times.end()
             paused = time.perf_counter()
             progress.epoch_s = paused - self._begun
-            checkpoint.save(context.checkpoint_folder, context.trial, self._session, progress, self._times, context.snapshot())
+            checkpoint.save(
+                context.checkpoint_folder,
+                context.trial,
+                self._session,
+                progress,
+                self._times,
+                context.snapshot(),
+            )
         self._saved_at = time.perf_counter()
         self._begun += self._saved_at - paused
         self._times.begin()

@@ -53,7 +53,9 @@ class SimpleCNN(nn.Module):
         fits = None not in padding
         self.scale = nn.Identity() if fits else nn.Upsample((self.SIDE, self.SIDE), mode="bilinear")
         self.features = nn.Sequential(
-            nn.Conv2d(shape.channels, 6, 5, padding=(padding[0] or 0, padding[1] or 0) if fits else 0),
+            nn.Conv2d(
+                shape.channels, 6, 5, padding=(padding[0] or 0, padding[1] or 0) if fits else 0
+            ),
             MaxPool2x2(),
             nn.ReLU(),  # after the pooling: the same numbers, on a quarter of them
             nn.Conv2d(6, 16, 5),
@@ -61,7 +63,12 @@ class SimpleCNN(nn.Module):
             nn.ReLU(),
         )
         self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, shape.classes)
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, shape.classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -89,7 +96,9 @@ def _own(name: str, shape: ImageShape) -> nn.Module:
         for part in path.split("."):
             factory = getattr(factory, part)
     except (ImportError, AttributeError) as error:
-        raise BadModel(name, f"{error}; the module must be importable where the trial runs") from error
+        raise BadModel(
+            name, f"{error}; the module must be importable where the trial runs"
+        ) from error
     model = factory(shape)  # type: ignore[operator]
     if not isinstance(model, nn.Module):
         raise BadModel(name, f"the factory returned {type(model).__name__}, not a torch.nn.Module")

@@ -10,7 +10,11 @@ from torch import nn, optim
 from jobs.training.fields import TrainParams
 from jobs.training.idle import is_fused
 
-_CLASSES: dict[str, type[optim.Optimizer]] = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
+_CLASSES: dict[str, type[optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+}
 
 
 def build(params: TrainParams, weights: Iterable[nn.Parameter]) -> optim.Optimizer:

@@ -29,7 +29,13 @@ def problems(params: TrainParams, there: Hardware) -> list[str]:
     Args:
         there: What the trial's target has.
     """
-    return [*_of_data(params), *_of_model(params), *_of_numbers(params), *_of_optimisation(params), *_of_device(params, there)]
+    return [
+        *_of_data(params),
+        *_of_model(params),
+        *_of_numbers(params),
+        *_of_optimisation(params),
+        *_of_device(params, there),
+    ]
 
 
 def _of_data(params: TrainParams) -> Iterator[str]:

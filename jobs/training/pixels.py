@@ -35,8 +35,12 @@ class Pixels:
         device: Where the images are.
     """
 
-    def __init__(self, mean: Tensor, std: Tensor, *, channels_last: bool, device: torch.device) -> None:
-        self._scale, self._shift = (figure.to(device, torch.float32) for figure in (1 / (255 * std), -mean / std))
+    def __init__(
+        self, mean: Tensor, std: Tensor, *, channels_last: bool, device: torch.device
+    ) -> None:
+        self._scale, self._shift = (
+            figure.to(device, torch.float32) for figure in (1 / (255 * std), -mean / std)
+        )
         self._channels_last = channels_last
 
     def __call__(self, images: Tensor, draws: Draws | None) -> Tensor:
@@ -45,12 +49,16 @@ class Pixels:
         if draws is not None:
             planes = augmentation.apply(planes, draws)
         layout = layout_of(channels_last=self._channels_last)
-        floats = torch.empty(planes.shape, dtype=torch.float32, device=planes.device, memory_format=layout)
+        floats = torch.empty(
+            planes.shape, dtype=torch.float32, device=planes.device, memory_format=layout
+        )
         floats.copy_(planes)  # once: type and memory order in one pass
         if not self._channels_last:
             return floats.mul_(self._scale[:, None, None]).add_(self._shift[:, None, None])
         n, channels, height, width = planes.shape
-        rows = floats.permute(0, 2, 3, 1).view(n, height, width * channels)  # a row at a time, not a pixel's few channels
+        rows = floats.permute(0, 2, 3, 1).view(
+            n, height, width * channels
+        )  # a row at a time, not a pixel's few channels
         rows.mul_(self._scale.repeat(width)).add_(self._shift.repeat(width))
         return floats
 
@@ -62,4 +70,6 @@ def statistics(normalisation: str, dataset: Dataset, train: Indices) -> tuple[Te
         return torch.from_numpy(measured.mean), torch.from_numpy(measured.std)
     channels = dataset.images.shape[3]
     mean, std = (0.5, 0.5) if normalisation == "half" else (0.0, 1.0)
-    return torch.full((channels,), mean, dtype=torch.float64), torch.full((channels,), std, dtype=torch.float64)
+    return torch.full((channels,), mean, dtype=torch.float64), torch.full(
+        (channels,), std, dtype=torch.float64
+    )

@@ -28,7 +28,9 @@ class MaxPool2x2(nn.Module):
     def _is_better(images: Tensor) -> bool:
         if images.device.type == "cpu":
             return images.is_contiguous()
-        return torch.are_deterministic_algorithms_enabled()  # PyTorch's own adds its gradients up in any order on a GPU
+        return (
+            torch.are_deterministic_algorithms_enabled()
+        )  # PyTorch's own adds its gradients up in any order on a GPU
 
 
 class _RowsThenColumns(torch.autograd.Function):

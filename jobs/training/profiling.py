@@ -55,7 +55,9 @@ def trace(session: Session, folder: Path) -> None:
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with profile(activities=activities, record_shapes=True, profile_memory=True) as traced:
         for number in range(min(TRACED, session.steps_per_epoch - skipped)):
-            with record_function(f"ProfilerStep#{number}"):  # the name by which TensorBoard tells steps apart
+            with record_function(
+                f"ProfilerStep#{number}"
+            ):  # the name by which TensorBoard tells steps apart
                 next(steps)
     loaded_torch.synchronise()  # CUPTI goes with the next call of CUDA
     steps.close()
@@ -86,16 +88,37 @@ def write_operators(path: Path, averages: Any, *, on_gpu: bool) -> None:
     rows = [one for one in averages if not one.is_user_annotation]
     operators = [one for one in rows if one.device_type == DeviceType.CPU]
     of_operators = sum(getattr(operator, own) for operator in operators)
-    kernels_us = sum(one.self_device_time_total for one in rows if one.device_type != DeviceType.CPU)
+    kernels_us = sum(
+        one.self_device_time_total for one in rows if one.device_type != DeviceType.CPU
+    )
     total = (max(of_operators, kernels_us) if on_gpu else of_operators) or 1.0
     of_graphs = total - of_operators if on_gpu else 0.0
     ranked = sorted(operators, key=lambda operator: getattr(operator, own), reverse=True)[:TOP]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(("operator", "calls", "share", "self_cpu_s", "cpu_s", "self_device_s", "device_s"))
+        table.writerow(
+            ("operator", "calls", "share", "self_cpu_s", "cpu_s", "self_device_s", "device_s")
+        )
         if of_graphs > LEAST * total:
-            table.writerow(("(kernels of CUDA graphs)", "", f"{of_graphs / total:.4f}", "", "", f"{of_graphs / 1e6:.6f}", ""))
+            table.writerow(
+                (
+                    "(kernels of CUDA graphs)",
+                    "",
+                    f"{of_graphs / total:.4f}",
+                    "",
+                    "",
+                    f"{of_graphs / 1e6:.6f}",
+                    "",
+                )
+            )
         for operator in ranked:
-            names = ("self_cpu_time_total", "cpu_time_total", "self_device_time_total", "device_time_total")
+            names = (
+                "self_cpu_time_total",
+                "cpu_time_total",
+                "self_device_time_total",
+                "device_time_total",
+            )
             seconds = (f"{getattr(operator, name) / 1e6:.6f}" for name in names)
-            table.writerow((operator.key, operator.count, f"{getattr(operator, own) / total:.4f}", *seconds))
+            table.writerow(
+                (operator.key, operator.count, f"{getattr(operator, own) / total:.4f}", *seconds)
+            )

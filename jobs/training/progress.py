@@ -39,7 +39,11 @@ class Progress:
     def judge(self, val_accuracy: float) -> None:
         """Compare an evaluation of this epoch with the best before it."""
         if self.best_accuracy is None or val_accuracy > self.best_accuracy:
-            self.best_accuracy, self.best_epoch, self.evaluations_since_best = val_accuracy, self.epoch, 0
+            self.best_accuracy, self.best_epoch, self.evaluations_since_best = (
+                val_accuracy,
+                self.epoch,
+                0,
+            )
         else:
             self.evaluations_since_best += 1
 

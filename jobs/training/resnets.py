@@ -12,11 +12,18 @@ from jobs.data.weights import require_weights
 from jobs.training.compat import torchvision
 from jobs.training.models import ImageShape
 
-LAYERS = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+LAYERS = {
+    "resnet10": (1, 1, 1, 1),
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+}
 _NO_WEIGHTS_OF_STEM_OR_HEAD = ("conv1.weight", "fc.weight", "fc.bias")
 
 
-def build(name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pretrained: bool) -> nn.Module:
+def build(
+    name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pretrained: bool
+) -> nn.Module:
     """A ResNet, newly initialised, with the published ImageNet weights loaded over it if ``pretrained``.
 
     The last layer always starts anew; so does the first with ``stem="cifar"``, which ImageNet's 7x7 weights do not fit.
@@ -41,18 +48,30 @@ def build(name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pre
     return model
 
 
-def _load_published(model: nn.Module, name: str, data_dir: Path | None, channels: int, stem: str) -> None:
+def _load_published(
+    model: nn.Module, name: str, data_dir: Path | None, channels: int, stem: str
+) -> None:
     """Load the weights published for a ResNet into all layers that they fit."""
-    weights: dict[str, Any] = torch.load(require_weights(name, data_dir), map_location="cpu", weights_only=True)
+    weights: dict[str, Any] = torch.load(
+        require_weights(name, data_dir), map_location="cpu", weights_only=True
+    )
     first = weights["conv1.weight"]
-    weights = {name: value for name, value in weights.items() if name not in _NO_WEIGHTS_OF_STEM_OR_HEAD}
+    weights = {
+        name: value for name, value in weights.items() if name not in _NO_WEIGHTS_OF_STEM_OR_HEAD
+    }
     if stem == "imagenet":
         # A grey image is one whose three channels are equal: summing over them gives it the same responses.
-        weights["conv1.weight"] = first if channels == 3 else first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+        weights["conv1.weight"] = (
+            first
+            if channels == 3
+            else first.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+        )
     model.load_state_dict(weights, strict=False)
 
 
 def _first_convolution(channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
     convolution = nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
+    nn.init.kaiming_normal_(
+        convolution.weight, mode="fan_out", nonlinearity="relu"
+    )  # as torchvision does
     return convolution

@@ -15,7 +15,9 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # a second to import, and most trials do without
+        from torch.utils.tensorboard import (
+            SummaryWriter,  # a second to import, and most trials do without
+        )
 
         self._writer = SummaryWriter(str(folder), purge_step=epoch)
 

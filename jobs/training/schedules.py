@@ -18,7 +18,9 @@ def build(params: TrainParams, optimizer: Optimizer, steps_per_epoch: int) -> LR
         steps_per_epoch: Optimizer steps in one epoch, at least 1.
     """
     if params.schedule == "onecycle":
-        return OneCycleLR(optimizer, max_lr=params.lr, total_steps=max(2, params.epochs * steps_per_epoch))
+        return OneCycleLR(
+            optimizer, max_lr=params.lr, total_steps=max(2, params.epochs * steps_per_epoch)
+        )
     if params.schedule == "none" and not params.warmup_epochs:
         return None
     return LambdaLR(optimizer, partial(factor, params, steps_per_epoch))
@@ -36,5 +38,7 @@ def factor(params: TrainParams, steps_per_epoch: int, step: int) -> float:
         done = (step - warm) / max(1, params.epochs * steps_per_epoch - warm)
         return (1 + math.cos(math.pi * done)) / 2
     if params.schedule == "step":
-        return float(params.lr_gamma ** ((step - warm) // (params.lr_step_epochs * steps_per_epoch)))
+        return float(
+            params.lr_gamma ** ((step - warm) // (params.lr_step_epochs * steps_per_epoch))
+        )
     return 1.0

@@ -19,7 +19,9 @@ import torch
 def stream(seed: int, purpose: str, epoch: int) -> torch.Generator:
     """A CPU generator at the start of the named stream."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))  # the generator keeps 32 bits
+    return torch.Generator().manual_seed(
+        int.from_bytes(digest[:4], "little")
+    )  # the generator keeps 32 bits
 
 
 def begin(seed: int) -> None:
@@ -37,7 +39,12 @@ def states(device: torch.device) -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "python": random.getstate(),
-        "numpy": (torch.from_numpy(key.astype(np.int64)), pos, numbers["has_gauss"], numbers["gauss"]),
+        "numpy": (
+            torch.from_numpy(key.astype(np.int64)),
+            pos,
+            numbers["has_gauss"],
+            numbers["gauss"],
+        ),
     }
 
 

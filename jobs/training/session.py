@@ -81,7 +81,9 @@ class Session:
     @property
     def replays(self) -> bool:
         """Whether passes are replays of CUDA graphs, of which torch's allocator sees nothing."""
-        return self.device.type == "cuda" and (self.params.cuda_graphs or _compiles_graphs(self.params))
+        return self.device.type == "cuda" and (
+            self.params.cuda_graphs or _compiles_graphs(self.params)
+        )
 
     @property
     def lr(self) -> float:
@@ -104,7 +106,14 @@ class Session:
         size = self.data.shape.height, self.data.shape.width
         batch_size, augment = self.params.batch_size, self.params.augmentation
         return training_order(
-            self.data.n_train, batch_size, seed=self.seed, epoch=epoch, augment=augment, size=size, start=start, pairs=self.pairs
+            self.data.n_train,
+            batch_size,
+            seed=self.seed,
+            epoch=epoch,
+            augment=augment,
+            size=size,
+            start=start,
+            pairs=self.pairs,
         )
 
     @property
@@ -121,35 +130,79 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
     made_on = device if params.loader == "resident" else torch.device("cpu")
     mean, std = statistics(params.normalisation, dataset, split.train)
     # Worker processes make single images, which are put into the memory order only as a batch.
-    pixels = Pixels(mean, std, channels_last=params.channels_last and params.loader == "resident", device=made_on)
+    pixels = Pixels(
+        mean,
+        std,
+        channels_last=params.channels_last and params.loader == "resident",
+        device=made_on,
+    )
 
     def loader(part: Part) -> Loader:
         if params.loader == "workers":
             return WorkersLoader(part, pixels, params, device)
         return ResidentLoader(part, pixels, device, BLOCK_BYTES if device.type == "cuda" else 0)
 
-    val, test = (None if len(part) == 0 else (loader(part), len(part)) for part in (parts.val, parts.test))
+    val, test = (
+        None if len(part) == 0 else (loader(part), len(part)) for part in (parts.val, parts.test)
+    )
     _, height, width, channels = dataset.images.shape
     shape = ImageShape(channels, height, width, len(dataset.classes))
     return Data(shape, len(parts.train), loader(parts.train), val, test)
 
 
-def build(params: TrainParams, data: Data, data_dir: Path | None, device: torch.device, seed: int) -> Session:
+def build(
+    params: TrainParams, data: Data, data_dir: Path | None, device: torch.device, seed: int
+) -> Session:
     """Seed every generator and build what the trial computes with; nothing is compiled or run yet."""
     seeds.begin(seed)
-    model = models.to_layout(models.build(params, data.shape, data_dir), channels_last=params.channels_last).to(device).train()
+    model = (
+        models.to_layout(
+            models.build(params, data.shape, data_dir), channels_last=params.channels_last
+        )
+        .to(device)
+        .train()
+    )
     forward = compiled(params, model, min(params.batch_size, data.n_train))
-    optimizer = optimizers.build(params, [weight for weight in model.parameters() if weight.requires_grad])
+    optimizer = optimizers.build(
+        params, [weight for weight in model.parameters() if weight.requires_grad]
+    )
     pairs = models.normalizes_batches(model)
-    steps_per_epoch = -(-n_batches_of(data.n_train, params.batch_size, pairs) // params.grad_accumulation)
+    steps_per_epoch = -(
+        -n_batches_of(data.n_train, params.batch_size, pairs) // params.grad_accumulation
+    )
     schedule = schedules.build(params, optimizer, steps_per_epoch)
     precision = Precision(params, device)
     sums = Sums(device)
     # With CUDA graphs of torch.compile's own, gradients that are added to must not lie in memory that the next replay reuses.
     keep = device.type == "cuda" and _compiles_graphs(params) and params.grad_accumulation > 1
-    work = Pass(forward, optimizer, precision, sums, label_smoothing=params.label_smoothing, keep_gradients=keep)
-    val, test = (part and Evaluation(*part, params.batch_size, precision, device) for part in (data.val, data.test))
-    return Session(params, device, seed, data, model, optimizer, schedule, pairs, steps_per_epoch, precision, sums, work, val, test)
+    work = Pass(
+        forward,
+        optimizer,
+        precision,
+        sums,
+        label_smoothing=params.label_smoothing,
+        keep_gradients=keep,
+    )
+    val, test = (
+        part and Evaluation(*part, params.batch_size, precision, device)
+        for part in (data.val, data.test)
+    )
+    return Session(
+        params,
+        device,
+        seed,
+        data,
+        model,
+        optimizer,
+        schedule,
+        pairs,
+        steps_per_epoch,
+        precision,
+        sums,
+        work,
+        val,
+        test,
+    )
 
 
 def _compiles_graphs(params: TrainParams) -> bool:
@@ -163,7 +216,9 @@ def compiled(params: TrainParams, model: nn.Module, batch_size: int) -> Forward:
     """
     if params.compile == "off":
         return model
-    program = torch.compile(model, mode=None if params.compile == "default" else params.compile, dynamic=False)
+    program = torch.compile(
+        model, mode=None if params.compile == "default" else params.compile, dynamic=False
+    )
 
     def forward(images: Tensor) -> Tensor:
         logits: Tensor = (program if len(images) == batch_size else model)(images)

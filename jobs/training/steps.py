@@ -18,7 +18,9 @@ Forward = Callable[[Tensor], Tensor]
 class Work(Protocol):
     """Takes a batch forward and back."""
 
-    def __call__(self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0) -> None:
+    def __call__(
+        self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0
+    ) -> None:
         """Leave the batch's gradients in the weights, and add its part of the sums.
 
         Args:
@@ -76,14 +78,23 @@ class Pass:
         label_smoothing: float = 0.0,
         keep_gradients: bool = False,
     ) -> None:
-        self._forward, self._optimizer, self._precision, self._sums = forward, optimizer, precision, sums
+        self._forward, self._optimizer, self._precision, self._sums = (
+            forward,
+            optimizer,
+            precision,
+            sums,
+        )
         self._label_smoothing, self._keep_gradients = label_smoothing, keep_gradients
-        self.weights: list[Tensor] = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self.weights: list[Tensor] = [
+            weight for group in optimizer.param_groups for weight in group["params"]
+        ]
         if keep_gradients:
             for weight in self.weights:
                 weight.grad = torch.zeros_like(weight)
 
-    def __call__(self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0) -> None:
+    def __call__(
+        self, images: Tensor, labels: Tensor, *, first: bool = True, share: float = 1.0
+    ) -> None:
         """As `Work` says."""
         if first:
             self.clear()

@@ -33,7 +33,9 @@ def warm_up(session: Session) -> Session:
     compiles = session.params.compile != "off"
     with _undone(session):
         session.work(*_blank(session, full))
-        if session.device.type == "cpu" and not compiles:  # nothing is chosen by shape: the libraries are loaded, and that is all
+        if (
+            session.device.type == "cpu" and not compiles
+        ):  # nothing is chosen by shape: the libraries are loaded, and that is all
             return session
         for n in rest:
             session.work(*_blank(session, n))
@@ -61,7 +63,10 @@ def count_flops(session: Session) -> float:
     def forward(images: Tensor) -> Tensor:
         logits: Tensor = session.model(images)
         if logits.shape != (n, session.data.shape.classes):
-            raise BadModel(session.params.model, f"for {n} images of {session.data.shape.classes} classes it gives {tuple(logits.shape)}")
+            raise BadModel(
+                session.params.model,
+                f"for {n} images of {session.data.shape.classes} classes it gives {tuple(logits.shape)}",
+            )
         return logits
 
     eager = Pass(forward, session.optimizer, session.precision, Sums(session.device))
@@ -81,12 +86,16 @@ def _blank(session: Session, n: int) -> tuple[Tensor, Tensor]:
     """A black batch of n images as the loader would make it, all of the first class."""
     channels, height, width, _ = session.data.shape
     layout = layout_of(channels_last=session.params.channels_last)
-    images = torch.empty(n, channels, height, width, device=session.device, memory_format=layout).zero_()
+    images = torch.empty(
+        n, channels, height, width, device=session.device, memory_format=layout
+    ).zero_()
     return images, torch.zeros(n, dtype=torch.int64, device=session.device)
 
 
 def _warm_evaluation(session: Session) -> None:
-    sizes = set().union(*(part.batch_sizes for part in (session.val, session.test) if part is not None))
+    sizes = set().union(
+        *(part.batch_sizes for part in (session.val, session.test) if part is not None)
+    )
     session.model.eval()
     with torch.no_grad():
         for n in sorted(sizes, reverse=True):

@@ -58,7 +58,11 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
         with context.phase("write"):
             if params.profile:
                 trace(session, context.files / "profile")
-            board = TensorBoard(context.files / "tensorboard", progress.epoch) if params.tensorboard else None
+            board = (
+                TensorBoard(context.files / "tensorboard", progress.epoch)
+                if params.tensorboard
+                else None
+            )
         if board is not None:
             ending.callback(board.close)  # also where training breaks off
         if not session.replays:  # their memory was counted when they were recorded
@@ -82,7 +86,11 @@ def warm(params: TrainParams, data_dir: Path | None) -> None:
 
 def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
     """Where to begin: at the checkpoint of an earlier attempt, or at the beginning."""
-    found = checkpoint.load(context.checkpoint_folder, context.trial, session, times) if context.resumed else None
+    found = (
+        checkpoint.load(context.checkpoint_folder, context.trial, session, times)
+        if context.resumed
+        else None
+    )
     if found is None:
         return Progress()
     progress, snapshot = found
@@ -91,13 +99,20 @@ def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
     return progress
 
 
-def _columns(session: Session, progress: Progress, times: StepTimes, flops: float) -> dict[str, Any]:
+def _columns(
+    session: Session, progress: Progress, times: StepTimes, flops: float
+) -> dict[str, Any]:
     """What the record gets; a column that was not measured is left out.
 
     Args:
         flops: Operations for one image.
     """
-    columns: dict[str, Any] = {**progress.scores, "epochs_run": progress.epoch - 1, "steps": progress.steps, **times.columns()}
+    columns: dict[str, Any] = {
+        **progress.scores,
+        "epochs_run": progress.epoch - 1,
+        "steps": progress.steps,
+        **times.columns(),
+    }
     columns["samples_per_s"] = progress.images / progress.train_s
     if progress.best_epoch is not None:
         columns["best_epoch"] = progress.best_epoch

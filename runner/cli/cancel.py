@@ -14,7 +14,9 @@ from runner.report.tables import plural
 def cancel(
     names: NamesArgument = None,
     store: StoreOption = DEFAULT_STORE,
-    target: Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Only tasks of this target.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="TARGET", help="Only tasks of this target.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Cancel queued and running trials; touches only jobs that this store submitted.
@@ -28,8 +30,8 @@ def cancel(
       runner cancel 3f2a
     """
     from artifacts.store import Store
-    from runner.cancel import cancel as cancel_tasks
-    from runner.selection import select
+    from runner.run.cancel import cancel as cancel_tasks
+    from runner.sweep.selection import select
 
     opened = Store(store)
     cancelled = []
@@ -41,7 +43,12 @@ def cancel(
         if not done.tasks:
             output.say(f"{sweep}: nothing queued or running")
             continue
-        output.say(f"{sweep}: cancelled {plural(done.tasks, 'task')} with {plural(len(done.trials), 'trial')}")
-        output.next_step(output.typed("runner", "status", sweep), "shows how it stands; submit runs again what was cancelled")
+        output.say(
+            f"{sweep}: cancelled {plural(done.tasks, 'task')} with {plural(len(done.trials), 'trial')}"
+        )
+        output.next_step(
+            output.typed("runner", "status", sweep),
+            "shows how it stands; submit runs again what was cancelled",
+        )
     if as_json:
         output.json(cancelled)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, grid_step, sweeps_of
+from runner.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    SweepsArgument,
+    grid_step,
+    sweeps_of,
+)
 from runner.report.summary import UnknownColumn, known_columns
 from runner.report.tables import Table, listing, plural, summary_table
 
@@ -41,25 +48,57 @@ def collect(
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option("--by", metavar="COLUMN,...", help="Columns to group by; else every parameter that varies, but for the seed."),
+        typer.Option(
+            "--by",
+            metavar="COLUMN,...",
+            help="Columns to group by; else every parameter that varies, but for the seed.",
+        ),
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option("--metric", metavar="COLUMN,...", help="Columns to average; else the accuracy or first result, and the times."),
+        typer.Option(
+            "--metric",
+            metavar="COLUMN,...",
+            help="Columns to average; else the accuracy or first result, and the times.",
+        ),
     ] = None,
     where: Annotated[
         str | None,
-        typer.Option("--where", metavar="CONDITION", help='Only these trials, as in "lr<0.1 and model=resnet18".'),
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help='Only these trials, as in "lr<0.1 and model=resnet18".',
+        ),
     ] = None,
     sort: Annotated[
-        str | None, typer.Option("--sort", metavar="[-]COLUMN", help="Sort by a column, the best first; with a minus, the worst first.")
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="[-]COLUMN",
+            help="Sort by a column, the best first; with a minus, the worst first.",
+        ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", min=1, metavar="N", help="Only the first N rows; without --sort the best by the first metric.")
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            metavar="N",
+            help="Only the first N rows; without --sort the best by the first metric.",
+        ),
     ] = None,
-    trials: Annotated[bool, typer.Option("--trials", help="One row per trial, with its id, instead of means.")] = False,
-    attempts: Annotated[bool, typer.Option("--attempts", help="One row per attempt, with the trial's id, instead of means.")] = False,
-    earlier: Annotated[bool, typer.Option("--all", help="Also trials that the sweep's grid no longer has.")] = False,
+    trials: Annotated[
+        bool, typer.Option("--trials", help="One row per trial, with its id, instead of means.")
+    ] = False,
+    attempts: Annotated[
+        bool,
+        typer.Option(
+            "--attempts", help="One row per attempt, with the trial's id, instead of means."
+        ),
+    ] = False,
+    earlier: Annotated[
+        bool, typer.Option("--all", help="Also trials that the sweep's grid no longer has.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Gather all records into one table.
@@ -78,17 +117,24 @@ def collect(
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
-    from runner.status import submitted_sweeps
+    from runner.sweep.status import submitted_sweeps
 
     opened = Store(store)
     sweeps = sweeps_of(opened, sweeps)
     if not sweeps and not opened.sweeps() and not submitted_sweeps(opened):
         raise SweepNotNamed(str(store), ())
     _settle(opened, sweeps)
-    gathered = gather(opened, sweeps or [], attempts=attempts, expected=None if earlier else _expected(opened, sweeps))
+    gathered = gather(
+        opened,
+        sweeps or [],
+        attempts=attempts,
+        expected=None if earlier else _expected(opened, sweeps),
+    )
     if where is not None:
         gathered = _only(gathered, where)
-    shown = _View(gathered.table, _names(by), _names(metric), sort, top, trials=trials, attempts=attempts)
+    shown = _View(
+        gathered.table, _names(by), _names(metric), sort, top, trials=trials, attempts=attempts
+    )
     if file is not None:
         output.note(f"wrote {plural(shown.write(file), 'row')} to {file}")
     if as_json:
@@ -120,7 +166,14 @@ class _View:
         attempts: bool,
     ) -> None:
         self.listed = trials or (attempts and by is None)
-        self._table, self._by, self._metrics, self._sort, self._top, self._attempts = table, by, metrics, sort, top, attempts
+        self._table, self._by, self._metrics, self._sort, self._top, self._attempts = (
+            table,
+            by,
+            metrics,
+            sort,
+            top,
+            attempts,
+        )
 
     @cached_property
     def summary(self) -> Summary:
@@ -134,7 +187,11 @@ class _View:
         """The records."""
         from runner.report.summary import arranged_rows
 
-        return self._table.take(arranged_rows(self._table, self._sort, self._top)) if self._table.num_rows else self._table
+        return (
+            self._table.take(arranged_rows(self._table, self._sort, self._top))
+            if self._table.num_rows
+            else self._table
+        )
 
     @property
     def table(self) -> Table:
@@ -145,7 +202,11 @@ class _View:
         """What ``--json`` prints: the groups that ``--by`` asks for, else the records."""
         from artifacts.tables import rows_of
 
-        return self.summary.as_rows() if self._by is not None and not self.listed else rows_of(self.rows)
+        return (
+            self.summary.as_rows()
+            if self._by is not None and not self.listed
+            else rows_of(self.rows)
+        )
 
     def write(self, file: Path) -> int:
         """Write the file that ``-o`` asks for, and return the number of its rows."""
@@ -167,9 +228,15 @@ class _View:
         from runner.report.summary import metrics_of, varying_columns
 
         table = self.rows
-        metrics = self._metrics or [metric.name for metric in metrics_of(self._table) if not metric.timing]
+        metrics = self._metrics or [
+            metric.name for metric in metrics_of(self._table) if not metric.timing
+        ]
         diverged = ("diverged",) if True in table.column("diverged").to_pylist() else ()
-        first, last = (ATTEMPT_COLUMNS, AFTER_ATTEMPT_COLUMNS) if self._attempts else (TRIAL_COLUMNS, AFTER_ATTEMPT_COLUMNS[:1])
+        first, last = (
+            (ATTEMPT_COLUMNS, AFTER_ATTEMPT_COLUMNS)
+            if self._attempts
+            else (TRIAL_COLUMNS, AFTER_ATTEMPT_COLUMNS[:1])
+        )
         sort = () if self._sort is None else (self._sort.removeprefix("-"),)
         after = [name for name in last if table.column(name).null_count < table.num_rows]
         keys = self._by or varying_columns(self._table)
@@ -189,7 +256,11 @@ def _only(gathered: Gathered, where: str) -> Gathered:
     table = gathered.table
     rows = matching(table, parse(where), where)
     note = f"{plural(len(rows), 'trial')} of {table.num_rows} where {where}"
-    return Gathered(table.take(rows) if rows else table.slice(0, 0), gathered.unreadable, (note, *gathered.notes))
+    return Gathered(
+        table.take(rows) if rows else table.slice(0, 0),
+        gathered.unreadable,
+        (note, *gathered.notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -202,7 +273,11 @@ class Gathered:
 
 
 def gather(
-    store: Store, sweeps: Sequence[str], *, attempts: bool = False, expected: Mapping[str, Collection[str]] | None = None
+    store: Store,
+    sweeps: Sequence[str],
+    *,
+    attempts: bool = False,
+    expected: Mapping[str, Collection[str]] | None = None,
 ) -> Gathered:
     """Collect the records of the sweeps, of all the store's sweeps if none is named.
 
@@ -219,22 +294,36 @@ def gather(
     collected = collect_records(store, sweeps or store.sweeps(), attempts=attempts)
     table, notes = collected.table, []
     if expected is not None:
-        ids = list(zip(table.column("sweep").to_pylist(), table.column("trial").to_pylist(), strict=True))
-        kept = [row for row, (sweep, trial) in enumerate(ids) if sweep not in expected or trial in expected[sweep]]
+        ids = list(
+            zip(table.column("sweep").to_pylist(), table.column("trial").to_pylist(), strict=True)
+        )
+        kept = [
+            row
+            for row, (sweep, trial) in enumerate(ids)
+            if sweep not in expected or trial in expected[sweep]
+        ]
         if len(kept) < len(ids):
             table = table.take(kept) if kept else table.slice(0, 0)
-            notes.append(f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all includes them)")
-        missing = sum(len(trials) for trials in expected.values()) - len({ids[row] for row in kept if ids[row][0] in expected})
+            notes.append(
+                f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all includes them)"
+            )
+        missing = sum(len(trials) for trials in expected.values()) - len(
+            {ids[row] for row in kept if ids[row][0] in expected}
+        )
         if missing:
             notes.append(f"{plural(missing, 'trial')} without a record yet")
-    return Gathered(table, tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable), tuple(notes))
+    return Gathered(
+        table,
+        tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable),
+        tuple(notes),
+    )
 
 
 def _settle(store: Store, sweeps: Sequence[str] | None) -> None:
     """Derive the records that workers could not write; a store that cannot be written to is collected as it is."""
     from artifacts.errors import StoreFull, StoreNotWritable
-    from runner.settle import settle_if_idle
-    from runner.status import submitted_sweeps
+    from runner.sweep.reconcile import settle_if_idle
+    from runner.sweep.status import submitted_sweeps
 
     for sweep in sweeps or submitted_sweeps(store):
         try:
@@ -243,15 +332,20 @@ def _settle(store: Store, sweeps: Sequence[str] | None) -> None:
             output.warn(f"{error}; collected as it is")
             return
         if view is not None and view.trouble:
-            output.warn(f"the scheduler does not answer, so what it holds of {sweep} is not known: {view.trouble}")
+            output.warn(
+                f"the scheduler does not answer, so what it holds of {sweep} is not known: {view.trouble}"
+            )
 
 
 def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset[str]]:
     """By sweep the trials of its latest submission; a sweep that was only recorded, never submitted here, is not among them."""
-    from runner.status import latest_submission, submitted_sweeps
+    from runner.sweep.status import latest_submission, submitted_sweeps
 
     submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]
-    return {name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs) for name in submitted}
+    return {
+        name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs)
+        for name in submitted
+    }
 
 
 def _print(gathered: Gathered, shown: _View) -> None:
@@ -266,10 +360,15 @@ def _print(gathered: Gathered, shown: _View) -> None:
 
 def _say_next(table: pa.Table) -> None:
     trials, outcomes = table.column("trial").to_pylist(), table.column("outcome").to_pylist()
-    failed = next((trial for trial, outcome in zip(trials, outcomes, strict=True) if outcome != "completed"), None)
+    failed = next(
+        (trial for trial, outcome in zip(trials, outcomes, strict=True) if outcome != "completed"),
+        None,
+    )
     if failed is not None:
         output.next_step(output.typed("runner", "show", failed), "tells why it did not complete")
     elif trials:
-        output.next_step(output.typed("runner", "show", trials[0]), "shows everything that one trial recorded")
+        output.next_step(
+            output.typed("runner", "show", trials[0]), "shows everything that one trial recorded"
+        )
     else:
         grid_step("shows the trials of a grid, which submit runs")

@@ -9,7 +9,9 @@ import typer
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, DataDirOption, StoreOption, data_folder
 
-app = typer.Typer(help="Datasets, made ready for the workers.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Datasets, made ready for the workers.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()
@@ -27,7 +29,11 @@ def _complete_name(incomplete: str) -> list[str]:
 def prepare(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="Datasets, as a grid names them, and weights:MODEL.", autocompletion=_complete_name),
+        typer.Argument(
+            metavar="NAME",
+            help="Datasets, as a grid names them, and weights:MODEL.",
+            autocompletion=_complete_name,
+        ),
     ],
     data_dir: DataDirOption = None,
     store: StoreOption = DEFAULT_STORE,
@@ -44,7 +50,7 @@ def prepare(
     """
     from artifacts.store import Store
     from jobs import data
-    from runner.data_folder import remember, remembered
+    from runner.planning.data_folder import remember, remembered
 
     opened = Store(store)
     data_dir = data_folder(store, data_dir)

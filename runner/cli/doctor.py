@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder, grid_step
+from runner.cli.options import (
+    DEFAULT_STORE,
+    ClusterOption,
+    DataDirOption,
+    JsonOption,
+    StoreOption,
+    data_folder,
+    grid_step,
+)
 
 if TYPE_CHECKING:
     from runner.doctor.findings import Diagnosis
@@ -20,9 +28,17 @@ def doctor(
     cluster: ClusterOption = None,
     store: StoreOption = DEFAULT_STORE,
     data_dir: DataDirOption = None,
-    no_probe: Annotated[bool, typer.Option("--no-probe", help="Run nothing on the nodes and write nothing.")] = False,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Run nothing on the nodes and write nothing.")
+    ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long a probe may wait, and then how long it may run.")
+        float,
+        typer.Option(
+            "--timeout",
+            min=1,
+            metavar="SECONDS",
+            help="How long a probe may wait, and then how long it may run.",
+        ),
     ] = TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,10 +56,17 @@ def doctor(
       runner doctor --no-probe --json
     """
     from runner.doctor.checkup import diagnose
-    from runner.site import find_site
+    from runner.planning.profile import find_site
 
     site = find_site(cluster, Path.cwd())
-    found = diagnose(site.profile, store, data_dir=data_folder(store, data_dir), probe=not no_probe, timeout_s=timeout, say=output.note)
+    found = diagnose(
+        site.profile,
+        store,
+        data_dir=data_folder(store, data_dir),
+        probe=not no_probe,
+        timeout_s=timeout,
+        say=output.note,
+    )
     if as_json:
         output.json(_plain(found))
     else:
@@ -57,10 +80,22 @@ def _show(found: Diagnosis) -> None:
 
     output.heading(f"{found.profile} on {found.backend}, records in {found.store}")
     rows = tuple(
-        (visit.target, visit.partition, found.verdict(visit.target), visit.node, "" if visit.seconds is None else f"{visit.seconds:.1f}")
+        (
+            visit.target,
+            visit.partition,
+            found.verdict(visit.target),
+            visit.node,
+            "" if visit.seconds is None else f"{visit.seconds:.1f}",
+        )
         for visit in found.visits
     )
-    headings = (Heading("target"), Heading("partition"), Heading("verdict"), Heading("probed on"), Heading("answer s", right=True))
+    headings = (
+        Heading("target"),
+        Heading("partition"),
+        Heading("verdict"),
+        Heading("probed on"),
+        Heading("answer s", right=True),
+    )
     output.table(Table(headings, rows))
     for finding in found.findings:
         output.say(f"\n{finding.level}: {finding.target or 'everything'}: {finding.what}")
@@ -89,7 +124,12 @@ def _plain(found: Diagnosis) -> dict[str, Any]:
             for visit in found.visits
         ],
         "findings": [
-            {"target": finding.target or None, "level": finding.level, "what": finding.what, "cure": finding.cure}
+            {
+                "target": finding.target or None,
+                "level": finding.level,
+                "what": finding.what,
+                "cure": finding.cure,
+            }
             for finding in found.findings
         ],
     }

@@ -84,13 +84,26 @@ def init(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="FILE", help="The file to write; else grid.yaml, NAME.yaml with --study, cluster.yaml with --slurm.", show_default=False
+            metavar="FILE",
+            help="The file to write; else grid.yaml, NAME.yaml with --study, cluster.yaml with --slurm.",
+            show_default=False,
         ),
     ] = None,
-    study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Write the grid of a study that ships instead.")] = None,
-    list_studies: Annotated[bool, typer.Option("--list", help="List the studies that ship, and write nothing.")] = False,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study", metavar="NAME", help="Write the grid of a study that ships instead."
+        ),
+    ] = None,
+    list_studies: Annotated[
+        bool, typer.Option("--list", help="List the studies that ship, and write nothing.")
+    ] = False,
     slurm: Annotated[
-        bool, typer.Option("--slurm", help="Write a profile of this SLURM site instead, from what sinfo and scontrol say.")
+        bool,
+        typer.Option(
+            "--slurm",
+            help="Write a profile of this SLURM site instead, from what sinfo and scontrol say.",
+        ),
     ] = False,
 ) -> None:
     """Write a commented grid that runs as it is, a study that ships, or the profile of a SLURM site.
@@ -110,7 +123,10 @@ def init(
         profile = file or PROFILE
         _write(profile, _profile(), "runner init --slurm", Kind.cluster)
         output.say(f"wrote {profile}")
-        output.next_step("runner doctor" + ("" if profile == PROFILE else f" --cluster {profile}"), "checks it against the cluster")
+        output.next_step(
+            "runner doctor" + ("" if profile == PROFILE else f" --cluster {profile}"),
+            "checks it against the cluster",
+        )
         return
     if list_studies:
         for name, question in studies().items():
@@ -139,8 +155,8 @@ def _write(file: Path, text: str, command: str, kind: Kind) -> None:
 
 def _profile() -> str:
     from cluster.errors import BackendUnavailable
-    from cluster.slurm_errors import SlurmCommandFailed
-    from runner.profile_draft import draft_here
+    from cluster.slurm.draft import draft_here
+    from cluster.slurm.errors import SlurmCommandFailed
 
     try:
         return draft_here()

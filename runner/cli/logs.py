@@ -11,7 +11,7 @@ import typer
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, StoreOption, TrialArgument
 from runner.errors import RunnerError
-from runner.tasklog import is_its_own, section_lines
+from runner.sweep.logs import is_its_own, section_lines
 
 if TYPE_CHECKING:
     from artifacts.store import Store
@@ -30,7 +30,9 @@ class NoLog(RunnerError):
 
 def logs(
     trial: TrialArgument,
-    attempt: Annotated[int | None, typer.Option("--attempt", metavar="N", help="Which attempt; else the last.")] = None,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", metavar="N", help="Which attempt; else the last.")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Print what a trial wrote while it ran.
@@ -63,7 +65,9 @@ def logs(
             output.say(traceback)
             return
         raise NoLog(
-            found, number, "nothing says where it was written (run inline, a trial prints to the terminal); `runner show` tells the rest"
+            found,
+            number,
+            "nothing says where it was written (run inline, a trial prints to the terminal); `runner show` tells the rest",
         )
     path = opened.root / log
     written: deque[str] = deque(maxlen=len(traceback.splitlines()) + 1)
@@ -81,8 +85,8 @@ def logs(
 def _print_task(store: Store, name: str) -> bool:
     """Print what the last task wrote that was to run this trial and did not begin it; False if there is none."""
     from artifacts.publish import told_reading
-    from runner.queue import task_logs
-    from runner.selection import select
+    from runner.sweep.queue import task_logs
+    from runner.sweep.selection import select
 
     printed = False
     for sweep, trials in select(store, [name]).items():
@@ -98,14 +102,19 @@ def _print_task(store: Store, name: str) -> bool:
 def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
     """The trial whose id starts so, and what is known of each of its attempts, of those too that have left no record yet."""
     from artifacts.errors import AmbiguousTrial, UnknownTrial
-    from runner.journal import open_attempts
+    from runner.sweep.journal import open_attempts
 
     started = [
-        entry for sweep in store.sweeps() for entry in open_attempts(store.sweep_folder(sweep)).values() if entry.trial.startswith(prefix)
+        entry
+        for sweep in store.sweeps()
+        for entry in open_attempts(store.sweep_folder(sweep)).values()
+        if entry.trial.startswith(prefix)
     ]
     try:
         found, sweeps = store.find(prefix)
-        recorded: dict[int, Mapping[str, Any]] = {row["attempt"]: row for sweep in sweeps for row in store.read(sweep, found)}
+        recorded: dict[int, Mapping[str, Any]] = {
+            row["attempt"]: row for sweep in sweeps for row in store.read(sweep, found)
+        }
     except UnknownTrial:
         if not started:
             raise

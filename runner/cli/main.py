@@ -18,7 +18,23 @@ from typing import Annotated, NoReturn
 import typer
 
 from runner import __version__
-from runner.cli import cancel, collect, data, doctor, init, logs, output, params, plan, retry, schema, show, status, streams, submit
+from runner.cli import (
+    cancel,
+    collect,
+    data,
+    doctor,
+    init,
+    logs,
+    output,
+    params,
+    plan,
+    retry,
+    schema,
+    show,
+    status,
+    streams,
+    submit,
+)
 
 HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
 
@@ -47,7 +63,12 @@ def _say_version(wanted: bool) -> None:
 
 @app.callback()
 def _runner(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", is_eager=True, callback=_say_version
+        ),
+    ] = False,
 ) -> None:
     """Take the options that belong to no command."""
 
@@ -87,9 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     """Run one command line; its exit code."""
     try:
-        code = app(args=None if arguments is None else list(arguments), prog_name="runner", standalone_mode=False)
+        code = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="runner",
+            standalone_mode=False,
+        )
     except Exception as error:
-        if (show := getattr(error, "show", None)) is not None:  # wrong usage, which the library prints itself
+        if (
+            show := getattr(error, "show", None)
+        ) is not None:  # wrong usage, which the library prints itself
             show(usage := io.StringIO())
             output.message(usage.getvalue())
             return int(getattr(error, "exit_code", 2))
@@ -100,7 +127,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _print_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """Print what nobody expected; what its message brings along is shown and not obeyed, as everywhere."""
     output.message("".join(traceback.format_exception(kind, error, trace)))
 

@@ -24,10 +24,14 @@ def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_trial(context: typer.Context, incomplete: str) -> list[str]:
     """Trials that have started, from the journals: opening thousands of records would keep the person waiting."""
-    from runner.journal import Follower
+    from runner.sweep.journal import Follower
 
     store = _store_of(context)
-    entries = (entry for sweep in _sweeps(store) for entry in Follower(store / "sweeps" / sweep).new_entries())
+    entries = (
+        entry
+        for sweep in _sweeps(store)
+        for entry in Follower(store / "sweeps" / sweep).new_entries()
+    )
     return sorted({entry.trial for entry in entries if entry.trial.startswith(incomplete)})
 
 
@@ -39,7 +43,13 @@ def _note_store(context: typer.Context, store: Path) -> Path:
 
 StoreOption = Annotated[
     Path,
-    typer.Option("--store", metavar="FOLDER", envvar="RUNNER_STORE", help="Folder of the records.", callback=_note_store),
+    typer.Option(
+        "--store",
+        metavar="FOLDER",
+        envvar="RUNNER_STORE",
+        help="Folder of the records.",
+        callback=_note_store,
+    ),
 ]
 ClusterOption = Annotated[
     Path | None,
@@ -52,14 +62,19 @@ ClusterOption = Annotated[
 DataDirOption = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", metavar="FOLDER", envvar="RUNNER_DATA", help="Folder of the datasets; else the one that the store remembers."
+        "--data-dir",
+        metavar="FOLDER",
+        envvar="RUNNER_DATA",
+        help="Folder of the datasets; else the one that the store remembers.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 SweepsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="SWEEP", help="Sweeps, by name or by the grid's file; all of the store if none is named.", autocompletion=complete_sweep
+        metavar="SWEEP",
+        help="Sweeps, by name or by the grid's file; all of the store if none is named.",
+        autocompletion=complete_sweep,
     ),
 ]
 NamesArgument = Annotated[
@@ -72,13 +87,15 @@ NamesArgument = Annotated[
 ]
 TrialArgument = Annotated[
     str,
-    typer.Argument(metavar="TRIAL", help="Id of a trial, or its beginning.", autocompletion=complete_trial),
+    typer.Argument(
+        metavar="TRIAL", help="Id of a trial, or its beginning.", autocompletion=complete_trial
+    ),
 ]
 
 
 def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
     """The sweeps that the words on the command line mean, each once, and said where a word is a file."""
-    from runner.selection import sweep_of
+    from runner.sweep.selection import sweep_of
 
     found = []
     for name in names or ():
@@ -92,7 +109,7 @@ def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
 def data_folder(store: Path, given: Path | None) -> Path | None:
     """The folder of the datasets: the one given, and said where it is another than the store's; else the one that the store remembers."""
     from artifacts.store import Store
-    from runner.data_folder import remembered
+    from runner.planning.data_folder import remembered
 
     known = remembered(Store(store))
     if given is None:

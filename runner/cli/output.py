@@ -47,7 +47,9 @@ def shown(text: str) -> str:
 
 def is_rich() -> bool:
     """Whether stdout is a terminal that colours and boxes are wanted on."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
 
 
 def console() -> Console:
@@ -68,7 +70,12 @@ def paragraph(text: str, *, indent: int = 0, hanging: int = 2) -> None:
         width = max(40, shutil.get_terminal_size().columns)
         first, rest = " " * indent, " " * (indent + hanging)
         text = textwrap.fill(
-            shown(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+            shown(text),
+            width,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
         say(text)
     else:
@@ -92,7 +99,10 @@ def error(text: str) -> None:
 
 def next_step(command: str, reason: str) -> None:
     """Print the line that says what to type next, and what for."""
-    fits = not sys.stdout.isatty() or _width(f"next: {command}   {reason}") <= shutil.get_terminal_size().columns
+    fits = (
+        not sys.stdout.isatty()
+        or _width(f"next: {command}   {reason}") <= shutil.get_terminal_size().columns
+    )
     _styled("\nnext: ", (command, "bold cyan"), f"   {reason}" if fits else "")
     if not fits:
         paragraph(reason, indent=6, hanging=0)
@@ -134,7 +144,9 @@ def table(content: Table, *, indent: int = 0) -> None:
     """
     rows = [tuple(map(cell, row)) for row in content.rows]
     heads = [(cell(head.text), head.right) for head in content.headings]
-    widths = [max(map(_width, column)) for column in zip([text for text, _ in heads], *rows, strict=True)]
+    widths = [
+        max(map(_width, column)) for column in zip([text for text, _ in heads], *rows, strict=True)
+    ]
     room = shutil.get_terminal_size().columns - indent
     if not sys.stdout.isatty() or _span(widths) <= room:
         blocks = [list(range(len(widths)))]
@@ -147,7 +159,12 @@ def table(content: Table, *, indent: int = 0) -> None:
     for number, block in enumerate(blocks):
         if number:
             say()
-        _block([[row[i] for i in block] for row in rows], [heads[i] for i in block], [widths[i] for i in block], indent)
+        _block(
+            [[row[i] for i in block] for row in rows],
+            [heads[i] for i in block],
+            [widths[i] for i in block],
+            indent,
+        )
     for text in content.notes:
         paragraph(text, indent=indent)
 
@@ -170,7 +187,13 @@ def redrawn() -> Iterator[Callable[[Callable[[], None]], None]]:
     from rich.live import Live
     from rich.text import Text
 
-    with Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
+    with Live(
+        console=Console(file=sys.stdout),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as live:
 
         def redraw(draw: Callable[[], None]) -> None:
             frame = _Frame()
@@ -191,7 +214,9 @@ class _Frame(io.StringIO):
 def json(value: Any) -> None:
     """Print a value as JSON; what is not a number is null, times are ISO 8601."""
     text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
-    say(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # they can only stand inside a string
+    say(
+        _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    )  # they can only stand inside a string
 
 
 def _beside(text: str) -> None:
@@ -208,7 +233,10 @@ def _styled(*parts: str | tuple[str, str]) -> None:
         return
     from rich.text import Text
 
-    safe = ((shown(text), "" if isinstance(part, str) else part[1]) for text, part in zip(plain, parts, strict=True))
+    safe = (
+        (shown(text), "" if isinstance(part, str) else part[1])
+        for text, part in zip(plain, parts, strict=True)
+    )
     console().print(Text.assemble(*safe))
 
 
@@ -229,7 +257,9 @@ def _blocks(widths: Sequence[int], keys: int, room: int) -> list[list[int]]:
     return blocks
 
 
-def _block(rows: list[list[str]], heads: list[tuple[str, bool]], widths: list[int], indent: int) -> None:
+def _block(
+    rows: list[list[str]], heads: list[tuple[str, bool]], widths: list[int], indent: int
+) -> None:
     def line(cells: Iterable[str]) -> str:
         padded = (
             " " * (width - _width(text)) + text if right else text + " " * (width - _width(text))

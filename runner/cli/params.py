@@ -50,9 +50,17 @@ def params(
     from jobs import parameters, registry
 
     names = list(registry.BUILT_IN) if workload is None else [workload]
-    found = {name: parameters.describe(registry.workload(name, (str(Path.cwd()),))) for name in names}
+    found = {
+        name: parameters.describe(registry.workload(name, (str(Path.cwd()),))) for name in names
+    }
     if as_json:
-        output.json([{"workload": name, **_plain(parameter)} for name, of in found.items() for parameter in of])
+        output.json(
+            [
+                {"workload": name, **_plain(parameter)}
+                for name, of in found.items()
+                for parameter in of
+            ]
+        )
         return
     for number, (name, of) in enumerate(found.items()):
         if number:
@@ -70,12 +78,25 @@ def _show(workload: str, of: Iterable[Parameter]) -> None:
             output.say()
             output.heading(section)
         kind = ", ".join(filter(None, (parameter.type, parameter.range)))
-        default = parameter.default if parameter.default == "required" else f"default {parameter.default}"
+        default = (
+            parameter.default if parameter.default == "required" else f"default {parameter.default}"
+        )
         output.say(f"  {parameter.name}: {kind}; {default}")
         acts = "" if parameter.acts == "always" else f"Acts {parameter.acts}."
         for text in filter(None, (parameter.meaning, acts)):
-            output.say(textwrap.fill(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False))
+            output.say(
+                textwrap.fill(
+                    text,
+                    width,
+                    initial_indent=" " * 6,
+                    subsequent_indent=" " * 6,
+                    break_on_hyphens=False,
+                )
+            )
 
 
 def _plain(parameter: Parameter) -> dict[str, str]:
-    return {name: getattr(parameter, name) for name in ("name", "type", "range", "default", "meaning", "acts", "section")}
+    return {
+        name: getattr(parameter, name)
+        for name in ("name", "type", "range", "default", "meaning", "acts", "section")
+    }

@@ -8,27 +8,51 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli import output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
+from runner.cli.options import (
+    DEFAULT_STORE,
+    ClusterOption,
+    DataDirOption,
+    JsonOption,
+    StoreOption,
+    data_folder,
+)
 
 if TYPE_CHECKING:
     from artifacts.store import Store
-    from runner.plan import Plan
-    from runner.request import Request
+    from runner.planning.packing import Plan
+    from runner.planning.request import Request
 
-GridArgument = Annotated[Path, typer.Argument(metavar="GRID", help="The grid's file, such as grid.yaml.")]
+GridArgument = Annotated[
+    Path, typer.Argument(metavar="GRID", help="The grid's file, such as grid.yaml.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="[GROUP.]KEY=VALUE[,VALUE...]", help="Replace a parameter of the grid; several values make an axis. Repeatable."
+        "--set",
+        metavar="[GROUP.]KEY=VALUE[,VALUE...]",
+        help="Replace a parameter of the grid; several values make an axis. Repeatable.",
     ),
 ]
 OnOption = Annotated[
-    list[str] | None, typer.Option("--on", metavar="TARGET=OTHER", help="Run the trials of one target on another. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--on", metavar="TARGET=OTHER", help="Run the trials of one target on another. Repeatable."
+    ),
 ]
-BackendOption = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, slurm, ray or inline.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Run at most N trials now.")]
-PackOption = Annotated[int | None, typer.Option("--pack", min=1, metavar="N", help="Trials per SLURM array task; else chosen.")]
-MaxTrialsOption = Annotated[int, typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid that expands to more.")]
+BackendOption = Annotated[
+    str, typer.Option("--backend", metavar="NAME", help="auto, slurm, ray or inline.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Run at most N trials now.")
+]
+PackOption = Annotated[
+    int | None,
+    typer.Option("--pack", min=1, metavar="N", help="Trials per SLURM array task; else chosen."),
+]
+MaxTrialsOption = Annotated[
+    int,
+    typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid that expands to more."),
+]
 
 MAX_TRIALS = 100_000
 
@@ -53,38 +77,67 @@ def plan(
       runner plan grid.yaml
       runner plan grid.yaml --set lr=1e-2,1e-3 --set epochs=1 --json
     """
-    from runner.planning import Options, plan_request
+    from runner.planning.plan import Options, plan_request
 
     check_file(grid, store)
     data_dir = data_folder(store, data_dir)
-    request = read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
+    request = read(
+        grid,
+        sets=sets,
+        on=on,
+        cluster=cluster,
+        data_dir=data_dir,
+        backend=backend,
+        max_trials=max_trials,
+    )
     from artifacts.store import Store
 
     opened = Store(store)
-    show(request, opened, plan_request(request, opened, Options(pack=pack, limit=limit)), as_json=json)
+    show(
+        request,
+        opened,
+        plan_request(request, opened, Options(pack=pack, limit=limit)),
+        as_json=json,
+    )
 
 
 def check_file(grid: Path, store: Path) -> None:
     """Raise typer.BadParameter unless there is a file; where it is the name of a sweep, say where that one's grid is."""
     from artifacts.store import Store
-    from runner.status import grid_file, latest_submission, submitted_sweeps
+    from runner.sweep.status import grid_file, latest_submission, submitted_sweeps
 
     if grid.exists() and not grid.is_dir():
         return
     opened = Store(store)
     if str(grid) in submitted_sweeps(opened):
         file = grid_file(latest_submission(opened, str(grid)))
-        where = f"that sweep was submitted from {file}" if file else "give the file that it was submitted from"
-        raise typer.BadParameter(f"'{grid}' is the name of a sweep, but a grid is given by its file: {where}", param_hint="GRID")
+        where = (
+            f"that sweep was submitted from {file}"
+            if file
+            else "give the file that it was submitted from"
+        )
+        raise typer.BadParameter(
+            f"'{grid}' is the name of a sweep, but a grid is given by its file: {where}",
+            param_hint="GRID",
+        )
     what = "is a folder" if grid.is_dir() else "does not exist"
-    raise typer.BadParameter(f"file '{grid}' {what}: 'runner init' writes a first grid.yaml", param_hint="GRID")
+    raise typer.BadParameter(
+        f"file '{grid}' {what}: 'runner init' writes a first grid.yaml", param_hint="GRID"
+    )
 
 
 def read(
-    grid: Path, *, sets: list[str] | None, on: list[str] | None, cluster: Path | None, data_dir: Path | None, backend: str, max_trials: int
+    grid: Path,
+    *,
+    sets: list[str] | None,
+    on: list[str] | None,
+    cluster: Path | None,
+    data_dir: Path | None,
+    backend: str,
+    max_trials: int,
 ) -> Request:
     """The request that the shared options describe."""
-    from runner.request import read_request
+    from runner.planning.request import read_request
 
     return read_request(
         grid,
@@ -99,7 +152,7 @@ def read(
 
 def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
     """Print a plan: totals, a row for each array, and the batch script of each class of them that a scheduler would be given."""
-    from runner.planning import scripts
+    from runner.planning.plan import scripts
     from runner.report.tables import Heading, Table
 
     batch_scripts = scripts(request, store, plan)
@@ -119,24 +172,33 @@ def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
             str(len(array.packs)),
             str(max(map(len, array.packs))),
             str(array.resources.cpus),
-            f"{array.resources.gpus:g}" + (f" {array.resources.gpu}" if array.resources.gpu else ""),
+            f"{array.resources.gpus:g}"
+            + (f" {array.resources.gpu}" if array.resources.gpu else ""),
             "" if array.resources.time_min is None else f"{array.resources.time_min:g} min",
             "" if not array.gpu_hours else f"{array.gpu_hours:.1f}",
         )
         for array in plan.arrays
     )
     right = ("trials", "tasks", "trials/task", "CPUs", "GPUs", "limit", "GPU-hours at most")
-    output.table(Table((Heading("target", right=False), *(Heading(text, right=True) for text in right)), rows))
+    output.table(
+        Table(
+            (Heading("target", right=False), *(Heading(text, right=True) for text in right)), rows
+        )
+    )
     if plan.gpu_hours:
         output.say(f"  {plan.gpu_hours:.1f} GPU-hours at most")
     for script in batch_scripts:
-        output.say(f"\nbatch script (the name of the job and of the .pkl file get their numbers at submit):\n{script.rstrip()}")
+        output.say(
+            f"\nbatch script (the name of the job and of the .pkl file get their numbers at submit):\n{script.rstrip()}"
+        )
 
 
 def _notes(request: Request, plan: Plan) -> list[str]:
     notes = [f"{_n(plan.trials, 'trial')} to run"]
     if request.about.merged:
-        notes.append(f"{request.about.merged} duplicates merged: the same trial stood in the grid more than once")
+        notes.append(
+            f"{request.about.merged} duplicates merged: the same trial stood in the grid more than once"
+        )
     if plan.completed:
         notes.append(f"{plan.completed} have a completed record and are left alone")
     if plan.queued:
@@ -151,7 +213,13 @@ def _plain(request: Request, plan: Plan, batch_scripts: list[str]) -> dict[str, 
         "sweep": request.sweep,
         "backend": request.about.backend,
         "trials": [
-            {"trial": spec.trial_id, "workload": spec.workload, "target": spec.target, "seed": spec.seed, "params": spec.params}
+            {
+                "trial": spec.trial_id,
+                "workload": spec.workload,
+                "target": spec.target,
+                "seed": spec.seed,
+                "params": spec.params,
+            }
             for spec in request.specs
         ],
         "merged": request.about.merged,
@@ -181,7 +249,9 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, other = pair.partition("=")
         if not (name and equals and other):
-            raise typer.BadParameter(f"'{pair}' is not TARGET=OTHER, such as --on a30=cpu", param_hint="--on")
+            raise typer.BadParameter(
+                f"'{pair}' is not TARGET=OTHER, such as --on a30=cpu", param_hint="--on"
+            )
         mapped[name] = other
     return mapped
 

@@ -13,7 +13,7 @@ from runner.report.tables import plural
 if TYPE_CHECKING:
     from artifacts.index import Index
     from artifacts.store import Store
-    from runner.retry import Retry
+    from runner.run.retry import Retry
 
 
 def retry(
@@ -26,9 +26,18 @@ def retry(
             help="Also what raised an exception or used up the GPU's memory; if that is nothing, or trials are named, completed ones.",
         ),
     ] = False,
-    disturbed: Annotated[bool, typer.Option("--disturbed", help="Instead, completed trials whose measurement was disturbed.")] = False,
+    disturbed: Annotated[
+        bool,
+        typer.Option(
+            "--disturbed", help="Instead, completed trials whose measurement was disturbed."
+        ),
+    ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Run the code that the store names although it is not what you submitted yourself.")
+        bool,
+        typer.Option(
+            "--trust",
+            help="Run the code that the store names although it is not what you submitted yourself.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,13 +55,13 @@ def retry(
     """
     from artifacts.store import Store
     from runner.cli.submit import has_failed, plain, run
-    from runner.planning import Options
-    from runner.request import frozen_request
-    from runner.retry import choose
-    from runner.selection import select
-    from runner.settle import settle_if_idle
-    from runner.status import latest_submission
-    from runner.trust import check
+    from runner.planning.plan import Options
+    from runner.planning.request import frozen_request
+    from runner.run.retry import choose
+    from runner.sweep.reconcile import settle_if_idle
+    from runner.sweep.selection import select
+    from runner.sweep.status import latest_submission
+    from runner.sweep.trust import check
 
     opened = Store(store)
     runs = []
@@ -64,10 +73,14 @@ def retry(
         settle_if_idle(opened, sweep)  # what died without a word has no record to be retried by
         index = opened.index(sweep)
         lost = _lost_nodes(opened, sweep, index)
-        chosen = choose(request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed)
+        chosen = choose(
+            request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed
+        )
         _say_what_is_left(sweep, chosen)
         if chosen.trials:
-            options = Options(only=chosen.trials, extra=chosen.extra, again=disturbed or bool(chosen.completed))
+            options = Options(
+                only=chosen.trials, extra=chosen.extra, again=disturbed or bool(chosen.completed)
+            )
             runs.append((request, run(request, opened, options, quiet=as_json)))
     if as_json:
         output.json([plain(request, done) for request, done in runs])
@@ -78,15 +91,23 @@ def retry(
 
 
 def _lost_nodes(store: Store, sweep: str, index: Index) -> dict[str, str]:
-    lost = (trial for trial, attempts in index.trials.items() if attempts[-1].outcome == "node_failed")
+    lost = (
+        trial for trial, attempts in index.trials.items() if attempts[-1].outcome == "node_failed"
+    )
     nodes = {trial: store.read(sweep, trial)[-1].get("node") for trial in lost}
     return {trial: node for trial, node in nodes.items() if node}
 
 
 def _say_what_is_left(sweep: str, chosen: Retry) -> None:
     for outcome, count in sorted(chosen.results.items()):
-        output.note(f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them again")
+        output.note(
+            f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them again"
+        )
     if chosen.completed:
-        output.note(f"{sweep}: {plural(len(chosen.completed), 'completed trial')} run again; the last result counts")
+        output.note(
+            f"{sweep}: {plural(len(chosen.completed), 'completed trial')} run again; the last result counts"
+        )
     for trial in chosen.at_limit:
-        output.note(f"{sweep}: {trial} was out of memory with all that its target has: raise mem_gb in the profile, and submit again")
+        output.note(
+            f"{sweep}: {trial} was out of memory with all that its target has: raise mem_gb in the profile, and submit again"
+        )

@@ -17,7 +17,9 @@ class Kind(StrEnum):
     cluster = "cluster"
 
 
-def schema(kind: Annotated[Kind, typer.Argument(help="Which file: grid.yaml or cluster.yaml.")]) -> None:
+def schema(
+    kind: Annotated[Kind, typer.Argument(help="Which file: grid.yaml or cluster.yaml.")],
+) -> None:
     """Print the JSON Schema of grid.yaml or cluster.yaml.
 
     `runner init` writes it beside the file and names it in the first line,

@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
 
 NotCompletedOption = Annotated[
-    bool, typer.Option("--failed", help="Instead, list the trials of a sweep that did not complete, and why; TRIAL is then its name.")
+    bool,
+    typer.Option(
+        "--failed",
+        help="Instead, list the trials of a sweep that did not complete, and why; TRIAL is then its name.",
+    ),
 ]
 
 
-def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCompletedOption = False, as_json: JsonOption = False) -> None:
+def show(
+    trial: TrialArgument,
+    store: StoreOption = DEFAULT_STORE,
+    failed: NotCompletedOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Print everything that a trial recorded.
 
     First how it ended, how well, how long and what differs from the defaults;
@@ -42,7 +51,12 @@ def show(trial: TrialArgument, store: StoreOption = DEFAULT_STORE, failed: NotCo
     found, sweeps = opened.find(trial)
     attempts = [row for sweep in sweeps for row in opened.read(sweep, found)]
     if as_json:
-        output.json([{**row, "history": [epoch(entry) for entry in row.get("history") or ()]} for row in attempts])
+        output.json(
+            [
+                {**row, "history": [epoch(entry) for entry in row.get("history") or ()]}
+                for row in attempts
+            ]
+        )
         return
     for row in attempts:
         _print_attempt(row)
@@ -84,12 +98,27 @@ def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
     from runner.report.tables import listing
 
     table = collect(store, [sweep]).table
-    names = dict.fromkeys(("trial", "attempt", "outcome", *varying_columns(table), "seed", "error_type", "error_message"))
+    names = dict.fromkeys(
+        (
+            "trial",
+            "attempt",
+            "outcome",
+            *varying_columns(table),
+            "seed",
+            "error_type",
+            "error_message",
+        )
+    )
     rows = [row for row in rows_of(table.select(list(names))) if row["outcome"] != "completed"]
     if as_json:
         output.json(rows)
     elif not rows:
         output.say(f"{sweep}: no recorded trial failed")
     else:
-        output.table(listing(list(names), [{**row, "error_message": first_line(row["error_message"])} for row in rows]))
+        output.table(
+            listing(
+                list(names),
+                [{**row, "error_message": first_line(row["error_message"])} for row in rows],
+            )
+        )
         output.next_step(output.typed("runner", "show", rows[0]["trial"]), "shows the whole record")

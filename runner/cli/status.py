@@ -17,8 +17,8 @@ from runner.report.tables import plural
 
 if TYPE_CHECKING:
     from artifacts.store import Store
-    from runner.pace import Pace
-    from runner.status import SweepStatus
+    from runner.sweep.pace import Pace
+    from runner.sweep.status import SweepStatus
 
     Redraw = Callable[[Callable[[], None]], None]
 
@@ -31,9 +31,18 @@ def status(
     sweeps: SweepsArgument = None,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Block until nothing runs; exit code 0 only if everything completed.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Block until nothing runs; exit code 0 only if everything completed."
+        ),
+    ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it until nothing runs, redrawn in place, with the rate and the time left.")
+        bool,
+        typer.Option(
+            "--watch",
+            help="Show it until nothing runs, redrawn in place, with the rate and the time left.",
+        ),
     ] = False,
 ) -> None:
     """Show how many trials are completed, failed, running and waiting; changes nothing.
@@ -47,8 +56,8 @@ def status(
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
-    from runner.pace import Pace
-    from runner.status import submitted_sweeps
+    from runner.sweep.pace import Pace
+    from runner.sweep.status import submitted_sweeps
 
     opened = Store(store)
     names = sweeps_of(opened, sweeps) or submitted_sweeps(opened)
@@ -59,18 +68,22 @@ def status(
     with output.redrawn() if watched else nullcontext() as redraw:
         found = _follow(opened, names, paces, redraw, wait=wait or watch)
     _print(found, json=json, last=True)
-    if any(each.unreadable for each in found) or (wait and not all(each.completed for each in found)):
+    if any(each.unreadable for each in found) or (
+        wait and not all(each.completed for each in found)
+    ):
         raise typer.Exit(1)
 
 
-def _follow(store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: Redraw | None, *, wait: bool) -> list[SweepStatus]:
+def _follow(
+    store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: Redraw | None, *, wait: bool
+) -> list[SweepStatus]:
     """How the sweeps stand in the end; shows it on the way if there is something to redraw.
 
     Args:
         paces: One of each sweep that is watched.
         wait: Whether to look until nothing runs.
     """
-    from runner.status import QUEUED, RUNNING, sweep_status
+    from runner.sweep.status import QUEUED, RUNNING, sweep_status
 
     pause_s = _FIRST_PAUSE_S
     shown: list[SweepStatus] = []
@@ -80,7 +93,9 @@ def _follow(store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: R
             return found
         # News makes the next look come soon; while nothing happens the scheduler is asked ever more seldom.
         pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
-        asked = any(each.counts[QUEUED] or each.counts[RUNNING] for each in found if not each.driven)
+        asked = any(
+            each.counts[QUEUED] or each.counts[RUNNING] for each in found if not each.driven
+        )
         if redraw is None:
             _sleep_unless_recorded(store, names, pause_s)
         else:
@@ -88,7 +103,14 @@ def _follow(store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: R
         shown = found
 
 
-def _watch(found: Sequence[SweepStatus], paces: Sequence[Pace], redraw: Redraw, pause_s: float, *, changed: bool) -> None:
+def _watch(
+    found: Sequence[SweepStatus],
+    paces: Sequence[Pace],
+    redraw: Redraw,
+    pause_s: float,
+    *,
+    changed: bool,
+) -> None:
     """Show how the sweeps stand, again every second while only the rate and the time left change; the end of a trial ends it.
 
     Args:
@@ -116,14 +138,16 @@ def _show_paced(found: Sequence[SweepStatus], paces: Sequence[Pace]) -> None:
 
 def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
     """Sleep, but look at the workers' journals every second: they cost the scheduler nothing, and their end ends the pause."""
-    from runner.journal import Ended, Follower
+    from runner.sweep.journal import Ended, Follower
 
     followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
     began = time.monotonic()
     news = False
     while time.monotonic() < began + pause_s:
         time.sleep(_LOOK_S)
-        news = news or any(isinstance(entry, Ended) for follower in followers for entry in follower.new_entries())
+        news = news or any(
+            isinstance(entry, Ended) for follower in followers for entry in follower.new_entries()
+        )
         if news and time.monotonic() > began + _FIRST_PAUSE_S / 3:
             return
 
@@ -145,43 +169,64 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         f"{status.sweep}: {status.counts['completed']} of {status.trials} trials completed (submission {status.submission}{driven})"
     )
     words = sorted(status.counts, key=lambda word: (word != "completed", word))
-    headings = (Heading("target"), Heading("trials", right=True), *(Heading(word, right=True) for word in words))
+    headings = (
+        Heading("target"),
+        Heading("trials", right=True),
+        *(Heading(word, right=True) for word in words),
+    )
     rows = tuple(
-        (target, str(sum(counts.values())), *(str(counts[word] or "") for word in words)) for target, counts in status.by_target.items()
+        (target, str(sum(counts.values())), *(str(counts[word] or "") for word in words))
+        for target, counts in status.by_target.items()
     )
     output.table(Table(headings, rows))
     if pace is not None:
         output.say(_pace_text(pace, status))
     if status.diverged:
-        output.say(f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or infinite")
+        output.say(
+            f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or infinite"
+        )
     if status.earlier:
         output.say(f"{status.earlier} recorded trials belong to earlier grids of this name")
     for stopped in status.stopped:
         output.warn(stopped_text(stopped))
     for reason, trials in _by_reason(status.stillborn).items():
-        output.warn(f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs {trials[0]}' has what it printed")
+        output.warn(
+            f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs {trials[0]}' has what it printed"
+        )
     if status.trouble:
-        output.warn(f"the scheduler does not answer, so what it holds is not known: {status.trouble}")
+        output.warn(
+            f"the scheduler does not answer, so what it holds is not known: {status.trouble}"
+        )
     for path in status.unreadable:
         output.warn(f"unreadable record {path}")
     if not last:
         return
     if status.completed:
-        output.next_step(output.typed("runner", "collect", status.sweep), "gathers the records in one table")
+        output.next_step(
+            output.typed("runner", "collect", status.sweep), "gathers the records in one table"
+        )
     elif status.settled:
         retry = output.typed("runner", "retry", status.sweep)
         if status.grid:
             output.next_step(
-                output.typed("runner", "submit", status.grid), f"runs what has no completed record ('{retry}' only what failed)"
+                output.typed("runner", "submit", status.grid),
+                f"runs what has no completed record ('{retry}' only what failed)",
             )
         else:
-            output.next_step(retry, "runs again what failed; submitting the grid's file runs all that has no completed record")
+            output.next_step(
+                retry,
+                "runs again what failed; submitting the grid's file runs all that has no completed record",
+            )
 
 
 def _pace_text(pace: Pace, status: SweepStatus) -> str:
-    from runner.status import QUEUED, RUNNING, WAITING
+    from runner.sweep.status import QUEUED, RUNNING, WAITING
 
-    coming = status.counts[RUNNING] + status.counts[QUEUED] + (status.counts[WAITING] if status.driven else 0)
+    coming = (
+        status.counts[RUNNING]
+        + status.counts[QUEUED]
+        + (status.counts[WAITING] if status.driven else 0)
+    )
     rate, left_s = pace.rate(), pace.left_s(coming)
     if rate is None:
         return "no trial has ended yet, so there is no rate"

@@ -9,7 +9,19 @@ import sys
 from contextlib import suppress
 from typing import cast
 
-_SPELLED = {"±": "+-", "…": "...", "─": "-", "–": "-", "—": "-", "×": "x", "·": ".", "→": "->", "≥": ">=", "≤": "<=", "’": "'"}
+_SPELLED = {
+    "±": "+-",
+    "…": "...",
+    "─": "-",
+    "–": "-",
+    "—": "-",
+    "×": "x",
+    "·": ".",
+    "→": "->",
+    "≥": ">=",
+    "≤": "<=",
+    "’": "'",
+}
 _ERRORS = "runner.spelled"
 
 
@@ -31,7 +43,11 @@ class Outlet(io.FileIO):
 
 def prepare() -> None:
     """Make this process's own stdout and stderr such that nothing that is written to them fails; others are left alone."""
-    for descriptor in (0, 1, 2):  # one that is closed would be given to the next file that is opened, and get our words in it
+    for descriptor in (
+        0,
+        1,
+        2,
+    ):  # one that is closed would be given to the next file that is opened, and get our words in it
         try:
             os.fstat(descriptor)
         except OSError:
@@ -55,7 +71,11 @@ def _stream(descriptor: int, before: io.TextIOBase | object | None) -> io.TextIO
     encoding = getattr(before, "encoding", None) or "utf-8"
     buffer = io.BufferedWriter(cast("io.RawIOBase", Outlet(descriptor, "w", closefd=False)))
     return io.TextIOWrapper(
-        buffer, encoding, _ERRORS, line_buffering=descriptor == 2 or os.isatty(descriptor), write_through=descriptor == 2
+        buffer,
+        encoding,
+        _ERRORS,
+        line_buffering=descriptor == 2 or os.isatty(descriptor),
+        write_through=descriptor == 2,
     )
 
 
@@ -64,4 +84,6 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(_SPELLED.get(character) or ascii(character)[1:-1] for character in missing), error.end
+    return "".join(
+        _SPELLED.get(character) or ascii(character)[1:-1] for character in missing
+    ), error.end

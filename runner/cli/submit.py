@@ -14,20 +14,36 @@ import typer
 
 from runner.cli import output
 from runner.cli import plan as planning_output
-from runner.cli.options import DEFAULT_STORE, ClusterOption, DataDirOption, JsonOption, StoreOption, data_folder
-from runner.cli.plan import MAX_TRIALS, BackendOption, GridArgument, LimitOption, MaxTrialsOption, OnOption, PackOption, SetOption
-from runner.interruption import all_like_ctrl_c
-from runner.progress import Feeding, Progress, Stopping
+from runner.cli.options import (
+    DEFAULT_STORE,
+    ClusterOption,
+    DataDirOption,
+    JsonOption,
+    StoreOption,
+    data_folder,
+)
+from runner.cli.plan import (
+    MAX_TRIALS,
+    BackendOption,
+    GridArgument,
+    LimitOption,
+    MaxTrialsOption,
+    OnOption,
+    PackOption,
+    SetOption,
+)
 from runner.report.tables import plural
+from runner.run.interruption import all_like_ctrl_c
+from runner.run.progress import Feeding, Progress, Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifacts.store import Store
-    from runner.planning import Options
-    from runner.request import Request
-    from runner.stopping import Stopped
-    from runner.submit import Submitted
+    from runner.planning.plan import Options
+    from runner.planning.request import Request
+    from runner.run.submit import Submitted
+    from runner.sweep.early_stop import Stopped
 
 _LINE_EVERY_S = 10.0
 
@@ -44,9 +60,15 @@ def submit(
     limit: LimitOption = None,
     max_trials: MaxTrialsOption = MAX_TRIALS,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Run every trial of a group, also where its first ones all fail in the same way.")
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Run every trial of a group, also where its first ones all fail in the same way.",
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and change nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run every trial of a grid that has no completed record.
@@ -60,15 +82,25 @@ def submit(
       runner submit grid.yaml --set epochs=1 --limit 4 --backend ray
     """
     from artifacts.store import Store
-    from runner.data_folder import remember
-    from runner.planning import Options, plan_request
+    from runner.planning.data_folder import remember
+    from runner.planning.plan import Options, plan_request
 
     planning_output.check_file(grid, store)
     data_dir = data_folder(store, data_dir)
-    request = planning_output.read(grid, sets=sets, on=on, cluster=cluster, data_dir=data_dir, backend=backend, max_trials=max_trials)
+    request = planning_output.read(
+        grid,
+        sets=sets,
+        on=on,
+        cluster=cluster,
+        data_dir=data_dir,
+        backend=backend,
+        max_trials=max_trials,
+    )
     options = Options(pack=pack, limit=limit, keep_going=keep_going)
     if dry_run:
-        planning_output.show(request, Store(store), plan_request(request, Store(store), options), as_json=as_json)
+        planning_output.show(
+            request, Store(store), plan_request(request, Store(store), options), as_json=as_json
+        )
         return
     if data_dir is not None:
         remember(Store(store), data_dir)
@@ -81,7 +113,7 @@ def submit(
 
 def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Submitted:
     """Submit, and say how it ended unless that is told in JSON."""
-    from runner.submit import submit as submit_request
+    from runner.run.submit import submit as submit_request
 
     with all_like_ctrl_c(), progress_display(request.sweep) as watch:
         done = submit_request(request, store, options, watch)
@@ -120,19 +152,27 @@ def _say(request: Request, done: Submitted) -> None:
     for note in request.about.notes:
         output.note(f"note: {note}")
     if not plan.arrays and not plan.queued:
-        output.say(f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials have a completed record")
-        output.next_step(output.typed("runner", "collect", request.sweep), "gathers them in one table")
+        output.say(
+            f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials have a completed record"
+        )
+        output.next_step(
+            output.typed("runner", "collect", request.sweep), "gathers them in one table"
+        )
         return
     if progress is None or not plan.arrays:
         tasks = sum(len(array.packs) for array in plan.arrays)
         new = f"{plural(plan.trials, 'trial')} queued in {plural(tasks, 'task')} of {plural(len(plan.arrays), 'array')}"
         known = f"{plural(plan.queued, 'trial')} with the scheduler already"
-        output.say(f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}")
+        output.say(
+            f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}"
+        )
         output.next_step(output.typed("runner", "status", request.sweep), "shows how they stand")
         return
     before = f" ({plan.completed} were completed before)" if plan.completed else ""
     later = f", {plan.held_back} left for later by --limit" if plan.held_back else ""
-    output.say(f"{request.sweep}: {progress.words} in {duration(time.monotonic() - progress.began)}{before}{later}")
+    output.say(
+        f"{request.sweep}: {progress.words} in {duration(time.monotonic() - progress.began)}{before}{later}"
+    )
     for reason in done.unstarted:
         output.error(f"a task ended before its trial began: {reason}")
     for stopped in done.stopped:
@@ -140,7 +180,9 @@ def _say(request: Request, done: Submitted) -> None:
     if progress.failed or done.unstarted:
         output.next_step(output.typed("runner", "show", "--failed", request.sweep), "says why")
         return
-    output.next_step(output.typed("runner", "collect", request.sweep), "gathers the records in one table")
+    output.next_step(
+        output.typed("runner", "collect", request.sweep), "gathers the records in one table"
+    )
 
 
 def stopped_text(stopped: Stopped) -> str:
@@ -169,11 +211,19 @@ def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding | Stop
     part = max(5, min(20, (shutil.get_terminal_size().columns - 30) // 3))
     columns: tuple[Any, ...] = (
         SpinnerColumn(table_column=Column(no_wrap=True, width=1)),
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=part)),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", max_width=part),
+        ),
         BarColumn(bar_width=part, table_column=Column(no_wrap=True, width=part)),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        TextColumn(
+            "{task.fields[words]}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
     )
     with Live(*columns, console=Console(stderr=True), transient=True, expand=True) as live:
         task = live.add_task(output.cell(sweep), total=None, words="starting workers", left="")
@@ -188,9 +238,20 @@ def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding | Stop
                 return
             if isinstance(progress, Feeding):
                 words = f"{progress.left} tasks wait for room under the submit limit; Ctrl-C leaves them to the next submit"
-                live.update(task, total=progress.queued + progress.left, completed=progress.queued, words=words)
+                live.update(
+                    task,
+                    total=progress.queued + progress.left,
+                    completed=progress.queued,
+                    words=words,
+                )
                 return
-            live.update(task, total=progress.total, completed=progress.done, words=stopping or _words(progress), left=_left(progress))
+            live.update(
+                task,
+                total=progress.total,
+                completed=progress.done,
+                words=stopping or _words(progress),
+                left=_left(progress),
+            )
 
         yield show
 
@@ -205,12 +266,16 @@ class _PlainLines:
 
     def __call__(self, progress: Progress | Feeding | Stopping) -> None:
         if isinstance(progress, Stopping):
-            with suppress(OSError):  # not through sys.stderr: the signal may have come in the middle of a line of it
+            with suppress(
+                OSError
+            ):  # not through sys.stderr: the signal may have come in the middle of a line of it
                 os.write(2, f"{self._sweep}: {_stopping_words(progress)}\n".encode())
             return
         if isinstance(progress, Feeding):
             if progress.left:
-                output.note(f"{self._sweep}: {progress.queued} tasks queued, {progress.left} wait for room under the submit limit")
+                output.note(
+                    f"{self._sweep}: {progress.queued} tasks queued, {progress.left} wait for room under the submit limit"
+                )
             return
         finished = progress.done >= progress.total
         if (finished and not self._said_all) or time.monotonic() >= self._next:
@@ -242,7 +307,13 @@ def _words(progress: Progress) -> str:
 
 def rate_text(per_s: float) -> str:
     """So many trials a second as a person says them: 3.1/s, 12.0/min, 0.5/h."""
-    return f"{per_s:.1f}/s" if per_s >= 1 else f"{per_s * 60:.1f}/min" if per_s * 60 >= 1 else f"{per_s * 3600:.1f}/h"
+    return (
+        f"{per_s:.1f}/s"
+        if per_s >= 1
+        else f"{per_s * 60:.1f}/min"
+        if per_s * 60 >= 1
+        else f"{per_s * 3600:.1f}/h"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ from runner.doctor.node import LETTER
 from runner.doctor.probing import Post, Probe, open_post, send_probes
 
 if TYPE_CHECKING:
-    from cluster.slurm import SlurmBackend
+    from cluster.slurm.backend import SlurmBackend
 
 _NOT_ITS_FAULT = frozenset({State.CANCELLED, State.PREEMPTED, State.NODE_FAILED, State.UNKNOWN})
 
@@ -52,7 +52,9 @@ def diagnose(
         say: Told what takes time, before it does.
     """
     backend = resolve("auto", profile)
-    checkup = (_SlurmCheckup if backend == "slurm" else _MachineCheckup)(profile, store, data_dir, backend, say)
+    checkup = (_SlurmCheckup if backend == "slurm" else _MachineCheckup)(
+        profile, store, data_dir, backend, say
+    )
     findings = [*check_store(store), *check_data(data_dir), *checkup.check()]
     refused = {finding.target for finding in findings if finding.level is Level.REFUSED}
     well = {name: target for name, target in profile.targets.items() if name not in refused}
@@ -60,15 +62,37 @@ def diagnose(
     if probe and well and "" not in refused:
         found, probes = checkup.probe(well, timeout_s)
         findings += found
-    visits = tuple(_visit(name, checkup.partition(target), probes) for name, target in profile.targets.items())
-    return Diagnosis(profile.name, backend, str(store), probe, visits, tuple(_once(findings, tuple(profile.targets))))
+    visits = tuple(
+        _visit(name, checkup.partition(target), probes) for name, target in profile.targets.items()
+    )
+    return Diagnosis(
+        profile.name,
+        backend,
+        str(store),
+        probe,
+        visits,
+        tuple(_once(findings, tuple(profile.targets))),
+    )
 
 
 class _MachineCheckup:
     """Where submit itself drives the workers, on this machine."""
 
-    def __init__(self, profile: Profile, store: Path, data_dir: Path | None, backend: str, say: Callable[[str], None]) -> None:
-        self.profile, self.store, self.data_dir, self.backend, self.say = profile, store, data_dir, backend, say
+    def __init__(
+        self,
+        profile: Profile,
+        store: Path,
+        data_dir: Path | None,
+        backend: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self.profile, self.store, self.data_dir, self.backend, self.say = (
+            profile,
+            store,
+            data_dir,
+            backend,
+            say,
+        )
 
     def check(self) -> list[Finding]:
         """What can be told without running anything."""
@@ -79,7 +103,9 @@ class _MachineCheckup:
         del target
         return ""
 
-    def probe(self, targets: dict[str, Resources], timeout_s: float) -> tuple[list[Finding], list[Probe]]:
+    def probe(
+        self, targets: dict[str, Resources], timeout_s: float
+    ) -> tuple[list[Finding], list[Probe]]:
         """Send the probes and judge what became of them."""
         self.say(f"probing {', '.join(targets)}, for {timeout_s:g} s at most")
         try:
@@ -96,12 +122,28 @@ class _MachineCheckup:
                     why_pending=lambda handle: self.why_pending(backend, handle),
                 )
                 home = Home(post.word, python_version(), packages.versions())
-                return [finding for one in probes for finding in self.judged(one, targets[one.target], home, post)], probes
+                return [
+                    finding
+                    for one in probes
+                    for finding in self.judged(one, targets[one.target], home, post)
+                ], probes
         except (StoreFull, StoreNotWritable) as error:
-            return [Finding("", Level.REFUSED, str(error), "name a folder with --store that you may write to")], []
+            return [
+                Finding(
+                    "",
+                    Level.REFUSED,
+                    str(error),
+                    "name a folder with --store that you may write to",
+                )
+            ], []
         except ClusterError as error:
             return [
-                Finding("", Level.REFUSED, str(error), f"see whether the {self.backend} backend is installed and its cluster is up")
+                Finding(
+                    "",
+                    Level.REFUSED,
+                    str(error),
+                    f"see whether the {self.backend} backend is installed and its cluster is up",
+                )
             ], []
 
     def open(self, post: Post) -> Backend:
@@ -153,7 +195,11 @@ class _MachineCheckup:
             )
         what = f"its probe ended on {node} as {probe.state}: {_last_words(probe.detail)}"
         if probe.state is State.OUT_OF_MEMORY:
-            return Level.REFUSED, what, "raise mem_gb: importing torch alone takes more than there is"
+            return (
+                Level.REFUSED,
+                what,
+                "raise mem_gb: importing torch alone takes more than there is",
+            )
         if probe.state in _NOT_ITS_FAULT:
             return Level.PENDING, what, "try again"
         return Level.REFUSED, what, self.cure_of_failure()
@@ -167,7 +213,7 @@ class _SlurmCheckup(_MachineCheckup):
     """Where SLURM has the nodes."""
 
     def check(self) -> list[Finding]:
-        from cluster.slurm import SlurmBackend
+        from cluster.slurm.backend import SlurmBackend
         from runner.doctor.scheduler import check_cluster
 
         return check_cluster(self.profile, SlurmBackend(self.profile, self.store))
@@ -178,13 +224,13 @@ class _SlurmCheckup(_MachineCheckup):
         return partition_of(target, self.profile.slurm) or "(default)"
 
     def open(self, post: Post) -> SlurmBackend:
-        from cluster.slurm import SlurmBackend
+        from cluster.slurm.backend import SlurmBackend
 
         return SlurmBackend(self.profile, post.folder, poll_s=_POLL_S)
 
     def why_pending(self, backend: Backend, handle: ArrayHandle) -> str:
-        from cluster.slurm import SlurmBackend
-        from cluster.slurm_handle import SlurmHandle
+        from cluster.slurm.backend import SlurmBackend
+        from cluster.slurm.handle import SlurmHandle
 
         if not (isinstance(backend, SlurmBackend) and isinstance(handle, SlurmHandle)):
             return ""
@@ -192,8 +238,8 @@ class _SlurmCheckup(_MachineCheckup):
 
     def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
         from cluster.scheduler import failed_setup_of
-        from cluster.slurm_errors import SubmitLimitReached
-        from cluster.slurm_handle import SlurmHandle
+        from cluster.slurm.errors import SubmitLimitReached
+        from cluster.slurm.handle import SlurmHandle
 
         if isinstance(probe.refusal, SubmitLimitReached):
             return (
@@ -202,15 +248,27 @@ class _SlurmCheckup(_MachineCheckup):
                 "try again when some of your jobs have ended (squeue --me)",
             )
         if probe.state is State.PENDING and _NEVER in probe.detail:
-            return Level.REFUSED, f"its probe would wait for ever: {probe.detail}", "name a job that can still end so, or drop dependency"
+            return (
+                Level.REFUSED,
+                f"its probe would wait for ever: {probe.detail}",
+                "name a job that can still end so, or drop dependency",
+            )
         if isinstance(probe.handle, SlurmHandle) and (line := failed_setup_of(probe.handle, 0)):
             what = f"on {probe.node or 'its node'} {line.removeprefix('runner: ')}"
             return Level.REFUSED, what, "correct that line of setup: in the profile's slurm section"
         ended = probe.state.final and probe.state not in (State.CANCELLED, State.COMPLETED)
-        if ended and isinstance(probe.handle, SlurmHandle) and not any(log.exists() for log in probe.handle.logs(0)):
+        if (
+            ended
+            and isinstance(probe.handle, SlurmHandle)
+            and not any(log.exists() for log in probe.handle.logs(0))
+        ):
             why = probe.detail or probe.state
             what = f"{probe.node or 'its node'} could not write a log to {self.store} ({why}): it does not see that folder"
-            return Level.REFUSED, what, "name a store with --store that lies on a file system shared by the login node and all nodes"
+            return (
+                Level.REFUSED,
+                what,
+                "name a store with --store that lies on a file system shared by the login node and all nodes",
+            )
         return super().silence(probe, post)
 
     def cure_of_failure(self) -> str:
@@ -221,7 +279,9 @@ class _SlurmCheckup(_MachineCheckup):
 def _visit(target: str, partition: str, probes: list[Probe]) -> Visit:
     for one in probes:
         if one.target == target:
-            return Visit(target, partition, one.node or (one.answer.node if one.answer else ""), one.seconds)
+            return Visit(
+                target, partition, one.node or (one.answer.node if one.answer else ""), one.seconds
+            )
     return Visit(target, partition)
 
 
@@ -234,5 +294,9 @@ def _once(findings: Iterable[Finding], targets: tuple[str, ...]) -> list[Finding
 def _last_words(text: str) -> str:
     """The line of a task's output that says why it failed: the last one that is more than an exit code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not (line.startswith("srun: ") and "Exited with exit code" in line)]
+    telling = [
+        line
+        for line in lines
+        if not (line.startswith("srun: ") and "Exited with exit code" in line)
+    ]
     return (telling or lines or ["nothing is known about the reason"])[-1]

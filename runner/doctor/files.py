@@ -14,14 +14,32 @@ from runner.doctor.node import data_problems
 def check_store(store: Path) -> list[Finding]:
     """Whether the store, or the folder that it would be made in, may be written to."""
     root = store.absolute()
-    below = [folder for folder in (root, *(root / name for name in ("records", "sweeps", "files"))) if folder.exists()]
+    below = [
+        folder
+        for folder in (root, *(root / name for name in ("records", "sweeps", "files")))
+        if folder.exists()
+    ]
     looked_at = below or [next(folder for folder in root.parents if folder.exists())]
     for folder in looked_at:
         if not folder.is_dir():
-            return [Finding("", Level.REFUSED, f"{folder} is a file, and the store is a folder", "name another one with --store")]
+            return [
+                Finding(
+                    "",
+                    Level.REFUSED,
+                    f"{folder} is a file, and the store is a folder",
+                    "name another one with --store",
+                )
+            ]
         if not os.access(folder, os.W_OK | os.X_OK):
             cure = "name a folder with --store that you may write to, on a file system that the nodes share"
-            return [Finding("", Level.REFUSED, f"the store cannot be written: {folder} is not yours to write to, or read-only", cure)]
+            return [
+                Finding(
+                    "",
+                    Level.REFUSED,
+                    f"the store cannot be written: {folder} is not yours to write to, or read-only",
+                    cure,
+                )
+            ]
     return []
 
 
@@ -35,13 +53,22 @@ def check_file_system(folder: Path) -> list[Finding]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             what = f"the store's file system has no locks (flock: {error.strerror}), without which two submits would run the same trials"
-            findings.append(Finding("", Level.REFUSED, what, f"have it mounted with them (Lustre: -o flock), {elsewhere}"))
+            findings.append(
+                Finding(
+                    "",
+                    Level.REFUSED,
+                    what,
+                    f"have it mounted with them (Lustre: -o flock), {elsewhere}",
+                )
+            )
     try:
         os.link(one, other)
         other.unlink()
     except OSError as error:
         what = f"the store's file system makes no hard links ({error.strerror}), by which records are published whole"
-        findings.append(Finding("", Level.REFUSED, what, f"use a file system that does, {elsewhere}"))
+        findings.append(
+            Finding("", Level.REFUSED, what, f"use a file system that does, {elsewhere}")
+        )
     one.unlink()
     return findings
 
@@ -51,7 +78,14 @@ def check_data(data_dir: Path | None) -> list[Finding]:
     problem = data_problems(str(data_dir.absolute()) if data_dir else None, ()).get("")
     if problem is None:
         return []
-    return [Finding("", Level.REFUSED, f"the data folder {problem}", "name the folder of the datasets with --data-dir, or RUNNER_DATA")]
+    return [
+        Finding(
+            "",
+            Level.REFUSED,
+            f"the data folder {problem}",
+            "name the folder of the datasets with --data-dir, or RUNNER_DATA",
+        )
+    ]
 
 
 def readable_datasets(data_dir: Path | None) -> tuple[str, ...]:

@@ -28,7 +28,9 @@ class Home:
     installed: Mapping[str, str]
 
 
-def judge(target: str, resources: Resources, answer: Answer, seen_at: float, home: Home) -> list[Finding]:
+def judge(
+    target: str, resources: Resources, answer: Answer, seen_at: float, home: Home
+) -> list[Finding]:
     """What an answer says against running trials of this target there.
 
     Args:
@@ -73,12 +75,21 @@ def _packages(answer: Answer, home: Home) -> Iterator[_Said]:
         missing = name not in answer.installed
         yield (
             Level.REFUSED,
-            f"{name} is not installed" if missing else f"{name} {answer.installed[name]} cannot be imported ({error})",
+            f"{name} is not installed"
+            if missing
+            else f"{name} {answer.installed[name]} cannot be imported ({error})",
             f"{'install it into' if missing else 'repair'} the environment {into}",
         )
     if answer.pair_problem and not answer.broken:
-        yield Level.WARNING, answer.pair_problem, f"install the pair that belongs together into the environment {into}"
-    here, there = {"python": home.python, **home.installed}, {"python": answer.python, **answer.installed}
+        yield (
+            Level.WARNING,
+            answer.pair_problem,
+            f"install the pair that belongs together into the environment {into}",
+        )
+    here, there = (
+        {"python": home.python, **home.installed},
+        {"python": answer.python, **answer.installed},
+    )
     others = [name for name in sorted(here) if name in there and here[name] != there[name]]
     if others:
         listed = ", ".join(f"{name} {there[name]} ({here[name]} here)" for name in others)
@@ -97,7 +108,11 @@ def _hardware(resources: Resources, answer: Answer) -> Iterator[_Said]:
             "correct the target's partition, gres or gpu; if they are right, see nvidia-smi on the node",
         )
     elif resources.wants_gpu and answer.torch_gpus == 0:
-        reason = "is built without CUDA" if answer.torch_cuda is None else f"with CUDA {answer.torch_cuda} finds none"
+        reason = (
+            "is built without CUDA"
+            if answer.torch_cuda is None
+            else f"with CUDA {answer.torch_cuda} finds none"
+        )
         yield (
             Level.REFUSED,
             f"the driver shows {', '.join(answer.gpu_names)}, and torch {answer.installed.get('torch', '')} {reason}",
@@ -120,7 +135,11 @@ def _data(answer: Answer) -> Iterator[_Said]:
                 "keep the data folder where the nodes read it",
             )
         else:
-            yield Level.REFUSED, f"the data folder {reason}", "keep it on a file system that the nodes share, and name it with --data-dir"
+            yield (
+                Level.REFUSED,
+                f"the data folder {reason}",
+                "keep it on a file system that the nodes share, and name it with --data-dir",
+            )
 
 
 def _clock(answer: Answer, seen_at: float) -> Iterator[_Said]:

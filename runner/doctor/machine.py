@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster import machine
 from cluster.profile import Profile
-from cluster.shares import Need, Room, lacking
+from cluster.ray.shares import Need, Room, lacking
 from runner.doctor import packages
 from runner.doctor.findings import Finding, Level
 
@@ -16,7 +16,14 @@ def check_machine(profile: Profile) -> list[Finding]:
     for name, target in profile.targets.items():
         reason = lacking([room], Need.of(target))
         if reason:
-            findings.append(Finding(name, Level.REFUSED, reason, f"ask for what is there ({machine_in_words()}), or map it with --on"))
+            findings.append(
+                Finding(
+                    name,
+                    Level.REFUSED,
+                    reason,
+                    f"ask for what is there ({machine_in_words()}), or map it with --on",
+                )
+            )
     return findings
 
 
@@ -25,16 +32,22 @@ def check_packages(python: str) -> list[Finding]:
     installed = packages.versions()
     cure = f"into the environment of {python}"
     findings = [
-        Finding("", Level.REFUSED, f"{name} is not installed", f"install it {cure}") for name in packages.NEEDED if name not in installed
+        Finding("", Level.REFUSED, f"{name} is not installed", f"install it {cure}")
+        for name in packages.NEEDED
+        if name not in installed
     ]
     problem = packages.pair_problem(installed)
     if problem:
-        findings.append(Finding("", Level.WARNING, problem, f"install the pair that belongs together {cure}"))
+        findings.append(
+            Finding("", Level.WARNING, problem, f"install the pair that belongs together {cure}")
+        )
     return findings
 
 
 def machine_in_words() -> str:
     """What this process may use: ``2 CPUs, 8 GB, 1 a30``."""
     models = [gpu.model for gpu in machine.gpus()]
-    gpus = [f"{models.count(model)} {model}" for model in dict.fromkeys(models)] or ["no GPU that NVML shows"]
+    gpus = [f"{models.count(model)} {model}" for model in dict.fromkeys(models)] or [
+        "no GPU that NVML shows"
+    ]
     return ", ".join([f"{machine.cpus()} CPUs", f"{machine.memory_bytes() / 2**30:.0f} GB", *gpus])

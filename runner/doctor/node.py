@@ -104,7 +104,11 @@ def look_around(errand: Errand, index: int) -> None:
 def data_problems(data_dir: str | None, datasets: tuple[str, ...]) -> dict[str, str]:
     """Which of the datasets cannot be read here, and why; the folder itself under the name ""."""
     if data_dir is not None and not os.access(data_dir, os.R_OK | os.X_OK):
-        return {"": f"{data_dir} is not there" if not Path(data_dir).exists() else f"{data_dir} may not be read"}
+        return {
+            "": f"{data_dir} is not there"
+            if not Path(data_dir).exists()
+            else f"{data_dir} may not be read"
+        }
     reasons = {name: missing(name, Path(data_dir) if data_dir else None) for name in datasets}
     return {name: reason for name, reason in reasons.items() if reason}
 

@@ -19,7 +19,7 @@ from cluster.errors import ClusterError
 from cluster.resources import Resources
 from cluster.state import State
 from runner.doctor.node import LETTER, Answer, Errand, Letter, answer_path, look_around
-from runner.interruption import held_back
+from runner.run.interruption import held_back
 
 _LOOK_S = 0.25
 _EXTRA_MIN = 5.0
@@ -154,7 +154,9 @@ def _follow(backend: Backend, post: Post, probes: list[Probe]) -> None:
     while outstanding := [probe for probe in by_handle.values() if _is_outstanding(probe)]:
         post.write()
         if all(probe.ended_at is not None for probe in outstanding):
-            time.sleep(_LOOK_S)  # only files are waited for, and a backend with nothing to do returns at once
+            time.sleep(
+                _LOOK_S
+            )  # only files are waited for, and a backend with nothing to do returns at once
         else:
             for event in backend.wait(_LOOK_S):
                 _note(by_handle[event.handle_id], event)
@@ -166,7 +168,11 @@ def _is_outstanding(probe: Probe) -> bool:
     if probe.ended_at is None:
         return time.monotonic() < probe.give_up_at
     # An answer may be on its way after the task has ended well.
-    return probe.answer is None and probe.state is State.COMPLETED and time.monotonic() < probe.ended_at + _FILE_LAG_S
+    return (
+        probe.answer is None
+        and probe.state is State.COMPLETED
+        and time.monotonic() < probe.ended_at + _FILE_LAG_S
+    )
 
 
 def _note(probe: Probe, event: TaskEvent) -> None:
@@ -180,5 +186,7 @@ def _note(probe: Probe, event: TaskEvent) -> None:
 def _look_for_answer(post: Post, probe: Probe) -> None:
     if probe.answer is None:
         with suppress(FileNotFoundError):
-            probe.answer = msgspec.json.decode(answer_path(post.folder, probe.target).read_bytes(), type=Answer)
+            probe.answer = msgspec.json.decode(
+                answer_path(post.folder, probe.target).read_bytes(), type=Answer
+            )
             probe.seen_at = time.time()

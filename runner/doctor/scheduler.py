@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING
 from cluster.errors import BackendUnavailable, Infeasible
 from cluster.profile import Profile, SlurmSettings
 from cluster.resources import NO_GPU, Resources
-from cluster.slurm_accounts import Accounts, read_accounts
-from cluster.slurm_dependency import never_satisfied
-from cluster.slurm_errors import FolderMisread, SlurmCommandFailed, SubmitLimitReached, SubmitRefused
-from cluster.slurm_feasible import obstacles
-from cluster.slurm_rehearsal import rehearse
-from cluster.slurm_script import signal_delay_s
-from cluster.slurm_site import Site, SitePartition, read_gpus
+from cluster.slurm.accounts import Accounts, read_accounts
+from cluster.slurm.dependency import never_satisfied
+from cluster.slurm.errors import (
+    FolderMisread,
+    SlurmCommandFailed,
+    SubmitLimitReached,
+    SubmitRefused,
+)
+from cluster.slurm.feasible import obstacles
+from cluster.slurm.partitions import in_words
+from cluster.slurm.rehearsal import rehearse
+from cluster.slurm.script import signal_delay_s
+from cluster.slurm.site import Site, SitePartition, read_gpus
 from jobs.measure.device import is_model
 from runner.doctor.findings import Finding, Level
 from runner.doctor.node import Errand, look_around
-from runner.partitions import in_words
 
 if TYPE_CHECKING:
-    from cluster.slurm import SlurmBackend
+    from cluster.slurm.backend import SlurmBackend
 
 _TAKES_NO_JOBS = frozenset({"DRAIN", "INACTIVE"})
 
@@ -35,13 +40,29 @@ def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
     try:
         site = backend.site()
     except (BackendUnavailable, SlurmCommandFailed) as error:
-        return [Finding("", Level.REFUSED, str(error), "see scontrol ping, and SLURM_CONF if there are several clusters")]
+        return [
+            Finding(
+                "",
+                Level.REFUSED,
+                str(error),
+                "see scontrol ping, and SLURM_CONF if there are several clusters",
+            )
+        ]
     accounts, findings = _ask_accounts(backend, site)
     for name, target in profile.targets.items():
-        found = [*_never_runs(name, target, profile.slurm, site), *_unknown_names(name, target, profile.slurm, accounts)]
+        found = [
+            *_never_runs(name, target, profile.slurm, site),
+            *_unknown_names(name, target, profile.slurm, accounts),
+        ]
         if not found:
-            found += _not_now(name, target, profile.slurm, site) or _rehearsed(name, target, backend)
-        findings += [*found, *_never_starts(name, target, profile.slurm, backend), *_contradictions(name, target, profile.slurm)]
+            found += _not_now(name, target, profile.slurm, site) or _rehearsed(
+                name, target, backend
+            )
+        findings += [
+            *found,
+            *_never_starts(name, target, profile.slurm, backend),
+            *_contradictions(name, target, profile.slurm),
+        ]
         findings += _warned_at_once(name, target, profile.slurm, site)
     return findings
 
@@ -58,7 +79,11 @@ def _ask_accounts(backend: SlurmBackend, site: Site) -> tuple[Accounts | None, l
         return read_accounts(backend.commands, site.cluster), []
     except (BackendUnavailable, SlurmCommandFailed) as error:
         what = f"accounts and QOS were not checked: {error}"
-        return None, [Finding("", Level.PENDING, what, "try again when slurmdbd is back (sacctmgr show assoc)")]
+        return None, [
+            Finding(
+                "", Level.PENDING, what, "try again when slurmdbd is back (sacctmgr show assoc)"
+            )
+        ]
 
 
 def _never_runs(name: str, target: Resources, settings: SlurmSettings, site: Site) -> list[Finding]:
@@ -75,10 +100,18 @@ def _offers(target: Resources, settings: SlurmSettings, site: Site) -> str:
     chosen = [site.partition(name) for name in partition_of(target, settings).split(",") if name]
     known = [one for one in chosen if one is not None]
     if not chosen or len(known) < len(chosen):
-        return "name one of them: " + "; ".join(f"{one.name} ({in_words(one)})" for one in site.partitions)
+        return "name one of them: " + "; ".join(
+            f"{one.name} ({in_words(one)})" for one in site.partitions
+        )
     there = "; ".join(f"{one.name} has {in_words(one)}" for one in known)
-    elsewhere = [one.name for one in site.partitions if target.gpu and one not in known and _has_model(one, target.gpu)]
-    return f"ask for no more than there is: {there}" + (f"; {target.gpu} is in {', '.join(elsewhere)}" if elsewhere else "")
+    elsewhere = [
+        one.name
+        for one in site.partitions
+        if target.gpu and one not in known and _has_model(one, target.gpu)
+    ]
+    return f"ask for no more than there is: {there}" + (
+        f"; {target.gpu} is in {', '.join(elsewhere)}" if elsewhere else ""
+    )
 
 
 def _has_model(partition: SitePartition, model: str) -> bool:
@@ -92,9 +125,23 @@ def _not_now(name: str, target: Resources, settings: SlurmSettings, site: Site) 
         return []
     if all(one.state in _TAKES_NO_JOBS for one in chosen):
         what = f"{_named(chosen)}: it takes no jobs now"
-        return [Finding(name, Level.REFUSED, what, "submit when it is open again (sinfo --summarize), or name another partition")]
+        return [
+            Finding(
+                name,
+                Level.REFUSED,
+                what,
+                "submit when it is open again (sinfo --summarize), or name another partition",
+            )
+        ]
     what = f"{_named(chosen)}: it takes jobs, and starts none until it is up again"
-    return [Finding(name, Level.PENDING, what, "submit and let them wait, or name another partition; sinfo --summarize shows its state")]
+    return [
+        Finding(
+            name,
+            Level.PENDING,
+            what,
+            "submit and let them wait, or name another partition; sinfo --summarize shows its state",
+        )
+    ]
 
 
 def _named(partitions: Sequence[SitePartition]) -> str:
@@ -106,45 +153,95 @@ def _chosen(target: Resources, settings: SlurmSettings, site: Site) -> list[Site
     return [one for one in site.partitions if (one.name in names if names else one.default)]
 
 
-def _never_starts(name: str, target: Resources, settings: SlurmSettings, backend: SlurmBackend) -> list[Finding]:
+def _never_starts(
+    name: str, target: Resources, settings: SlurmSettings, backend: SlurmBackend
+) -> list[Finding]:
     dependency = target.dependency or settings.dependency
     reason = never_satisfied(backend.commands, dependency) if dependency else ""
-    return [Finding(name, Level.REFUSED, f"dependency: {reason}", "name a job that can still end so, or drop dependency")] if reason else []
+    return (
+        [
+            Finding(
+                name,
+                Level.REFUSED,
+                f"dependency: {reason}",
+                "name a job that can still end so, or drop dependency",
+            )
+        ]
+        if reason
+        else []
+    )
 
 
-def _warned_at_once(name: str, target: Resources, settings: SlurmSettings, site: Site) -> list[Finding]:
+def _warned_at_once(
+    name: str, target: Resources, settings: SlurmSettings, site: Site
+) -> list[Finding]:
     """A warning that would come before the task: of a limit that the target names the delay is cut, of the partition's own it is not."""
     limits = [one.default_time_min or one.max_time_min for one in _chosen(target, settings, site)]
-    limit_min = target.time_min or min((limit for limit in limits if limit is not None), default=None)
+    limit_min = target.time_min or min(
+        (limit for limit in limits if limit is not None), default=None
+    )
     if limit_min is None or settings.signal_delay_s < 60 * limit_min:
         return []
     what = f"signal_delay_s is {settings.signal_delay_s} s, and the limit is {60 * limit_min:g} s"
     if target.time_min is None:
         return [
             Finding(
-                name, Level.REFUSED, f"{what}: tasks would be told to stop as soon as they start", "lower signal_delay_s, or set time_min"
+                name,
+                Level.REFUSED,
+                f"{what}: tasks would be told to stop as soon as they start",
+                "lower signal_delay_s, or set time_min",
             )
         ]
     cure = "lower signal_delay_s, or raise time_min"
-    return [Finding(name, Level.WARNING, f"{what}: tasks are warned {signal_delay_s(target, settings)} s ahead instead", cure)]
+    return [
+        Finding(
+            name,
+            Level.WARNING,
+            f"{what}: tasks are warned {signal_delay_s(target, settings)} s ahead instead",
+            cure,
+        )
+    ]
 
 
-def _unknown_names(name: str, target: Resources, settings: SlurmSettings, accounts: Accounts | None) -> list[Finding]:
+def _unknown_names(
+    name: str, target: Resources, settings: SlurmSettings, accounts: Accounts | None
+) -> list[Finding]:
     """An account or a QOS that the accounting does not know; some sites take them all the same, and charge nobody."""
     if accounts is None:
         return []
     account, qos = target.account or settings.account, target.qos or settings.qos
     if account and accounts.qos and account.lower() not in accounts.qos:
         yours = ", ".join(sorted(accounts.qos))
-        return [Finding(name, Level.REFUSED, f"{accounts.user} has no account '{account}'", f"charge one of these: {yours}")]
+        return [
+            Finding(
+                name,
+                Level.REFUSED,
+                f"{accounts.user} has no account '{account}'",
+                f"charge one of these: {yours}",
+            )
+        ]
     if qos and qos.lower() not in accounts.known_qos:
         known = ", ".join(sorted(accounts.known_qos))
-        return [Finding(name, Level.REFUSED, f"there is no QOS '{qos}'", f"ask for one of these, or for none: {known}")]
+        return [
+            Finding(
+                name,
+                Level.REFUSED,
+                f"there is no QOS '{qos}'",
+                f"ask for one of these, or for none: {known}",
+            )
+        ]
     charged = (account or accounts.default or "").lower()
     allowed = accounts.qos.get(charged)
     if qos and allowed and qos.lower() not in allowed:
         what = f"account '{charged}' may not use QOS '{qos}'"
-        return [Finding(name, Level.REFUSED, what, f"ask for one of these, or for none: {', '.join(sorted(allowed))}")]
+        return [
+            Finding(
+                name,
+                Level.REFUSED,
+                what,
+                f"ask for one of these, or for none: {', '.join(sorted(allowed))}",
+            )
+        ]
     return []
 
 
@@ -155,10 +252,26 @@ def _rehearsed(name: str, target: Resources, backend: SlurmBackend) -> list[Find
     except FolderMisread as error:
         return [Finding("", Level.REFUSED, str(error), "name another folder with --store")]
     except SubmitLimitReached as error:
-        what = f"SLURM was not asked about it, because nothing more can be queued now: {error.message}"
-        return [Finding(name, Level.PENDING, what, "try again when some of your jobs have ended (squeue --me)")]
+        what = (
+            f"SLURM was not asked about it, because nothing more can be queued now: {error.message}"
+        )
+        return [
+            Finding(
+                name,
+                Level.PENDING,
+                what,
+                "try again when some of your jobs have ended (squeue --me)",
+            )
+        ]
     except SubmitRefused as error:
-        return [Finding(name, Level.REFUSED, f"SLURM says: {error.message}", "correct the target, or the slurm section, in the profile")]
+        return [
+            Finding(
+                name,
+                Level.REFUSED,
+                f"SLURM says: {error.message}",
+                "correct the target, or the slurm section, in the profile",
+            )
+        ]
     return []
 
 
@@ -174,7 +287,14 @@ def _contradictions(name: str, target: Resources, settings: SlurmSettings) -> li
     others = _other_models(target.gpu or "", granted)
     if others:
         what = f"gres asks for {', '.join(others)}, and gpu says {target.gpu}: every trial would end as wrong_device"
-        return [Finding(name, Level.WARNING, what, "name the same model in both, unless SLURM's name for it is one of its own")]
+        return [
+            Finding(
+                name,
+                Level.WARNING,
+                what,
+                "name the same model in both, unless SLURM's name for it is one of its own",
+            )
+        ]
     return []
 
 

@@ -71,7 +71,9 @@ class Block:
 
 def count_points(group: Group) -> int:
     """How many trials a group has before anything is dropped or merged; nothing is built for it."""
-    matrix = prod(axis.count for axis in group.matrix.values()) * min((axis.count for axis in group.zipped.values()), default=1)
+    matrix = prod(axis.count for axis in group.matrix.values()) * min(
+        (axis.count for axis in group.zipped.values()), default=1
+    )
     targets = len(_targets_of(group))
     includes = sum(1 if "target" in entry.values else targets for entry in group.include)
     return ((0 if group.only_includes else matrix) + includes) * group.repeats
@@ -85,12 +87,18 @@ def build_blocks(group: Group, parameters: Parameters, problems: list[Problem]) 
     seeds = [(seed, 0) for seed in range(group.repeats)]
     blocks = []
     if not group.only_includes:
-        axes = [[reader.cell({key: value}) for value in axis.values] for key, axis in group.matrix.items()]
+        axes = [
+            [reader.cell({key: value}) for value in axis.values]
+            for key, axis in group.matrix.items()
+        ]
         if "target" in group.fixed:
             axes.insert(0, [reader.cell({"target": group.fixed["target"]})])
         if group.zipped:
             rows = list(zip(*(axis.values for axis in group.zipped.values()), strict=False))
-            for key, axis in group.zipped.items():  # beyond the shortest list there are only mistakes
+            for (
+                key,
+                axis,
+            ) in group.zipped.items():  # beyond the shortest list there are only mistakes
                 for value in axis.values[len(rows) :]:
                     reader.cell({key: value})
             axes.append([reader.cell(dict(zip(group.zipped, row, strict=True))) for row in rows])
@@ -148,7 +156,11 @@ class _Converter:
     def cell(self, values: Mapping[str, Value]) -> Cell:
         target = values.get("target")
         return Cell(
-            self.values(values if target is None else {key: value for key, value in values.items() if key != "target"}),
+            self.values(
+                values
+                if target is None
+                else {key: value for key, value in values.items() if key != "target"}
+            ),
             target=None if target is None else str(target.value),
         )
 
@@ -162,27 +174,54 @@ class _Converter:
         origin: Origin,
     ) -> Block:
         first = {key: value for axis in axes if axis for key, value in axis[0].typed.items()}
-        block = Block(self._parameters.struct([*fixed, *first]), {**fixed, **first}, axes, once, origins, seeds)
-        missing = [key for key in self._parameters.missing(block.typed) if key not in self._group.broken]
+        block = Block(
+            self._parameters.struct([*fixed, *first]),
+            {**fixed, **first},
+            axes,
+            once,
+            origins,
+            seeds,
+        )
+        missing = [
+            key for key in self._parameters.missing(block.typed) if key not in self._group.broken
+        ]
         for key in missing:
             of = self._parameters.workload
-            needs = f"the command has {{{key}}}" if of.is_command else f"workload '{of.name}' needs '{key}', and it has no default"
-            self._wrong(key, self._group.workload_origin if of.is_command else origin, f"{needs}: give it in matrix, zip or fixed")
+            needs = (
+                f"the command has {{{key}}}"
+                if of.is_command
+                else f"workload '{of.name}' needs '{key}', and it has no default"
+            )
+            self._wrong(
+                key,
+                self._group.workload_origin if of.is_command else origin,
+                f"{needs}: give it in matrix, zip or fixed",
+            )
         if not self._group.broken:
             self._write_specs(block)
         return block
 
     def _write_specs(self, block: Block) -> None:
         """What each cell, and what all trials of the block, put into a spec."""
-        canonical, typed, default = self._parameters.workload.canonical, block.typed, self._parameters.default
+        canonical, typed, default = (
+            self._parameters.workload.canonical,
+            block.typed,
+            self._parameters.default,
+        )
         for axis in block.axes:
             for cell in axis:
                 cell.params = {key: plain(value) for key, value in cell.typed.items()}
-                if any(value == default(key) for key, value in cell.typed.items()):  # a spec may leave it out
+                if any(
+                    value == default(key) for key, value in cell.typed.items()
+                ):  # a spec may leave it out
                     params = canonical(made(block.struct, {**typed, **cell.typed}))
                     cell.params = {key: params[key] for key in cell.typed if key in params}
         of_axes = {key for axis in block.axes for key in (axis[0].typed if axis else ())}
-        block.params = {key: value for key, value in canonical(made(block.struct, typed)).items() if key not in of_axes}
+        block.params = {
+            key: value
+            for key, value in canonical(made(block.struct, typed)).items()
+            if key not in of_axes
+        }
 
     def _wrong(self, key: str, origin: Origin, message: str) -> None:
         self._group.broken.add(key)
@@ -200,5 +239,7 @@ def repeated_values(axes: Iterable[tuple[str, Axis]], parameters: Parameters) ->
         values = [parameters.typed(key, value.value) for value in axis.values]
         different = len({msgspec.json.encode(value) for value in values})
         if different < len(values):
-            notes.append(f"{axis.origin.key} gives {len(values)} values, {different} of them different")
+            notes.append(
+                f"{axis.origin.key} gives {len(values)} values, {different} of them different"
+            )
     return notes

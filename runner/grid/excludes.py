@@ -29,7 +29,11 @@ def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> 
         problems += wrong
         if wrong:
             continue
-        culprit = "there is no matrix" if block is None else _told(entry, _mark(block, 1 << index, wanted, parameters))
+        culprit = (
+            "there is no matrix"
+            if block is None
+            else _told(entry, _mark(block, 1 << index, wanted, parameters))
+        )
         if culprit and not (entry.values.keys() & (group.broken | group.overridden)):
             problems.append(entry.origin.problem(f"matches nothing: {culprit}"))
     return problems
@@ -39,7 +43,9 @@ def _converted(entry: Entry, parameters: Parameters) -> tuple[dict[str, Any], li
     wanted, wrong = {}, []
     for key, value in entry.values.items():
         try:
-            wanted[key] = value.value if key in ("target", "seed") else parameters.typed(key, value.value)
+            wanted[key] = (
+                value.value if key in ("target", "seed") else parameters.typed(key, value.value)
+            )
         except BadValue as error:
             wrong.append(value.origin.problem(str(error)))
     return wanted, wrong
@@ -55,18 +61,29 @@ def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters
     rest: dict[str, Any] = dict(wanted)
     culprits: list[str] = []
     seed = rest.pop("seed", None)
-    block.seeds[:] = [(s, bits | bit if "seed" not in wanted or _same(s, seed) else bits) for s, bits in block.seeds]
+    block.seeds[:] = [
+        (s, bits | bit if "seed" not in wanted or _same(s, seed) else bits)
+        for s, bits in block.seeds
+    ]
     if not any(bits & bit for _, bits in block.seeds):
         culprits.append("seed")
     for axis in block.axes:
         keys = _keys(axis)
         here = {key: rest.pop(key) for key in wanted if key in keys}
-        matching = [cell for cell in axis if all(_same(_value(cell, key), value) for key, value in here.items())]
+        matching = [
+            cell
+            for cell in axis
+            if all(_same(_value(cell, key), value) for key, value in here.items())
+        ]
         for cell in matching:
             cell.excluded |= bit
         if not matching:
             culprits += here
-    against = [key for key, value in rest.items() if not _same(block.typed.get(key, parameters.default(key)), value)]
+    against = [
+        key
+        for key, value in rest.items()
+        if not _same(block.typed.get(key, parameters.default(key)), value)
+    ]
     if not against:
         block.always |= bit
     return culprits + against

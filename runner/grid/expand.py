@@ -103,7 +103,10 @@ def load_grid(
     found = expansion.check(sets, max_trials, Origin(source.file, source.line_of(("groups",)), ""))
     problems = [*reader.problems, *found]
     points = expansion.expand(problems)
-    problems = [*source.problems, *(problem for problem in problems if problem.line not in source.unreadable)]
+    problems = [
+        *source.problems,
+        *(problem for problem in problems if problem.line not in source.unreadable),
+    ]
     if problems:
         raise GridError(in_order(problems))
     return replace(expansion.joined(points), text=source.text)
@@ -114,7 +117,9 @@ class _Expansion:
 
     def __init__(self, grid: Grid, targets: Targets, profile_name: str, folder: Path) -> None:
         self._grid, self._targets, self._profile_name = grid, targets, profile_name
-        self._import_path = tuple(dict.fromkeys(str(place.resolve()) for place in (folder, Path.cwd())))
+        self._import_path = tuple(
+            dict.fromkeys(str(place.resolve()) for place in (folder, Path.cwd()))
+        )
         self._known: dict[int, Parameters] = {}
         self._points: list[int] = []
         self._too_many = False
@@ -128,7 +133,9 @@ class _Expansion:
                 self._known[index] = Parameters(workload(group.workload, self._import_path))
             except UnknownWorkload as error:
                 told = f"{nearest(error.name, error.known)} (or package.module:function, or for a script command: {_A_COMMAND})"
-                problems.append(group.workload_origin.problem(f"no workload '{error.name}': {told}"))
+                problems.append(
+                    group.workload_origin.problem(f"no workload '{error.name}': {told}")
+                )
             except JobsError as error:
                 problems.append(group.workload_origin.problem(str(error)))
         problems += apply_overrides(sets, groups, self._known, max_trials)
@@ -140,7 +147,9 @@ class _Expansion:
         if total > max_trials:
             self._too_many = True
             problems.append(
-                origin.problem(f"expands to {total:,} trials, more than {max_trials:,}: make it smaller, or raise --max-trials")
+                origin.problem(
+                    f"expands to {total:,} trials, more than {max_trials:,}: make it smaller, or raise --max-trials"
+                )
             )
         return problems
 
@@ -152,18 +161,35 @@ class _Expansion:
             for value in _targets_written(group):
                 name = value.value
                 if not isinstance(name, str):
-                    problems.append(value.origin.problem(f"expected the name of a target, got {show(name)}"))
+                    problems.append(
+                        value.origin.problem(f"expected the name of a target, got {show(name)}")
+                    )
                     group.broken.add("target")
                 elif name not in renamed and name not in hardware and name not in told:
                     told.add(name)
                     group.broken.add("target")
-                    problems.append(value.origin.problem(f"{self._no_target(name)} add it there, or map it with --on {name}=TARGET"))
+                    problems.append(
+                        value.origin.problem(
+                            f"{self._no_target(name)} add it there, or map it with --on {name}=TARGET"
+                        )
+                    )
                 written.add(str(name))
         for name, meant in renamed.items():
             if name not in written:
-                problems.append(Problem("--on", 0, f"{name}={meant}", f"the grid has no target '{name}': {nearest(name, written)}"))
+                problems.append(
+                    Problem(
+                        "--on",
+                        0,
+                        f"{name}={meant}",
+                        f"the grid has no target '{name}': {nearest(name, written)}",
+                    )
+                )
             if meant not in hardware:
-                problems.append(Problem("--on", 0, f"{name}={meant}", f"{self._no_target(meant)} name one of these"))
+                problems.append(
+                    Problem(
+                        "--on", 0, f"{name}={meant}", f"{self._no_target(meant)} name one of these"
+                    )
+                )
                 for group in self._grid.groups:
                     group.broken.add("target")
         return problems
@@ -185,10 +211,21 @@ class _Expansion:
             blocks = build_blocks(group, parameters, problems)
             problems += mark_excluded(group, None if group.only_includes else blocks[0], parameters)
             if group.broken or len(problems) > before:
-                problems += _judged_alone(group, parameters)  # no point is built, and these would only be told the next time
+                problems += _judged_alone(
+                    group, parameters
+                )  # no point is built, and these would only be told the next time
                 continue
-            resources = {} if problems else {key: plain(value.value) for key, value in group.resources.items()}
-            points = Expander(group, parameters.workload, _with_cpus(self._targets, resources.get("cpus")), resources).expand(blocks)
+            resources = (
+                {}
+                if problems
+                else {key: plain(value.value) for key, value in group.resources.items()}
+            )
+            points = Expander(
+                group,
+                parameters.workload,
+                _with_cpus(self._targets, resources.get("cpus")),
+                resources,
+            ).expand(blocks)
             points.notes = [*repeated_values(group.matrix.items(), parameters), *points.notes]
             problems += points.problems
             problems += self._unreachable_models(group, points)
@@ -210,26 +247,60 @@ class _Expansion:
         for group, points, written in zip(self._grid.groups, expanded, self._points, strict=True):
             new = {trial: spec for trial, spec in points.specs.items() if trial not in trials}
             merged = points.merged + len(points.specs) - len(new)
-            shared = [trial for trial in points.specs if trial in trials] if len(new) < len(points.specs) else []
+            shared = (
+                [trial for trial in points.specs if trial in trials]
+                if len(new) < len(points.specs)
+                else []
+            )
             head = f"{group.label}: " if len(self._grid.groups) > 1 else ""
             if any(trials[trial].resources != points.specs[trial].resources for trial in shared):
-                notes.append(f"{head}trials that an earlier group has too run with that group's resources")
+                notes.append(
+                    f"{head}trials that an earlier group has too run with that group's resources"
+                )
             if any(trials[trial].isolate != points.specs[trial].isolate for trial in shared):
-                notes.append(f"{head}trials that an earlier group has too are isolated as that group says")
+                notes.append(
+                    f"{head}trials that an earlier group has too are isolated as that group says"
+                )
             notes += [f"{head}{note}" for note in points.notes]
             trials |= new
-            counts.append(GroupCount(group.label, group.workload, written, points.excluded, merged, points.collapsed, len(new)))
-        merged, collapsed = sum(count.merged for count in counts), sum(count.collapsed for count in counts)
+            counts.append(
+                GroupCount(
+                    group.label,
+                    group.workload,
+                    written,
+                    points.excluded,
+                    merged,
+                    points.collapsed,
+                    len(new),
+                )
+            )
+        merged, collapsed = (
+            sum(count.merged for count in counts),
+            sum(count.collapsed for count in counts),
+        )
         return Expanded(
-            self._grid.name, self._grid.description, list(trials.values()), list(trials), merged, collapsed, notes, tuple(counts)
+            self._grid.name,
+            self._grid.description,
+            list(trials.values()),
+            list(trials),
+            merged,
+            collapsed,
+            notes,
+            tuple(counts),
         )
 
 
 def _judged_alone(group: Group, parameters: Parameters) -> Iterator[Problem]:
     """What is wrong with values that are wrong whatever the others are."""
-    values = [(key, value, axis.origin) for key, axis in (group.matrix | group.zipped).items() for value in axis.values]
+    values = [
+        (key, value, axis.origin)
+        for key, axis in (group.matrix | group.zipped).items()
+        for value in axis.values
+    ]
     values += [
-        (key, value, value.origin) for given in (group.fixed, *(entry.values for entry in group.include)) for key, value in given.items()
+        (key, value, value.origin)
+        for given in (group.fixed, *(entry.values for entry in group.include))
+        for key, value in given.items()
     ]
     for key, value, origin in values:
         if key in parameters.workload.judged_alone:
@@ -242,7 +313,9 @@ def _with_cpus(targets: Targets, cpus: int | None) -> Targets:
     """The targets with as many CPUs as a group asks for; None leaves them their own."""
     if cpus is None:
         return targets
-    return replace(targets, hardware={name: replace(has, cpus=cpus) for name, has in targets.hardware.items()})
+    return replace(
+        targets, hardware={name: replace(has, cpus=cpus) for name, has in targets.hardware.items()}
+    )
 
 
 def _targets_written(group: Group) -> list[Value]:

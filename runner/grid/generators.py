@@ -53,7 +53,9 @@ def generate(generator: Mapping[str, Any], most: int) -> tuple[int, list[int | f
 
 def _logspace(first: float, last: float, n: int) -> list[int | float]:
     low, high = math.log10(first), math.log10(last)
-    between = [float(f"{10 ** (low + (high - low) * i / (n - 1)):.{_DIGITS}g}") for i in range(1, n - 1)]
+    between = [
+        float(f"{10 ** (low + (high - low) * i / (n - 1)):.{_DIGITS}g}") for i in range(1, n - 1)
+    ]
     return [_tidy(value) for value in ([first, *between, last] if n > 1 else [first])]
 
 
@@ -71,7 +73,9 @@ def _space_arguments(name: str, arguments: Any) -> tuple[Fraction, Fraction, int
         raise BadGenerator(f"{name} needs [first, last, n], all numbers")
     first, last, n = map(_exact, arguments)
     if n.denominator != 1 or n < 0:
-        raise BadGenerator(f"the third argument of {name} is the number of values, a whole one, not {arguments[2]}")
+        raise BadGenerator(
+            f"the third argument of {name} is the number of values, a whole one, not {arguments[2]}"
+        )
     if name == "logspace" and (first <= 0 or last <= 0):
         raise BadGenerator("both ends of logspace must be above 0: they are values, not exponents")
     return first, last, int(n)
@@ -79,7 +83,10 @@ def _space_arguments(name: str, arguments: Any) -> tuple[Fraction, Fraction, int
 
 def _are_numbers(arguments: Any) -> bool:
     return isinstance(arguments, list) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max for value in arguments
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+        for value in arguments
     )
 
 

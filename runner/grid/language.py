@@ -16,7 +16,19 @@ from runner.grid.source import Source
 from runner.grid.written import DEFAULT_TARGET, DEFAULT_WORKLOAD, Axis, Entry, Grid, Group, Value
 
 TOP_KEYS = ("name", "description", "groups")
-GROUP_KEYS = ("workload", "command", "target", "matrix", "zip", "fixed", "include", "exclude", "repeats", "resources", "isolate")
+GROUP_KEYS = (
+    "workload",
+    "command",
+    "target",
+    "matrix",
+    "zip",
+    "fixed",
+    "include",
+    "exclude",
+    "repeats",
+    "resources",
+    "isolate",
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A sweep's name becomes a folder of the store."""
 
@@ -39,13 +51,21 @@ class Reader:
     def read(self) -> Grid:
         data = self._source.data
         if not isinstance(data, dict):
-            self._wrong((), "a grid is a mapping with `name` and `groups` (`runner init` writes one to start from)")
+            self._wrong(
+                (),
+                "a grid is a mapping with `name` and `groups` (`runner init` writes one to start from)",
+            )
             return Grid("", "", ())
         allowed = TOP_KEYS if "groups" in data else (*TOP_KEYS, *GROUP_KEYS)
         for key in data:
             if key not in allowed:
                 inside = key in GROUP_KEYS
-                self._wrong((key,), "stands beside `groups`: move it into a group" if inside else f"no such key: {nearest(key, allowed)}")
+                self._wrong(
+                    (key,),
+                    "stands beside `groups`: move it into a group"
+                    if inside
+                    else f"no such key: {nearest(key, allowed)}",
+                )
         description = data.get("description", "")
         if not isinstance(description, str):
             self._wrong(("description",), f"expected text, got {show(description)}")
@@ -57,7 +77,8 @@ class Reader:
             self._wrong(("name",), "is missing: it names the sweep and its folder in the store")
         elif not isinstance(name, str) or not NAME.fullmatch(name):
             self._wrong(
-                ("name",), f"{show(name)} cannot name a folder of the store: use letters, digits, '.', '_' and '-', a letter or digit first"
+                ("name",),
+                f"{show(name)} cannot name a folder of the store: use letters, digits, '.', '_' and '-', a letter or digit first",
             )
         return str(name)
 
@@ -68,7 +89,9 @@ class Reader:
             self._wrong(("groups",), f"expected a list of groups, got {show(data['groups'])}")
             groups = []
         else:
-            groups = [self._group(item, ("groups", index)) for index, item in enumerate(data["groups"])]
+            groups = [
+                self._group(item, ("groups", index)) for index, item in enumerate(data["groups"])
+            ]
         self._label(groups)
         return groups
 
@@ -76,7 +99,11 @@ class Reader:
         taken: set[str] = set()
         for group in groups:
             if group.named and group.label in taken:
-                self.problems.append(group.origin.child("name").problem(f"another group is already called '{group.label}'"))
+                self.problems.append(
+                    group.origin.child("name").problem(
+                        f"another group is already called '{group.label}'"
+                    )
+                )
             taken |= {group.label} if group.named else set()
         for group in groups:
             if not group.named:
@@ -117,13 +144,19 @@ class Reader:
         self._given_twice(group, data)
         group.include = self._entries(data, "include")
         group.exclude = self._entries(data, "exclude")
-        group.only_includes = bool(group.include) and not group.zipped and group.matrix.keys() <= {"target"}
+        group.only_includes = (
+            bool(group.include) and not group.zipped and group.matrix.keys() <= {"target"}
+        )
         group.repeats = self._repeats(data)
         group.resources = self._values(data.get("resources", {}), (*below, "resources"))
         group.isolate = self._flag(data, "isolate")
         if not any("target" in part for part in (group.matrix, group.zipped, group.fixed)):
             group.matrix = {
-                "target": Axis((Value(DEFAULT_TARGET, group.origin.child("target")),), 1, group.origin.child("target")),
+                "target": Axis(
+                    (Value(DEFAULT_TARGET, group.origin.child("target")),),
+                    1,
+                    group.origin.child("target"),
+                ),
                 **group.matrix,
             }
         group.broken |= set(_parameters_in(self.problems[before:]))
@@ -142,7 +175,8 @@ class Reader:
         repeats = data.get("repeats", 1)
         if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
             self._wrong(
-                (*self._below, "repeats"), f"expected a whole number of at least 1, got {show(repeats)}: n repeats have the seeds 0 to n-1"
+                (*self._below, "repeats"),
+                f"expected a whole number of at least 1, got {show(repeats)}: n repeats have the seeds 0 to n-1",
             )
             return 1
         return repeats
@@ -160,7 +194,10 @@ class Reader:
     def _axes(self, data: dict[str, Any], word: str) -> dict[str, Axis]:
         path = (*self._below, word)
         axes = self._mapping(data.get(word, {}), path)
-        return {key: (self._targets if key == "target" else self._axis)(axis, (*path, key)) for key, axis in axes.items()}
+        return {
+            key: (self._targets if key == "target" else self._axis)(axis, (*path, key))
+            for key, axis in axes.items()
+        }
 
     def _axis(self, data: Any, path: Path) -> Axis:
         origin = self._at(path)
@@ -172,10 +209,16 @@ class Reader:
                 return Axis((), 0, origin)
             values: Sequence[Value] = [Value(value, origin) for value in generated]
         elif isinstance(data, list):
-            count, values = len(data), [Value(value, self._at((*path, index))) for index, value in enumerate(data)]
+            count, values = (
+                len(data),
+                [Value(value, self._at((*path, index))) for index, value in enumerate(data)],
+            )
         else:
             if isinstance(data, dict):
-                self._wrong(path, f"an axis is a list or one of {', '.join(NAMES)}: {nearest(next(iter(data), ''), NAMES)}")
+                self._wrong(
+                    path,
+                    f"an axis is a list or one of {', '.join(NAMES)}: {nearest(next(iter(data), ''), NAMES)}",
+                )
             else:
                 self._wrong(path, f"an axis is a list: write [{show(data)}], or move it to fixed")
             return Axis((), 0, origin)
@@ -188,12 +231,22 @@ class Reader:
         lengths = {key: axis.count for key, axis in axes.items() if axis.count}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{key} has {count}" for key, count in lengths.items())
-            self._wrong((*self._below, "zip"), f"lists that are walked together must be of one length: {told}")
+            self._wrong(
+                (*self._below, "zip"),
+                f"lists that are walked together must be of one length: {told}",
+            )
         return axes
 
     def _values(self, data: Any, path: Path) -> dict[str, Value]:
-        values = {key: Value(value, self._at((*path, key))) for key, value in self._mapping(data, path).items()}
-        axes = {key: next(iter(value.value)) for key, value in values.items() if is_generator(value.value)}
+        values = {
+            key: Value(value, self._at((*path, key)))
+            for key, value in self._mapping(data, path).items()
+        }
+        axes = {
+            key: next(iter(value.value))
+            for key, value in values.items()
+            if is_generator(value.value)
+        }
         for key, generator in axes.items():
             self._wrong((*path, key), f"{generator} makes an axis: move it to matrix or zip")
         return {key: value for key, value in values.items() if key not in axes}
@@ -204,10 +257,16 @@ class Reader:
         if not isinstance(entries, list):
             self._wrong(path, f"expected a list of mappings, got {show(entries)}")
             return []
-        read = [Entry(self._values(entry, (*path, index)), self._at((*path, index))) for index, entry in enumerate(entries)]
+        read = [
+            Entry(self._values(entry, (*path, index)), self._at((*path, index)))
+            for index, entry in enumerate(entries)
+        ]
         for index, entry in enumerate(entries):
             if entry == {}:
-                self._wrong((*path, index), "gives no key" + (", so it would drop everything" if word == "exclude" else ""))
+                self._wrong(
+                    (*path, index),
+                    "gives no key" + (", so it would drop everything" if word == "exclude" else ""),
+                )
         return [entry for entry in read if entry.values]
 
     def _mapping(self, data: Any, path: Path) -> dict[str, Any]:
@@ -223,11 +282,17 @@ class Reader:
             for key in given if isinstance(given, dict) else ():
                 if key in first:
                     there = self._at(first[key])
-                    self._wrong((*self._below, word, key), f"{key} is given twice: it already stands on line {there.line} ({there.key})")
+                    self._wrong(
+                        (*self._below, word, key),
+                        f"{key} is given twice: it already stands on line {there.line} ({there.key})",
+                    )
                 first.setdefault(key, (*self._below, word, key))
 
     def _at(self, path: Path) -> Origin:
-        key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[len(self._below) :])
+        key = "".join(
+            f"[{step}]" if isinstance(step, int) else f".{step}"
+            for step in path[len(self._below) :]
+        )
         return Origin(self._source.file, self._source.line_of(path), key.removeprefix("."))
 
     def _wrong(self, path: Path, message: str) -> None:
@@ -238,5 +303,13 @@ def _parameters_in(problems: Sequence[Problem]) -> Iterator[str]:
     """The parameters that structural problems are about; another key of the group makes none of them wrong."""
     for problem in problems:
         word, _, key = problem.key.partition(".")
-        if word.partition("[")[0] in ("workload", "command", "target", "matrix", "zip", "fixed", "include"):
+        if word.partition("[")[0] in (
+            "workload",
+            "command",
+            "target",
+            "matrix",
+            "zip",
+            "fixed",
+            "include",
+        ):
             yield (key or word).partition("[")[0]

@@ -19,7 +19,9 @@ class _Mistake(Exception):
     """The ``--set`` means nothing; the message says why."""
 
 
-def apply_overrides(sets: Sequence[str], groups: Sequence[Group], known: Mapping[int, Parameters], most: int) -> list[Problem]:
+def apply_overrides(
+    sets: Sequence[str], groups: Sequence[Group], known: Mapping[int, Parameters], most: int
+) -> list[Problem]:
     """Change the groups as ``--set`` says.
 
     Args:
@@ -47,7 +49,9 @@ def apply_overrides(sets: Sequence[str], groups: Sequence[Group], known: Mapping
     return problems
 
 
-def _resolve(name: str, groups: Sequence[Group], known: Mapping[int, Parameters]) -> tuple[str, list[Group]]:
+def _resolve(
+    name: str, groups: Sequence[Group], known: Mapping[int, Parameters]
+) -> tuple[str, list[Group]]:
     """The key and the groups it is set in."""
     labels = {label for group in groups for label in (group.label, group.workload)}
     label = max((label for label in labels if name.startswith(f"{label}.")), key=len, default=None)
@@ -61,7 +65,12 @@ def _resolve(name: str, groups: Sequence[Group], known: Mapping[int, Parameters]
         head, dot, _ = name.partition(".")
         if dot and label is None:
             raise _Mistake(f"no group is called '{head}': {nearest(head, labels)}")
-        words = {word for index in named for word in known[index].workload.names()} | {"target", "repeats", "isolate", "resources.time_min"}
+        words = {word for index in named for word in known[index].workload.names()} | {
+            "target",
+            "repeats",
+            "isolate",
+            "resources.time_min",
+        }
         raise _Mistake(f"no group has a parameter '{key}': {nearest(key, words)}")
     return key, chosen
 
@@ -69,7 +78,9 @@ def _resolve(name: str, groups: Sequence[Group], known: Mapping[int, Parameters]
 def _parse(text: str, origin: Origin, most: int) -> Axis:
     source = parse_yaml(f"[{text}]", FILE)
     if source.problems or not isinstance(source.data, list):
-        raise _Mistake(f"{show(text)} cannot be read: write a value as in YAML, and quote text that holds , : [ ] {{ or }}")
+        raise _Mistake(
+            f"{show(text)} cannot be read: write a value as in YAML, and quote text that holds , : [ ] {{ or }}"
+        )
     values = source.data
     if not values:
         raise _Mistake("gives no value: write null for none")

@@ -63,8 +63,15 @@ class Expander:
         resources: The group's own, written into every spec.
     """
 
-    def __init__(self, group: Group, workload: Workload, targets: Targets, resources: dict[str, Any]) -> None:
-        self._group, self._workload, self._targets, self._resources = group, workload, targets, resources
+    def __init__(
+        self, group: Group, workload: Workload, targets: Targets, resources: dict[str, Any]
+    ) -> None:
+        self._group, self._workload, self._targets, self._resources = (
+            group,
+            workload,
+            targets,
+            resources,
+        )
         self._found = Points()
         self._points_of: Counter[str] = Counter()
         self._idle = _Idle()
@@ -83,34 +90,67 @@ class Expander:
                 found.collapsed += points - 1
             else:
                 found.merged += points - 1
-        axes = {key for key, axis in (self._group.matrix | self._group.zipped).items() if axis.count > 1}
-        found.notes = [idle.told(note, axes, self._points_of, self._all_targets) for note in idle.trials]
+        axes = {
+            key for key, axis in (self._group.matrix | self._group.zipped).items() if axis.count > 1
+        }
+        found.notes = [
+            idle.told(note, axes, self._points_of, self._all_targets) for note in idle.trials
+        ]
         for (origin, message), count in self._faults.items():
-            some = "" if count == self._asked else f" (in {count} of {self._asked} points: exclude them, or change one of the values)"
+            some = (
+                ""
+                if count == self._asked
+                else f" (in {count} of {self._asked} points: exclude them, or change one of the values)"
+            )
             found.problems.append(origin.problem(message + some))
         if not self._is_rehearsal():
-            found.problems += [origin.problem(f"{why}: leave it out") for origin, why in idle.dead.items() if origin not in idle.alive]
+            found.problems += [
+                origin.problem(f"{why}: leave it out")
+                for origin, why in idle.dead.items()
+                if origin not in idle.alive
+            ]
         return found
 
     def _is_rehearsal(self) -> bool:
         """Whether the group runs on other targets than it was written for: what cannot act there is then no mistake of its author."""
-        return "target" in self._group.overridden or not self._all_targets.isdisjoint(self._targets.renamed.values())
+        return "target" in self._group.overridden or not self._all_targets.isdisjoint(
+            self._targets.renamed.values()
+        )
 
     def _expand(self, block: Block) -> None:
         isolate = self._group.isolate
-        workload, hardware, renamed, label = self._workload, self._targets.hardware, self._targets.renamed, self._group.label
-        collapse, check, canonical, struct = workload.collapse, workload.check, workload.canonical, block.struct
+        workload, hardware, renamed, label = (
+            self._workload,
+            self._targets.hardware,
+            self._targets.renamed,
+            self._group.label,
+        )
+        collapse, check, canonical, struct = (
+            workload.collapse,
+            workload.check,
+            workload.canonical,
+            block.struct,
+        )
         specs, points_of, resources = self._found.specs, self._points_of, self._resources
         notes: list[str] = []
         for cells in product(*_folded(block.axes)):
-            typed, params, excluded, target = block.typed.copy(), block.params.copy(), block.always, ""
+            typed, params, excluded, target = (
+                block.typed.copy(),
+                block.params.copy(),
+                block.always,
+                "",
+            )
             for cell in cells:
                 typed.update(cell.typed)
                 params.update(cell.params)
                 excluded &= cell.excluded
                 target = cell.target or target
             target = renamed.get(target, target)
-            seeds = [seed for seed, bits in block.seeds if not excluded & bits] if excluded else [seed for seed, _ in block.seeds]
+            seeds = (
+                [seed for seed, bits in block.seeds if not excluded & bits]
+                if excluded
+                else [seed for seed, _ in block.seeds]
+            )
             self._found.excluded += len(block.seeds) - len(seeds)
             if not seeds:
                 continue
@@ -121,9 +161,13 @@ class Expander:
                 acting, notes = collapse(asked, hardware[target])
                 faults = check(acting, hardware[target])
                 if faults:
-                    self._faults.update(_located(fault, block, self._group.origin) for fault in faults)
+                    self._faults.update(
+                        _located(fault, block, self._group.origin) for fault in faults
+                    )
                     continue
-                if acting is not asked:  # also where a value is only spelled otherwise, which no note tells
+                if (
+                    acting is not asked
+                ):  # also where a value is only spelled otherwise, which no note tells
                     params = canonical(acting)
                 if notes:
                     self._idle.look(block, notes)
@@ -132,7 +176,13 @@ class Expander:
             params = dict(sorted(params.items()))
             for seed in seeds:
                 spec = JobSpec(
-                    workload=workload.name, target=target, seed=seed, params=params, resources=resources, group=label, isolate=isolate
+                    workload=workload.name,
+                    target=target,
+                    seed=seed,
+                    params=params,
+                    resources=resources,
+                    group=label,
+                    isolate=isolate,
                 )
                 trial = spec.trial_id
                 points_of[trial] += 1
@@ -172,10 +222,16 @@ class _Idle:
         self.trials.setdefault(note, set()).add(trial)
         self._targets.setdefault(note, set()).add(target)
 
-    def told(self, note: str, axes: set[str], points_of: Mapping[str, int], all_targets: set[str]) -> str:
+    def told(
+        self, note: str, axes: set[str], points_of: Mapping[str, int], all_targets: set[str]
+    ) -> str:
         """The note with how many trials it is about."""
         trials = self.trials[note]
-        where = "" if self._targets[note] == all_targets else f" (target {', '.join(sorted(self._targets[note]))})"
+        where = (
+            ""
+            if self._targets[note] == all_targets
+            else f" (target {', '.join(sorted(self._targets[note]))})"
+        )
         if note.partition(":")[0] in axes:
             return f"{note}{where}: {sum(points_of[trial] for trial in trials)} trials collapsed into {len(trials)}"
         return f"{note}{where}: left at its default in {len(trials)} trial{'s' * (len(trials) > 1)}"
@@ -193,7 +249,12 @@ def _folded(axes: list[list[Cell]]) -> list[list[Cell]]:
 
 
 def _together(left: Cell, right: Cell) -> Cell:
-    return Cell(left.typed | right.typed, left.params | right.params, left.target or right.target, left.excluded & right.excluded)
+    return Cell(
+        left.typed | right.typed,
+        left.params | right.params,
+        left.target or right.target,
+        left.excluded & right.excluded,
+    )
 
 
 def _located(fault: str, block: Block, otherwise: Origin) -> tuple[Origin, str]:

@@ -44,7 +44,9 @@ class Origin:
 
     def child(self, key: str, line: int | None = None) -> Origin:
         """The place of a key below this one, on the same line unless told."""
-        return Origin(self.file, self.line if line is None else line, f"{self.key}.{key}" if self.key else key)
+        return Origin(
+            self.file, self.line if line is None else line, f"{self.key}.{key}" if self.key else key
+        )
 
 
 class GridError(RunnerError):
@@ -60,7 +62,9 @@ class GridError(RunnerError):
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Each problem once, sorted by line; those of the command line come last."""
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line == 0, problem.line)))
+    return tuple(
+        sorted(dict.fromkeys(problems), key=lambda problem: (problem.line == 0, problem.line))
+    )
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

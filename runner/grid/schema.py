@@ -33,11 +33,19 @@ def grid_schema() -> dict[str, Any]:
     definitions |= {
         "generator": _generator(),
         "resources": resources[0],
-        "group": {"type": "object", "properties": group, "additionalProperties": False, "allOf": _by_workload()},
+        "group": {
+            "type": "object",
+            "properties": group,
+            "additionalProperties": False,
+            "allOf": _by_workload(),
+        },
     }
     for name in BUILT_IN:
         definitions |= _of_workload(workload(name))
-    described = {"name": _name("the sweep, and its folder in the store"), "description": {"type": "string"}}
+    described = {
+        "name": _name("the sweep, and its folder in the store"),
+        "description": {"type": "string"},
+    }
     single = {key: value for key, value in group.items() if key != "name"}
     return {
         "$schema": DRAFT,
@@ -48,11 +56,19 @@ def grid_schema() -> dict[str, Any]:
         "then": {
             "properties": {
                 **described,
-                "groups": {"type": "array", "minItems": 1, "items": {"$ref": _REF.format(name="group")}},
+                "groups": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"$ref": _REF.format(name="group")},
+                },
             },
             "additionalProperties": False,
         },
-        "else": {"properties": {**described, **single}, "additionalProperties": False, "allOf": _by_workload()},
+        "else": {
+            "properties": {**described, **single},
+            "additionalProperties": False,
+            "allOf": _by_workload(),
+        },
         "definitions": definitions,
     }
 
@@ -62,17 +78,46 @@ def _group_keys() -> dict[str, Any]:
     entries = {"type": "array", "items": {"type": "object", "minProperties": 1}}
     return {
         "name": _name("what --set NAME.KEY=VALUE and reports call the group"),
-        "workload": {"type": "string", "default": DEFAULT_WORKLOAD, "description": "train, svm, or package.module:function"},
-        "command": {"type": "string", "minLength": 1, "description": "A command line, its parameters in braces, instead of a workload."},
-        "target": {"anyOf": [_TARGET, {"type": "array", "minItems": 1, "items": _TARGET}], "default": DEFAULT_TARGET},
+        "workload": {
+            "type": "string",
+            "default": DEFAULT_WORKLOAD,
+            "description": "train, svm, or package.module:function",
+        },
+        "command": {
+            "type": "string",
+            "minLength": 1,
+            "description": "A command line, its parameters in braces, instead of a workload.",
+        },
+        "target": {
+            "anyOf": [_TARGET, {"type": "array", "minItems": 1, "items": _TARGET}],
+            "default": DEFAULT_TARGET,
+        },
         "matrix": {"type": "object", "description": "Axes, crossed with each other."},
-        "zip": {"type": "object", "description": "Axes of one length, walked together, crossed with the matrix."},
-        "fixed": {"type": "object", "description": "Parameters that all trials of the group share."},
+        "zip": {
+            "type": "object",
+            "description": "Axes of one length, walked together, crossed with the matrix.",
+        },
+        "fixed": {
+            "type": "object",
+            "description": "Parameters that all trials of the group share.",
+        },
         "include": {**entries, "description": "Points to add."},
-        "exclude": {**entries, "description": "Points to drop: those that match all keys of an entry."},
-        "repeats": {"type": "integer", "minimum": 1, "default": 1, "description": "How many seeds: n gives 0 to n-1."},
+        "exclude": {
+            **entries,
+            "description": "Points to drop: those that match all keys of an entry.",
+        },
+        "repeats": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 1,
+            "description": "How many seeds: n gives 0 to n-1.",
+        },
         "resources": {"$ref": _REF.format(name="resources")},
-        "isolate": {"type": "boolean", "default": False, "description": "Whether each trial has a process for itself."},
+        "isolate": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether each trial has a process for itself.",
+        },
     }
 
 
@@ -105,7 +150,11 @@ def _of_workload(of: Workload) -> dict[str, Any]:
     axes = {
         name: {
             "anyOf": [
-                {"type": "array", "minItems": 1, "items": {key: item for key, item in value.items() if key != "default"}},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {key: item for key, item in value.items() if key != "default"},
+                },
                 {"$ref": _REF.format(name="generator")},
             ],
             "description": value["description"],
@@ -115,8 +164,16 @@ def _of_workload(of: Workload) -> dict[str, Any]:
     target = {"type": "array", "minItems": 1, "items": _TARGET}
     return {
         **structs,
-        f"{of.name}-values": {"type": "object", "properties": {**values, "target": _TARGET}, "additionalProperties": False},
-        f"{of.name}-axes": {"type": "object", "properties": {**axes, "target": target}, "additionalProperties": False},
+        f"{of.name}-values": {
+            "type": "object",
+            "properties": {**values, "target": _TARGET},
+            "additionalProperties": False,
+        },
+        f"{of.name}-axes": {
+            "type": "object",
+            "properties": {**axes, "target": target},
+            "additionalProperties": False,
+        },
         f"{of.name}-excluded": {
             "type": "object",
             "properties": {**values, "target": _TARGET, "seed": _SEED},
@@ -131,10 +188,20 @@ def _generator() -> dict[str, Any]:
     steps = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 3}
     arguments = {
         "linspace": {**ends, "description": "[first, last, how many]"},
-        "logspace": {**ends, "items": [{"type": "number", "exclusiveMinimum": 0}] * 2 + [_COUNT], "description": "[first, last, how many]"},
+        "logspace": {
+            **ends,
+            "items": [{"type": "number", "exclusiveMinimum": 0}] * 2 + [_COUNT],
+            "description": "[first, last, how many]",
+        },
         "range": {**steps, "description": "[start, stop, step]; the stop is left out"},
     }
-    return {"type": "object", "properties": arguments, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    return {
+        "type": "object",
+        "properties": arguments,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
 
 
 def _name(meaning: str) -> dict[str, Any]:

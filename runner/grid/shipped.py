@@ -25,8 +25,12 @@ class UnknownStudy(RunnerError):
 def studies() -> dict[str, str]:
     """Return what each study asks, by name, `quickstart` first: the first line of its grid."""
     folder = _folder()
-    names = sorted((path.stem for path in folder.glob("*.yaml")), key=lambda name: (name != "quickstart", name))
-    return {name: _text(folder, name).partition("\n")[0].removeprefix("#").strip() for name in names}
+    names = sorted(
+        (path.stem for path in folder.glob("*.yaml")), key=lambda name: (name != "quickstart", name)
+    )
+    return {
+        name: _text(folder, name).partition("\n")[0].removeprefix("#").strip() for name in names
+    }
 
 
 def study(name: str) -> str:

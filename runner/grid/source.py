@@ -73,7 +73,9 @@ def load_yaml(path: Path) -> Source:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return _unreadable(str(path), raw.count(b"\n", 0, error.start) + 1, "is not UTF-8 text: save it as UTF-8")
+        return _unreadable(
+            str(path), raw.count(b"\n", 0, error.start) + 1, "is not UTF-8 text: save it as UTF-8"
+        )
     return parse_yaml(text, str(path))
 
 
@@ -84,19 +86,43 @@ def parse_yaml(text: str, file: str) -> Source:
         builder.feed(yaml.parse(text, Loader=_PARSER))
     except yaml.MarkedYAMLError as error:
         mark = error.context_mark or error.problem_mark
-        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark and mark is not error.problem_mark else ""
+        where = (
+            f" (line {error.problem_mark.line + 1})"
+            if error.problem_mark and mark is not error.problem_mark
+            else ""
+        )
         reason = ", ".join(part for part in (error.context, error.problem) if part)
-        return _unreadable(file, mark.line + 1 if mark else 0, f"is not YAML: {reason}{where}", builder.problems)
+        return _unreadable(
+            file, mark.line + 1 if mark else 0, f"is not YAML: {reason}{where}", builder.problems
+        )
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        return _unreadable(file, line, f"is not YAML: the character {chr(error.character)!r} is not allowed", builder.problems)
+        return _unreadable(
+            file,
+            line,
+            f"is not YAML: the character {chr(error.character)!r} is not allowed",
+            builder.problems,
+        )
     except _TooMuch as stop:
         return _unreadable(file, stop.line, stop.reason, builder.problems)
-    return Source(file, builder.root.data, tuple(builder.problems), frozenset(builder.unreadable), builder.root, text)
+    return Source(
+        file,
+        builder.root.data,
+        tuple(builder.problems),
+        frozenset(builder.unreadable),
+        builder.root,
+        text,
+    )
 
 
 def _unreadable(file: str, line: int, reason: str, before: list[Problem] | None = None) -> Source:
-    return Source(file, None, (*(before or ()), Problem(file, line, "", reason)), frozenset([line]), _Node(line))
+    return Source(
+        file,
+        None,
+        (*(before or ()), Problem(file, line, "", reason)),
+        frozenset([line]),
+        _Node(line),
+    )
 
 
 class _TooMuch(Exception):
@@ -244,8 +270,15 @@ class _Builder:
 
     def _refuse_tag(self, tag: str, line: int) -> None:
         self.unreadable.add(line)
-        self._problem(line, f"the tag {tag.replace(CORE, '!!')} is not allowed: only plain values are read from YAML")
+        self._problem(
+            line,
+            f"the tag {tag.replace(CORE, '!!')} is not allowed: only plain values are read from YAML",
+        )
 
     def _problem(self, line: int, message: str) -> None:
-        steps = [f".{top.key}" if top.is_mapping else f"[{len(top.node.data)}]" for top in self._open if not top.is_mapping or top.key]
+        steps = [
+            f".{top.key}" if top.is_mapping else f"[{len(top.node.data)}]"
+            for top in self._open
+            if not top.is_mapping or top.key
+        ]
         self.problems.append(Problem(self.file, line, "".join(steps).removeprefix("."), message))

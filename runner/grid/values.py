@@ -42,7 +42,11 @@ class Parameters:
 
     def knows(self, key: str) -> bool:
         """Whether the workload takes a parameter of that name."""
-        return key in self._fields or (self.workload.accepts_any and key not in self.workload.reserved and not custom.unusable(key))
+        return key in self._fields or (
+            self.workload.accepts_any
+            and key not in self.workload.reserved
+            and not custom.unusable(key)
+        )
 
     def typed(self, key: str, value: Any) -> Any:
         """The value as the workload's struct holds it.
@@ -65,15 +69,23 @@ class Parameters:
         if self.knows(key):
             return
         if key == "seed":
-            raise BadValue("the seed is no parameter: `repeats: n` gives every trial the seeds 0 to n-1")
+            raise BadValue(
+                "the seed is no parameter: `repeats: n` gives every trial the seeds 0 to n-1"
+            )
         if key in self.workload.reserved:
             raise BadValue(self.workload.reserved[key])
         if self.workload.accepts_any and (reason := custom.unusable(key)):
             raise BadValue(reason)
         known = nearest(key, (*self._fields, "target"))
         if self.workload.is_command:
-            raise BadValue(f"the command does not use it: write {{{key}}} where its value belongs, or drop it ({known})")
-        hint = custom.command_hint(self.workload.name, self.workload.import_path, key) if self.workload.is_custom else ""
+            raise BadValue(
+                f"the command does not use it: write {{{key}}} where its value belongs, or drop it ({known})"
+            )
+        hint = (
+            custom.command_hint(self.workload.name, self.workload.import_path, key)
+            if self.workload.is_custom
+            else ""
+        )
         raise BadValue(f"workload '{self.workload.name}' has no such parameter: {known}{hint}")
 
     def default(self, key: str) -> Any:
@@ -116,7 +128,9 @@ def _describe(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(show(choice) for choice in arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(_describe(argument) for argument in arguments if argument is not msgspec.UnsetType)
+        return " or ".join(
+            _describe(argument) for argument in arguments if argument is not msgspec.UnsetType
+        )
     if origin in (list, tuple):
         inner = {argument for argument in arguments if argument is not ...}
         return f"a list (each {_describe(inner.pop())})" if len(inner) == 1 else "a list"
@@ -135,7 +149,11 @@ def _bounds(meta: Any) -> list[str]:
         "min_length": "no shorter than",
         "max_length": "no longer than",
     }
-    return [f"{word} {limit}" for name, word in words.items() if (limit := getattr(meta, name, None)) is not None]
+    return [
+        f"{word} {limit}"
+        for name, word in words.items()
+        if (limit := getattr(meta, name, None)) is not None
+    ]
 
 
 def _choices(kind: Any) -> list[str]:

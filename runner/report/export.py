@@ -44,9 +44,23 @@ def write_text(table: Table, path: Path) -> None:
 
 def markdown(table: Table) -> str:
     """Return a table in GitHub's Markdown, its notes below it."""
-    rows = [[heading.text for heading in table.headings], ["---:" if heading.right else "---" for heading in table.headings], *table.rows]
+    rows = [
+        [heading.text for heading in table.headings],
+        ["---:" if heading.right else "---" for heading in table.headings],
+        *table.rows,
+    ]
     lines = [f"| {' | '.join(cell.strip().translate(_MARKDOWN) for cell in row)} |" for row in rows]
-    return "\n".join([*lines, *(["", *(f"- {note.translate(_MARKDOWN)}" for note in table.notes)] if table.notes else []), ""])
+    return "\n".join(
+        [
+            *lines,
+            *(
+                ["", *(f"- {note.translate(_MARKDOWN)}" for note in table.notes)]
+                if table.notes
+                else []
+            ),
+            "",
+        ]
+    )
 
 
 def latex(table: Table) -> str:
@@ -57,7 +71,15 @@ def latex(table: Table) -> str:
     )
     columns = "".join("r" if heading.right else "l" for heading in table.headings)
     notes = [f"% {' '.join(note.split())}" for note in table.notes]
-    body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+    body = [
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        head,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     return "\n".join([*notes, r"% needs \usepackage{booktabs}", *body, ""])
 
 
@@ -68,7 +90,10 @@ def _flat(summary: Summary) -> list[dict[str, Any]]:
         titles = {summary.title(metric) for metric in summary.metrics}
         for name, value in row.items():
             if name in titles:
-                flat |= {f"{name}_{part}": None if value is None else value[part] for part in ("mean", "sd", "n")}
+                flat |= {
+                    f"{name}_{part}": None if value is None else value[part]
+                    for part in ("mean", "sd", "n")
+                }
             else:
                 flat[name] = value
         rows.append(flat)

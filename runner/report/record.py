@@ -39,9 +39,21 @@ class Section:
 
 def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What a reader wants to know first of one attempt: how well, how long, why not, and what differs from the defaults."""
-    accuracies = [Line(name, with_unit(row[name], "fraction")) for name in ACCURACIES if row.get(name) is not None]
-    results = [Line(name, text(row[name])) for name in row.get("results") or () if isinstance(row.get(name), int | float)]
-    times = [Line(name.removesuffix("_s"), f"{row[name]:.3g} s") for name in TIMES if row.get(name) is not None]
+    accuracies = [
+        Line(name, with_unit(row[name], "fraction"))
+        for name in ACCURACIES
+        if row.get(name) is not None
+    ]
+    results = [
+        Line(name, text(row[name]))
+        for name in row.get("results") or ()
+        if isinstance(row.get(name), int | float)
+    ]
+    times = [
+        Line(name.removesuffix("_s"), f"{row[name]:.3g} s")
+        for name in TIMES
+        if row.get(name) is not None
+    ]
     error = ": ".join(filter(None, (row.get("error_type"), first_line(row.get("error_message")))))
     known = workload_of(row)
     changed = [name for name, shown in _parameters(row).items() if known is None or shown.changed]
@@ -50,7 +62,9 @@ def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
     lines = (
         ", ".join(f"{line.name} {line.value}" for line in (*accuracies, *results)),
         ", ".join(f"{line.name} {line.value}" for line in times),
-        f"{OUTCOMES.get(row['outcome'], '')}{': ' * bool(error)}{error}" if row["outcome"] != "completed" else "",
+        f"{OUTCOMES.get(row['outcome'], '')}{': ' * bool(error)}{error}"
+        if row["outcome"] != "completed"
+        else "",
         f"{title}: {pairs or 'nothing'}",
     )
     return tuple(filter(None, lines))
@@ -67,10 +81,16 @@ def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
     found: list[Section] = []
     for title, columns in _by_section().items():
         shown = [column for column in columns if column.name not in OWN_SECTIONS]
-        lines = tuple(Line(c.name, with_unit(row[c.name], c.unit)) for c in shown if row.get(c.name) is not None)
+        lines = tuple(
+            Line(c.name, with_unit(row[c.name], c.unit))
+            for c in shown
+            if row.get(c.name) is not None
+        )
         found.append(Section(title, lines, tuple(c.name for c in shown if row.get(c.name) is None)))
         if title == "identity":
-            found.extend(section for name in OWN_SECTIONS if (section := _own_section(name, row)) is not None)
+            found.extend(
+                section for name in OWN_SECTIONS if (section := _own_section(name, row)) is not None
+            )
     return tuple(found)
 
 
@@ -84,14 +104,20 @@ def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
 def epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of a history without what it does not have; the workload's own metrics stand beside the others, and last."""
     extra = entry.get("extra") or ()
-    own = dict(extra.items() if isinstance(extra, Mapping) else extra)  # Arrow gives a map as a list of pairs
-    return {name: value for name, value in entry.items() if name != "extra" and value is not None} | own
+    own = dict(
+        extra.items() if isinstance(extra, Mapping) else extra
+    )  # Arrow gives a map as a list of pairs
+    return {
+        name: value for name, value in entry.items() if name != "extra" and value is not None
+    } | own
 
 
 def with_unit(value: Any, unit: str) -> str:
     """A value as text with its unit; a fraction in percent."""
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", f" {unit}" if unit else "")
+        return value.isoformat(sep=" ", timespec="milliseconds").replace(
+            "+00:00", f" {unit}" if unit else ""
+        )
     if unit == "fraction":
         return f"{percent(value)} %"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -111,7 +137,9 @@ def _own_section(name: str, row: Mapping[str, Any]) -> Section | None:
     if name == "parameters":
         lines = tuple(Line(parameter, shown.value) for parameter, shown in _parameters(row).items())
     else:
-        lines = tuple(Line(column, text(row.get(column)) or "null") for column in row.get(name) or ())
+        lines = tuple(
+            Line(column, text(row.get(column)) or "null") for column in row.get(name) or ()
+        )
     return Section(name, lines) if lines else None
 
 
@@ -125,7 +153,9 @@ class _Used:
 def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
     """The parameters under the names that a grid has for them, each with the value that was used."""
     asked = {
-        (name.removesuffix("_asked") if name.removesuffix("_asked") in RESERVED else name): row.get(name)
+        (name.removesuffix("_asked") if name.removesuffix("_asked") in RESERVED else name): row.get(
+            name
+        )
         for name in row.get("parameters") or ()
     }
     known = workload_of(row)
@@ -134,14 +164,22 @@ def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
         with suppress(JobsError):  # of an older release, which knew other parameters
             params = known.read(asked)
             stands_for = known.stands_for(params, row)
-    defaults = {field.name: field.default for field in msgspec.structs.fields(known.params)} if known is not None else {}
+    defaults = (
+        {field.name: field.default for field in msgspec.structs.fields(known.params)}
+        if known is not None
+        else {}
+    )
     found = {}
     for name, value in asked.items():
         used = stands_for.get(name) if value is None or value == "auto" else None
         plain = text(value) or "null"
         shown = plain if used is None else f"{text(used)} ({'default' if value is None else plain})"
         default = defaults.get(name, msgspec.NODEFAULT)
-        found[name] = _Used(shown, default is msgspec.NODEFAULT or (tuple(value) if isinstance(value, list) else value) != default)
+        found[name] = _Used(
+            shown,
+            default is msgspec.NODEFAULT
+            or (tuple(value) if isinstance(value, list) else value) != default,
+        )
     return found
 
 

@@ -126,15 +126,24 @@ class Summary:
         for group in self.groups:
             names = (f"{name} (key)" if name in _COUNTS else name for name in self.by)
             row: dict[str, Any] = dict(zip(names, group.keys, strict=True))
-            row |= {"n": group.n, "not_completed": group.not_completed, "disturbed": group.disturbed, "diverged": group.diverged}
+            row |= {
+                "n": group.n,
+                "not_completed": group.not_completed,
+                "disturbed": group.disturbed,
+                "diverged": group.diverged,
+            }
             for metric in self.metrics:
                 mean = group.means.get(metric.name)
-                row[self.title(metric)] = None if mean is None else {"mean": mean.mean, "sd": mean.sd, "n": mean.n}
+                row[self.title(metric)] = (
+                    None if mean is None else {"mean": mean.mean, "sd": mean.sd, "n": mean.n}
+                )
             rows.append(row)
         return rows
 
 
-def summarise(table: pa.Table, by: Sequence[str] | None = None, metrics: Sequence[str] | None = None) -> Summary:
+def summarise(
+    table: pa.Table, by: Sequence[str] | None = None, metrics: Sequence[str] | None = None
+) -> Summary:
     """Group a table of records and average each group.
 
     A trial that several sweeps have recorded counts once in a group.
@@ -159,10 +168,14 @@ def summarise(table: pa.Table, by: Sequence[str] | None = None, metrics: Sequenc
     for row in range(columns.n_rows):
         rows_of.setdefault(tuple(key[row] for key in keys), []).append(row)
     distinct = [columns.distinct(rows) for rows in rows_of.values()]
-    averaged = columns.metrics() if metrics is None else tuple(columns.metric(name) for name in metrics)
+    averaged = (
+        columns.metrics() if metrics is None else tuple(columns.metric(name) for name in metrics)
+    )
     groups = [columns.group(by, rows, averaged) for rows in distinct]
     once = columns.distinct(range(columns.n_rows))
-    outcomes = Counter(outcome for row in once if (outcome := columns.values("outcome")[row]) != COMPLETED)
+    outcomes = Counter(
+        outcome for row in once if (outcome := columns.values("outcome")[row]) != COMPLETED
+    )
     return Summary(
         by=tuple(by),
         metrics=averaged,
@@ -188,7 +201,9 @@ def arranged(summary: Summary, sort: str | None, top: int | None) -> Summary:
     """
     if sort is None and top is None:
         return summary
-    name, backwards = _named_order(sort if sort is not None else next((metric.name for metric in summary.metrics), "n"))
+    name, backwards = _named_order(
+        sort if sort is not None else next((metric.name for metric in summary.metrics), "n")
+    )
     known = (*summary.by, "n", *(metric.name for metric in summary.metrics))
     if name not in known:
         raise UnknownColumn(name, known)
@@ -215,11 +230,15 @@ def arranged_rows(table: pa.Table, sort: str | None, top: int | None) -> list[in
     columns = _Columns(table)
     if sort is None and top is None:
         return list(range(columns.n_rows))
-    name, backwards = _named_order(sort if sort is not None else next((metric.name for metric in columns.metrics()), "trial"))
+    name, backwards = _named_order(
+        sort if sort is not None else next((metric.name for metric in columns.metrics()), "trial")
+    )
     if name not in columns.names:
         raise UnknownColumn(name, known_columns(table))
     values = columns.values(name)
-    return sorted_by(range(columns.n_rows), values.__getitem__, largest_first=backwards != more_is_better(name))[:top]
+    return sorted_by(
+        range(columns.n_rows), values.__getitem__, largest_first=backwards != more_is_better(name)
+    )[:top]
 
 
 def sorted_by(items: Iterable[T], value: Callable[[T], Any], *, largest_first: bool) -> list[T]:
@@ -238,7 +257,11 @@ def more_is_better(name: str) -> bool:
 
 def known_columns(table: pa.Table) -> tuple[str, ...]:
     """Return the names of the columns that any row of a table has a value in; all if there is no row."""
-    return tuple(name for name in table.column_names if table.column(name).null_count < max(1, table.num_rows))
+    return tuple(
+        name
+        for name in table.column_names
+        if table.column(name).null_count < max(1, table.num_rows)
+    )
 
 
 def _named_order(sort: str) -> tuple[str, bool]:
@@ -267,19 +290,27 @@ class _Columns:
         self._masked: dict[tuple[str, str], list[Any]] = {}
         self.names: list[str] = list(table.column_names)
         self.n_rows: int = table.num_rows
-        self.completed = [row for row, outcome in enumerate(self.values("outcome")) if outcome == COMPLETED]
+        self.completed = [
+            row for row, outcome in enumerate(self.values("outcome")) if outcome == COMPLETED
+        ]
 
     def values(self, name: str) -> list[Any]:
         """Every row's value; nulls where the table has no such column."""
         from artifacts.tables import values_of
 
         if name not in self._values:
-            self._values[name] = values_of(self._table, name) if name in self.names else [None] * self.n_rows
+            self._values[name] = (
+                values_of(self._table, name) if name in self.names else [None] * self.n_rows
+            )
         return self._values[name]
 
     def key(self, name: str) -> list[Any]:
         """As ``values``; of a parameter only where it is one, not where another workload returned a result of its name."""
-        return self._only_where(name, "parameters") if name in self._named_in("parameters") else self.values(name)
+        return (
+            self._only_where(name, "parameters")
+            if name in self._named_in("parameters")
+            else self.values(name)
+        )
 
     def hashable(self, name: str) -> list[Hashable]:
         """As ``key``, spelled so that equal keys are equal and no others: lists and mappings, and a column of several kinds."""
@@ -287,7 +318,9 @@ class _Columns:
             keys = self.key(name)
             kinds = {type(key) for key in keys if key is not None}
             if kinds == {float}:
-                keys = ["NaN" if key != key else key for key in keys]  # NaN equals nothing, not even itself
+                keys = [
+                    "NaN" if key != key else key for key in keys
+                ]  # NaN equals nothing, not even itself
             elif len(kinds) > 1 or kinds & {list, dict}:
                 keys = [None if key is None else spelled(key) for key in keys]
             self._hashable[name] = keys
@@ -295,7 +328,11 @@ class _Columns:
 
     def varying(self) -> tuple[str, ...]:
         """A parameter that only the other workload has tells nothing apart, so variation is looked for within each workload."""
-        return tuple(name for name in (*IDENTITY, *self._named_in("parameters")) if name != "seed" and self._varies(name))
+        return tuple(
+            name
+            for name in (*IDENTITY, *self._named_in("parameters"))
+            if name != "seed" and self._varies(name)
+        )
 
     def metrics(self) -> tuple[Metric, ...]:
         """Per workload its accuracy (test, else validation) or its first numeric result; then the times that anyone has."""
@@ -303,7 +340,9 @@ class _Columns:
         workloads = self.values("workload")
         for workload in dict.fromkeys(workloads):
             rows = [row for row in self.completed if workloads[row] == workload]
-            metric = next((metric for metric in self._candidates() if self._numbers(metric.name, rows)), None)
+            metric = next(
+                (metric for metric in self._candidates() if self._numbers(metric.name, rows)), None
+            )
             if metric is not None:
                 found.setdefault(metric.name, metric)
         times = (Metric(name, timing=True) for name in TIMES if self._numbers(name, self.completed))
@@ -313,7 +352,10 @@ class _Columns:
         """The column of that name as a metric; NoNumbers if it holds something else."""
         values = [value for value in self.values(name) if value is not None]
         if values and not any(map(_is_number, values)):
-            raise NoNumbers(name, tuple(known for known in self.names if any(map(_is_number, self.values(known)))))
+            raise NoNumbers(
+                name,
+                tuple(known for known in self.names if any(map(_is_number, self.values(known)))),
+            )
         column = _SCHEMA.get(name)
         return Metric(
             name,
@@ -325,8 +367,16 @@ class _Columns:
     def told_apart(self, by: Sequence[str]) -> tuple[str, ...]:
         """The keys, and the workload before them where there are several and one has no value for one of them."""
         workloads = self.values("workload")
-        lacking = any({workloads[row] for row, value in enumerate(self.key(name)) if value is not None} != set(workloads) for name in by)
-        return ("workload", *by) if lacking and len(set(workloads)) > 1 and "workload" not in by else tuple(by)
+        lacking = any(
+            {workloads[row] for row, value in enumerate(self.key(name)) if value is not None}
+            != set(workloads)
+            for name in by
+        )
+        return (
+            ("workload", *by)
+            if lacking and len(set(workloads)) > 1 and "workload" not in by
+            else tuple(by)
+        )
 
     def distinct(self, rows: Sequence[int]) -> list[int]:
         """One row of each trial among the rows: its completed one, or else its first."""
@@ -336,7 +386,9 @@ class _Columns:
         chosen: dict[str, int] = {}
         completed = set(self.completed)
         for row in rows:
-            if trials[row] not in chosen or (row in completed and chosen[trials[row]] not in completed):
+            if trials[row] not in chosen or (
+                row in completed and chosen[trials[row]] not in completed
+            ):
                 chosen[trials[row]] = row
         return list(chosen.values())
 
@@ -352,7 +404,11 @@ class _Columns:
         outcomes, disturbed = self.values("outcome"), self.values("disturbed")
         completed = [row for row in rows if outcomes[row] == COMPLETED]
         diverged = self.values("diverged")
-        means = {metric.name: mean_of(numbers) for metric in metrics if (numbers := self._numbers(metric.name, completed))}
+        means = {
+            metric.name: mean_of(numbers)
+            for metric in metrics
+            if (numbers := self._numbers(metric.name, completed))
+        }
         return Group(
             keys=tuple(self.key(name)[rows[0]] for name in by),
             n=len(completed),
@@ -367,16 +423,26 @@ class _Columns:
         found = []
         for metric in metrics:
             values = self._measured(metric.name)
-            others = [values[row] for row in self.completed if values[row] is not None and not _is_number(values[row])]
+            others = [
+                values[row]
+                for row in self.completed
+                if values[row] is not None and not _is_number(values[row])
+            ]
             if others:
                 found.append((metric.name, len(others), others[0]))
         return tuple(found)
 
-    def averaged(self, by: Sequence[str], groups: Iterable[Sequence[int]]) -> tuple[tuple[str, int, int], ...]:
+    def averaged(
+        self, by: Sequence[str], groups: Iterable[Sequence[int]]
+    ) -> tuple[tuple[str, int, int], ...]:
         completed = set(self.completed)
-        inside = [kept for rows in groups if len(kept := [row for row in rows if row in completed]) > 1]
+        inside = [
+            kept for rows in groups if len(kept := [row for row in rows if row in completed]) > 1
+        ]
         found = []
-        for name in dict.fromkeys((*IDENTITY, *self._named_in("parameters"), *HARDWARE, *ENVIRONMENT, "seed")):
+        for name in dict.fromkeys(
+            (*IDENTITY, *self._named_in("parameters"), *HARDWARE, *ENVIRONMENT, "seed")
+        ):
             if name in by or not self._varies(name):
                 continue
             counts = [count for rows in inside if (count := self._n_values(name, rows)) > 1]
@@ -386,14 +452,20 @@ class _Columns:
 
     def devices(self, rows: Iterable[int]) -> dict[str, int]:
         """How many completed trials among the rows by the device that computed them."""
-        gpus, cpus, completed = self.values("gpu_name"), self.values("cpu_model"), set(self.completed)
+        gpus, cpus, completed = (
+            self.values("gpu_name"),
+            self.values("cpu_model"),
+            set(self.completed),
+        )
         found = Counter(gpus[row] or cpus[row] for row in rows if row in completed)
         return {device: count for device, count in found.most_common() if device is not None}
 
     def _varies(self, name: str) -> bool:
         if name not in self._varying:
             # The first question is quick, and settles most columns.
-            self._varying[name] = len(set(self.hashable(name))) > 1 and self._n_values(name, range(self.n_rows)) > 1
+            self._varying[name] = (
+                len(set(self.hashable(name))) > 1 and self._n_values(name, range(self.n_rows)) > 1
+            )
         return self._varying[name]
 
     def _n_values(self, name: str, rows: Iterable[int]) -> int:
@@ -424,7 +496,11 @@ class _Columns:
 
     def _measured(self, name: str) -> list[Any]:
         """A metric's values: those of a result only where it is one, not where another workload has a parameter of its name."""
-        return self._only_where(name, "results") if name in self._named_in("results") else self.values(name)
+        return (
+            self._only_where(name, "results")
+            if name in self._named_in("results")
+            else self.values(name)
+        )
 
     def _only_where(self, name: str, list_column: str) -> list[Any]:
         """The column's values in the rows that list it among their parameters, or their results; null in the others."""
@@ -433,7 +509,8 @@ class _Columns:
         if (name, list_column) not in self._masked:
             listed = self._table.column(list_column).to_pylist()
             self._masked[name, list_column] = [
-                value if name in (names or ()) else None for value, names in zip(self.values(name), listed, strict=True)
+                value if name in (names or ()) else None
+                for value, names in zip(self.values(name), listed, strict=True)
             ]
         return self._masked[name, list_column]
 
@@ -442,7 +519,9 @@ def mean_of(numbers: Sequence[float]) -> Mean:
     """Mean and sample standard deviation of at least one number; NaN and infinity where a number is, or where it is out of range."""
     n = len(numbers)
     if not all(map(math.isfinite, numbers)):
-        mean = sum(number for number in numbers if not math.isfinite(number))  # infinity and minus infinity make NaN
+        mean = sum(
+            number for number in numbers if not math.isfinite(number)
+        )  # infinity and minus infinity make NaN
         return Mean(mean, None if n == 1 else math.nan, n)
     # Neither a sum nor a square may leave the range of a double; a power of two changes no digit.
     exponent = math.frexp(max(map(abs, numbers)))[1]

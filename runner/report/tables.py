@@ -38,25 +38,46 @@ class Table:
 
 def summary_table(summary: Summary) -> Table:
     """One row per group: its keys, how many completed trials stand behind it, and mean ± sd of every metric."""
-    keys = [_flush(_key_cells([group.keys[i] for group in summary.groups])) for i in range(len(summary.by))]
+    keys = [
+        _flush(_key_cells([group.keys[i] for group in summary.groups]))
+        for i in range(len(summary.by))
+    ]
     columns: list[tuple[Heading, list[str]]] = [
-        (Heading(name, right=right), cells) for name, (right, cells) in zip(summary.by, keys, strict=True)
+        (Heading(name, right=right), cells)
+        for name, (right, cells) in zip(summary.by, keys, strict=True)
     ]
     columns.append((Heading("n", right=True), [str(group.n) for group in summary.groups]))
     if any(group.not_completed for group in summary.groups):
-        columns.append((Heading("not completed", right=True), [_count(group.not_completed) for group in summary.groups]))
+        columns.append(
+            (
+                Heading("not completed", right=True),
+                [_count(group.not_completed) for group in summary.groups],
+            )
+        )
     if any(group.diverged for group in summary.groups):
-        columns.append((Heading("diverged", right=True), [_count(group.diverged) for group in summary.groups]))
-    columns.extend((Heading(_title(summary, metric)), _means(metric, summary.groups)) for metric in summary.metrics)
+        columns.append(
+            (Heading("diverged", right=True), [_count(group.diverged) for group in summary.groups])
+        )
+    columns.extend(
+        (Heading(_title(summary, metric)), _means(metric, summary.groups))
+        for metric in summary.metrics
+    )
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
-    return Table(tuple(heading for heading, _ in columns), rows, tuple(_notes(summary)), keys=len(summary.by))
+    return Table(
+        tuple(heading for heading, _ in columns), rows, tuple(_notes(summary)), keys=len(summary.by)
+    )
 
 
 def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
     """One row per mapping, one column per name; a missing or null value is left blank."""
-    columns = [_cells(values) for values in zip(*([row.get(name) for name in names] for row in rows), strict=True)]
+    columns = [
+        _cells(values)
+        for values in zip(*([row.get(name) for name in names] for row in rows), strict=True)
+    ]
     flushed = [_flush(cells) for cells in columns] if columns else [(False, []) for _ in names]
-    headings = tuple(Heading(name, right=right) for name, (right, _) in zip(names, flushed, strict=True))
+    headings = tuple(
+        Heading(name, right=right) for name, (right, _) in zip(names, flushed, strict=True)
+    )
     return Table(headings, tuple(zip(*(cells for _, cells in flushed), strict=True)))
 
 
@@ -92,14 +113,20 @@ def _key_cells(keys: Sequence[Any]) -> list[str]:
     cells = _cells(keys)
     numbers = [key for key in keys if isinstance(key, int | float)]
     if len(set(map(text, numbers))) < len(set(numbers)):  # six digits do not tell them apart
-        return [repr(key) if isinstance(key, float) else cell for key, cell in zip(keys, cells, strict=True)]
+        return [
+            repr(key) if isinstance(key, float) else cell
+            for key, cell in zip(keys, cells, strict=True)
+        ]
     return cells
 
 
 def _cells(values: Sequence[Any]) -> list[str]:
     kinds = {type(value) for value in values if value is not None}
     beside_others = len(kinds) > 1
-    return [spelled(value) if beside_others and isinstance(value, str) else text(value) for value in values]
+    return [
+        spelled(value) if beside_others and isinstance(value, str) else text(value)
+        for value in values
+    ]
 
 
 def _means(metric: Metric, groups: Sequence[Group]) -> list[str]:
@@ -117,7 +144,10 @@ def _mean(metric: Metric, group: Group, mean: Mean | None) -> tuple[str, str]:
         left, spread = percent(mean.mean), BLANK if mean.sd is None else percent(mean.sd)
     else:
         decimals = _decimals(mean.mean)
-        left, spread = _number(mean.mean, decimals), BLANK if mean.sd is None else _number(mean.sd, decimals)
+        left, spread = (
+            _number(mean.mean, decimals),
+            BLANK if mean.sd is None else _number(mean.sd, decimals),
+        )
     right = f" ± {spread}" if spread else BLANK
     if mean.n != group.n:
         right += f" (n={mean.n})"
@@ -169,7 +199,9 @@ def _notes(summary: Summary) -> Iterable[str]:
         parts = [f"{name} ({_range(low, high)} values)" for name, low, high in summary.averaged]
         yield f"each cell averages over {', '.join(parts)}"
     if summary.not_completed:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in summary.not_completed.items())
+        outcomes = ", ".join(
+            f"{count} {outcome}" for outcome, count in summary.not_completed.items()
+        )
         yield f"{plural(sum(summary.not_completed.values()), 'trial')} not completed and in no average: {outcomes}"
     diverged = sum(group.diverged for group in summary.groups)
     if diverged:
@@ -180,7 +212,9 @@ def _notes(summary: Summary) -> Iterable[str]:
     if disturbed:
         yield f"* {plural(disturbed, 'measurement')} disturbed by other work on the same device: not to be compared"
     if summary.devices:
-        yield "measured on " + "; ".join(f"{device} ({plural(count, 'trial')})" for device, count in summary.devices.items())
+        yield "measured on " + "; ".join(
+            f"{device} ({plural(count, 'trial')})" for device, count in summary.devices.items()
+        )
 
 
 def _range(low: int, high: int) -> str:

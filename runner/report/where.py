@@ -26,7 +26,9 @@ _SIGNS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _QUOTED: Final = r"\"[^\"]*\"|'[^']*'"
-_CONDITION: Final = re.compile(rf"\s*({_QUOTED}|[^<>=!,\"']+?)\s*(<=|>=|==|!=|=|<|>)\s*({_QUOTED}|[^<>=!,\"']*?)\s*(?=,|\s+and\s|$)")
+_CONDITION: Final = re.compile(
+    rf"\s*({_QUOTED}|[^<>=!,\"']+?)\s*(<=|>=|==|!=|=|<|>)\s*({_QUOTED}|[^<>=!,\"']*?)\s*(?=,|\s+and\s|$)"
+)
 _JOINT: Final = re.compile(r"\s*(?:,|and\s)\s*")
 
 
@@ -59,9 +61,19 @@ class Condition:
         """Return whether a cell fulfills it; a missing one only where null is asked for."""
         if self.value is None or cell is None:
             same = self.value is None and cell is None
-            return same if self.sign in ("=", "==") else not same if self.sign == "!=" and self.value is None else False
+            return (
+                same
+                if self.sign in ("=", "==")
+                else not same
+                if self.sign == "!=" and self.value is None
+                else False
+            )
         if isinstance(self.value, bool) or isinstance(cell, bool):
-            return isinstance(cell, bool) and isinstance(self.value, bool) and _SIGNS[self.sign](cell, self.value)
+            return (
+                isinstance(cell, bool)
+                and isinstance(self.value, bool)
+                and _SIGNS[self.sign](cell, self.value)
+            )
         if isinstance(self.value, str):
             return _SIGNS[self.sign](_printed(cell), self.value)
         if not isinstance(cell, int | float):
@@ -112,7 +124,10 @@ def matching(table: pa.Table, conditions: Sequence[Condition], text: str) -> lis
         numbers = any(isinstance(cell, int | float) for cell in given)
         if condition.sign[0] in "<>" and given and numbers is isinstance(condition.value, str):
             kind = "numbers" if numbers else "text"
-            raise BadCondition(text, f"'{condition.column}' holds {kind}, which has no order with {condition.value!r}")
+            raise BadCondition(
+                text,
+                f"'{condition.column}' holds {kind}, which has no order with {condition.value!r}",
+            )
         rows = [row for row in rows if condition.holds(cells[row])]
     return rows
 

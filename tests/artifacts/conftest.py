@@ -17,7 +17,12 @@ MakeRecord = Callable[..., Record]
 
 
 def make_record(
-    trial: str = "00000000000000aa", attempt: int = 1, *, outcome: str = "completed", sweep: str = "study", **more: Any
+    trial: str = "00000000000000aa",
+    attempt: int = 1,
+    *,
+    outcome: str = "completed",
+    sweep: str = "study",
+    **more: Any,
 ) -> Record:
     """A record as a worker writes it; ``parameters``, ``results`` and any column can be given."""
     parameters = more.pop("parameters", {"lr": 0.001, "model": "resnet18", "epochs": 2})
@@ -31,7 +36,10 @@ def make_record(
         "train_s": 1.5,
         "test_accuracy": 0.875,
         "node": "node7",
-        "history": [{"epoch": 1, "seconds": 0.75, "lr": 0.001, "val_loss": 0.5}, {"epoch": 2, "seconds": 0.75, "gradient_norm": 3.0}],
+        "history": [
+            {"epoch": 1, "seconds": 0.75, "lr": 0.001, "val_loss": 0.5},
+            {"epoch": 2, "seconds": 0.75, "gradient_norm": 3.0},
+        ],
     }
     return Record(sweep, trial, attempt, parameters, {**values, **more}, results)
 
@@ -79,4 +87,6 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def _mount(*arguments: str) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"needs a file system of its own, and mounting one is not allowed here: {done.stderr.splitlines()[0]}")
+        pytest.skip(
+            f"needs a file system of its own, and mounting one is not allowed here: {done.stderr.splitlines()[0]}"
+        )

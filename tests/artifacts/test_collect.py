@@ -33,7 +33,11 @@ def column(store: Store, name: str, **how: Any) -> list[Any]:
 
 
 def test_a_trial_has_one_row_its_completed_attempt_or_else_its_last(store: Store) -> None:
-    for trial, outcomes in {"aa": ["failed", "completed", "interrupted"], "bb": ["failed", "timed_out"], "cc": ["completed"]}.items():
+    for trial, outcomes in {
+        "aa": ["failed", "completed", "interrupted"],
+        "bb": ["failed", "timed_out"],
+        "cc": ["completed"],
+    }.items():
         for attempt, outcome in enumerate(outcomes, start=1):
             store.publish(make_record(trial, attempt, outcome=outcome))
     table = collect(store, ["study"]).table
@@ -97,7 +101,12 @@ def test_parameters_whose_types_differ_are_widened_or_become_text(
 def test_compaction_changes_no_value_and_no_type(store: Store) -> None:
     values = [1, 0.5, "scale", True, None, [1, 2], [0.5], {"a": 1}, 2**62 + 1, "scale", 7]
     for number, value in enumerate(values):
-        store.publish(make_record(f"{number:02}", parameters={"p": value} if number % 3 else {"p": value, f"q{number}": number}))
+        store.publish(
+            make_record(
+                f"{number:02}",
+                parameters={"p": value} if number % 3 else {"p": value, f"q{number}": number},
+            )
+        )
     before = [store.read("study", f"{number:02}") for number in range(len(values))]
     assert compact_leftovers(store, "study") > 5
     after = [Store(store.root).read("study", f"{number:02}") for number in range(len(values))]
@@ -123,7 +132,9 @@ def test_only_the_files_given_are_compacted(store: Store) -> None:
     assert len(store.index("study").completed) == 4
 
 
-def test_half_written_files_of_the_dead_are_cleared_and_those_of_the_living_are_not(store: Store) -> None:
+def test_half_written_files_of_the_dead_are_cleared_and_those_of_the_living_are_not(
+    store: Store,
+) -> None:
     folder = store.publish(make_record("aa")).parent
     dead, living = folder / ".1.partial", folder / ".2.partial"
     dead.touch()
@@ -147,14 +158,26 @@ def test_an_unknown_sweep_is_told(store: Store) -> None:
 
 def test_sweeps_come_in_the_order_asked_for_and_are_not_mixed(store: Store) -> None:
     for sweep in ("a", "b"):
-        store.publish(make_record("aa", sweep=sweep, parameters={"lr": 0.1 if sweep == "a" else "auto"}))
+        store.publish(
+            make_record("aa", sweep=sweep, parameters={"lr": 0.1 if sweep == "a" else "auto"})
+        )
     table = collect(store, ["b", "a", "b"]).table
-    assert table.select(["sweep", "lr"]).to_pylist() == [{"sweep": "b", "lr": "auto"}, {"sweep": "a", "lr": "0.1"}]
+    assert table.select(["sweep", "lr"]).to_pylist() == [
+        {"sweep": "b", "lr": "auto"},
+        {"sweep": "a", "lr": "0.1"},
+    ]
 
 
 @pytest.fixture
 def table(store: Store) -> pa.Table:
-    store.publish(make_record("aa", train_loss=math.nan, error_message='a, "quoted"\nmessage', parameters={"p": [1, 2], "q": None}))
+    store.publish(
+        make_record(
+            "aa",
+            train_loss=math.nan,
+            error_message='a, "quoted"\nmessage',
+            parameters={"p": [1, 2], "q": None},
+        )
+    )
     store.publish(make_record("bb", parameters={"p": [3], "q": None}))
     return collect(store, ["study"]).table
 
@@ -166,7 +189,9 @@ def test_parquet_holds_the_table_as_it_is(table: pa.Table, tmp_path: Path) -> No
     assert again.drop_columns("train_loss").equals(table.drop_columns("train_loss"))
 
 
-def test_csv_has_json_for_lists_and_nothing_for_what_is_missing(table: pa.Table, tmp_path: Path) -> None:
+def test_csv_has_json_for_lists_and_nothing_for_what_is_missing(
+    table: pa.Table, tmp_path: Path
+) -> None:
     write_table(table, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="") as file:
         first, second = csv.DictReader(file)
@@ -186,10 +211,14 @@ def test_json_is_strict_and_nested(table: pa.Table, tmp_path: Path) -> None:
     assert second["history"][1]["extra"] == {"gradient_norm": 3.0}
 
 
-def test_a_table_is_written_over_an_older_one_and_an_unknown_format_is_told(table: pa.Table, tmp_path: Path) -> None:
+def test_a_table_is_written_over_an_older_one_and_an_unknown_format_is_told(
+    table: pa.Table, tmp_path: Path
+) -> None:
     write_table(table, tmp_path / "table.csv")
     write_table(table.slice(0, 1), tmp_path / "table.csv")
-    assert len((tmp_path / "table.csv").read_text().splitlines()) == 3  # the message has a line break
+    assert (
+        len((tmp_path / "table.csv").read_text().splitlines()) == 3
+    )  # the message has a line break
     with pytest.raises(UnknownFormat):
         write_table(table, tmp_path / "table.xlsx")
     with pytest.raises(StoreNotWritable):
@@ -211,9 +240,13 @@ def test_times_of_day_need_no_zone_files_on_the_node(store: Store) -> None:
     store.publish(make_record("aa"))
     code = "import sys; sys.modules['tzdata'] = None\n"
     code += "from pathlib import Path; from artifacts.store import Store\n"
-    code += f"print(Store(Path({str(store.root)!r})).read('study', 'aa')[0]['started_at'].timestamp())"
+    code += (
+        f"print(Store(Path({str(store.root)!r})).read('study', 'aa')[0]['started_at'].timestamp())"
+    )
     bare = {**os.environ, "PYTHONTZPATH": ""}
-    printed = subprocess.run([sys.executable, "-c", code], env=bare, check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", code], env=bare, check=True, capture_output=True, text=True
+    ).stdout
     assert float(printed) == 1_700_000_000.25
 
 
@@ -223,7 +256,9 @@ def test_records_that_are_still_held_are_compacted_as_they_were_published(store:
         store.publish(record)
     before = [store.read(record.sweep, record.trial) for record in records]
     (path,) = store.compact_published(records[0].sweep, records)
-    assert [found.name for found in store.records_folder(records[0].sweep).glob("*.parquet")] == [path.name]
+    assert [found.name for found in store.records_folder(records[0].sweep).glob("*.parquet")] == [
+        path.name
+    ]
     assert [Store(store.root).read(record.sweep, record.trial) for record in records] == before
 
 
@@ -231,31 +266,58 @@ def old_epochs(record: Record) -> bytes:
     """The file of a record as it was written when an epoch was a small integer."""
     old = parquet.list_of(
         pa.struct(
-            [field.with_type(pa.int32()) if field.name == "epoch" else field for field in parquet.SCHEMA.field("history").type.value_type]
+            [
+                field.with_type(pa.int32()) if field.name == "epoch" else field
+                for field in parquet.SCHEMA.field("history").type.value_type
+            ]
         )
     )
     table = record.to_table()
     place = table.column_names.index("history")
-    return parquet.table_bytes(table.set_column(place, pa.field("history", old), table["history"].cast(old)))
+    return parquet.table_bytes(
+        table.set_column(place, pa.field("history", old), table["history"].cast(old))
+    )
 
 
 def test_records_of_before_are_read_beside_those_of_now(store: Store) -> None:
     (store.records_folder("study")).mkdir()
-    (store.records_folder("study") / "aa.1.parquet").write_bytes(old_epochs(make_record("aa", history=[{"epoch": 1, "custom": 2.0}])))
+    (store.records_folder("study") / "aa.1.parquet").write_bytes(
+        old_epochs(make_record("aa", history=[{"epoch": 1, "custom": 2.0}]))
+    )
     store.publish(make_record("bb", history=[{"epoch": 1.5}]))
     for _ in range(2):
         rows = collect(store, ["study"]).table
         assert rows.schema.field("history").type == parquet.SCHEMA.field("history").type
-        assert [[entry["epoch"] for entry in history] for history in rows["history"].to_pylist()] == [[1], [1.5]]
+        assert [
+            [entry["epoch"] for entry in history] for history in rows["history"].to_pylist()
+        ] == [[1], [1.5]]
         assert store.read("study", "aa")[0]["history"][0]["extra"] == {"custom": 2.0}
         assert compact_leftovers(store, "study") in (2, 0)
 
 
-ALIKE = [1, "1", True, "true", [1, 2], "[1,2]", "[1, 2]", 0.5, "0.5", "auto", '"1"', "NaN", "null", 1e-30, -3]
+ALIKE = [
+    1,
+    "1",
+    True,
+    "true",
+    [1, 2],
+    "[1,2]",
+    "[1, 2]",
+    0.5,
+    "0.5",
+    "auto",
+    '"1"',
+    "NaN",
+    "null",
+    1e-30,
+    -3,
+]
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_values_of_different_kinds_never_become_one(store: Store, tmp_path: Path, compacted: bool) -> None:
+def test_values_of_different_kinds_never_become_one(
+    store: Store, tmp_path: Path, compacted: bool
+) -> None:
     for number, value in enumerate(ALIKE):
         for sweep in ("study", "other")[: 1 + number % 2]:
             store.publish(make_record(f"{number:02}", sweep=sweep, parameters={"p": value}))
@@ -278,16 +340,42 @@ def test_equal_numbers_are_one_value_however_they_were_typed(store: Store) -> No
     assert column(store, "p") == ["1", "1", "[1, 2]", "[1, 2]", "scale"]
 
 
-def test_no_text_in_a_csv_is_a_formula_and_every_number_is_a_number(store: Store, tmp_path: Path) -> None:
+def test_no_text_in_a_csv_is_a_formula_and_every_number_is_a_number(
+    store: Store, tmp_path: Path
+) -> None:
     texts = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a=1", "", None]
     for number, text in enumerate(texts):
         parameters = {"text": text, "number": -1 - number, "mixed": -number if number % 2 else text}
-        store.publish(make_record(f"{number:02}", parameters=parameters, results={"=name()": 1}, train_loss=-1.5))
+        store.publish(
+            make_record(
+                f"{number:02}", parameters=parameters, results={"=name()": 1}, train_loss=-1.5
+            )
+        )
     write_table(collect(store, ["study"]).table, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["text"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "'\rx", "a=1", "", ""]
+    assert [row["text"] for row in rows] == [
+        "'=1+1",
+        "'+1",
+        "'-1",
+        "'@sum",
+        "'\tx",
+        "'\rx",
+        "a=1",
+        "",
+        "",
+    ]
     assert [row["number"] for row in rows] == [str(-1 - number) for number in range(len(texts))]
-    assert [row["mixed"] for row in rows] == ["'=1+1", "-1", '"-1"', "-3", "'\tx", "-5", "a=1", "-7", ""]
+    assert [row["mixed"] for row in rows] == [
+        "'=1+1",
+        "-1",
+        '"-1"',
+        "-3",
+        "'\tx",
+        "-5",
+        "a=1",
+        "-7",
+        "",
+    ]
     assert {row["train_loss"] for row in rows} == {"-1.5"}
     assert "'=name()" in rows[0]

@@ -14,18 +14,24 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "records.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == markdown() + "\n", "run: python -m artifacts.columns > docs/records.md"
+    assert PAGE.read_text() == markdown() + "\n", (
+        "run: python -m artifacts.columns > docs/records.md"
+    )
 
 
 def test_the_module_prints_the_page() -> None:
-    printed = subprocess.run([sys.executable, "-m", "artifacts.columns"], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-m", "artifacts.columns"], capture_output=True, text=True, check=True
+    ).stdout
     assert printed == PAGE.read_text()
 
 
 def test_every_column_stands_in_the_page_with_its_meaning() -> None:
     page = PAGE.read_text()
     for column in COLUMNS:
-        assert re.search(rf"^\| `{column.name}` \| .+ \| .* \| .+ \|$", page, re.MULTILINE), column.name
+        assert re.search(rf"^\| `{column.name}` \| .+ \| .* \| .+ \|$", page, re.MULTILINE), (
+            column.name
+        )
 
 
 def test_names_are_unique_and_carry_their_units() -> None:

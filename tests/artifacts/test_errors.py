@@ -28,7 +28,9 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("error", "cure"), EXAMPLES, ids=lambda value: type(value).__name__)
-def test_an_error_survives_pickling_and_says_what_to_do(error: errors.ArtifactsError, cure: str) -> None:
+def test_an_error_survives_pickling_and_says_what_to_do(
+    error: errors.ArtifactsError, cure: str
+) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert str(again) == str(error)

@@ -39,7 +39,9 @@ def test_another_mount_changes_nothing(root: Path) -> None:
     (given,) = ids_of(root)
     mount = root.with_name("mount")
     mount.mkdir()
-    if subprocess.run(["mount", "--bind", root.parent, mount], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "--bind", root.parent, mount], check=False, capture_output=True
+    ).returncode:
         pytest.skip("this machine does not allow mounts")
     try:
         assert ids_of(mount / "store") == (given,)

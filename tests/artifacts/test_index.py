@@ -33,12 +33,20 @@ def test_attempts_stand_in_order_with_their_outcomes(store: Store) -> None:
     store.publish(make_record("bb", outcome="killed", derived=True, disturbed=True))
     index = store.index("study")
     assert [attempt.attempt for attempt in index.attempts("aa")] == [1, 2, 10]
-    assert [attempt.outcome for attempt in index.attempts("aa")] == [Outcome.unknown, Outcome.timed_out, Outcome.completed]
+    assert [attempt.outcome for attempt in index.attempts("aa")] == [
+        Outcome.unknown,
+        Outcome.timed_out,
+        Outcome.completed,
+    ]
     assert [attempt.path for attempt in index.attempts("aa")] == paths[::-1]
     (only,) = index.attempts("bb")
     assert (only.derived, only.disturbed) == (True, True)
     assert index.completed == {"aa"}
-    assert (index.next_attempt("aa"), index.next_attempt("bb"), index.next_attempt("cc")) == (11, 2, 1)
+    assert (index.next_attempt("aa"), index.next_attempt("bb"), index.next_attempt("cc")) == (
+        11,
+        2,
+        1,
+    )
 
 
 def test_a_sweep_without_records_is_empty(store: Store) -> None:
@@ -53,8 +61,12 @@ def test_new_records_are_seen_by_the_same_store(store: Store) -> None:
     assert store.index("study").completed == {"aa", "bb"}
     compact_leftovers(store, "study")
     assert store.index("study").completed == {"aa", "bb"}
-    assert {attempt.path for attempts in store.index("study").trials.values() for attempt in attempts} == {
-        path for path in store.records_folder("study").iterdir() if path.name.startswith("compacted-")
+    assert {
+        attempt.path for attempts in store.index("study").trials.values() for attempt in attempts
+    } == {
+        path
+        for path in store.records_folder("study").iterdir()
+        if path.name.startswith("compacted-")
     }
 
 
@@ -69,7 +81,11 @@ def rewrite(path: Path, column: str, value: Any) -> None:
     """What another version of the runner would have published."""
     table = parquet.read(path)
     path.unlink()
-    path.write_bytes(parquet.table_bytes(table.set_column(table.column_names.index(column), column, [pa.array([value])])))
+    path.write_bytes(
+        parquet.table_bytes(
+            table.set_column(table.column_names.index(column), column, [pa.array([value])])
+        )
+    )
 
 
 def test_an_outcome_of_another_word_is_unknown_and_not_completed(store: Store) -> None:
@@ -79,7 +95,9 @@ def test_an_outcome_of_another_word_is_unknown_and_not_completed(store: Store) -
 
 
 @pytest.mark.parametrize("compacted", ["", "derived", "late", "derived late", "both"])
-def test_what_a_worker_says_late_outranks_what_was_derived_in_its_place(store: Store, compacted: str) -> None:
+def test_what_a_worker_says_late_outranks_what_was_derived_in_its_place(
+    store: Store, compacted: str
+) -> None:
     for trial in ("aa", "bb"):
         store.publish(make_record(trial, outcome="node_failed", derived=True, train_s=None))
     if "derived" in compacted:
@@ -93,11 +111,17 @@ def test_what_a_worker_says_late_outranks_what_was_derived_in_its_place(store: S
         compact_leftovers(store, "study")
     index = store.index("study")
     assert index.completed == {"aa", "bb"}
-    assert [(one.outcome, one.derived) for one in index.attempts("aa")] == [(Outcome.completed, False)]
+    assert [(one.outcome, one.derived) for one in index.attempts("aa")] == [
+        (Outcome.completed, False)
+    ]
     assert [row["train_s"] for row in store.read("study", "aa")] == [7.0]
     assert collect(store, ["study"]).table["train_s"].to_pylist() == [7.0, 7.0]
     assert collect(store, ["study"], attempts=True).table["derived"].to_pylist() == [False, False]
-    kept = [outcome for path in store.records_folder("study").iterdir() for outcome in parquet.read(path)["outcome"].to_pylist()]
+    kept = [
+        outcome
+        for path in store.records_folder("study").iterdir()
+        for outcome in parquet.read(path)["outcome"].to_pylist()
+    ]
     assert sorted(kept) == ["completed"] * 2 + ["node_failed"] * 2
 
 
@@ -107,13 +131,19 @@ def test_nothing_is_derived_where_the_worker_has_spoken(store: Store) -> None:
         store.publish(make_record("aa", outcome="killed", derived=True))
 
 
-def test_a_derived_record_under_the_name_of_older_stores_is_compacted_like_any(store: Store) -> None:
+def test_a_derived_record_under_the_name_of_older_stores_is_compacted_like_any(
+    store: Store,
+) -> None:
     for trial in ("aa", "bb"):
         path = store.publish(make_record(trial, outcome="killed", derived=True))
         path.rename(path.with_name(f"{trial}.1.parquet"))
     compact_leftovers(store, "study")
-    assert [path.name.startswith("compacted-") for path in store.records_folder("study").iterdir()] == [True]
-    assert [one.derived for trial in ("aa", "bb") for one in store.index("study").attempts(trial)] == [True, True]
+    assert [
+        path.name.startswith("compacted-") for path in store.records_folder("study").iterdir()
+    ] == [True]
+    assert [
+        one.derived for trial in ("aa", "bb") for one in store.index("study").attempts(trial)
+    ] == [True, True]
 
 
 def test_of_two_workers_with_one_attempt_the_completed_one_counts(store: Store) -> None:
@@ -125,7 +155,9 @@ def test_of_two_workers_with_one_attempt_the_completed_one_counts(store: Store) 
             compact_leftovers(store, sweep)
         assert [one.outcome for one in store.index(sweep).attempts("aa")] == [Outcome.completed]
         assert [row["outcome"] for row in store.read(sweep, "aa")] == ["completed"]
-        assert collect(store, [sweep], attempts=True).table["outcome"].to_pylist() == ["completed"] * 2
+        assert (
+            collect(store, [sweep], attempts=True).table["outcome"].to_pylist() == ["completed"] * 2
+        )
 
 
 DAMAGE = {
@@ -141,7 +173,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_named_and_left_alone_and_its_number_is_taken(store: Store, damage: str) -> None:
+def test_a_damaged_file_is_named_and_left_alone_and_its_number_is_taken(
+    store: Store, damage: str
+) -> None:
     store.publish(make_record("aa", 1, outcome="failed"))
     path = store.publish(make_record("aa", 2))
     store.publish(make_record("bb", 1))
@@ -166,7 +200,9 @@ def test_a_damaged_file_of_many_is_named_without_a_trial(store: Store) -> None:
     (path,) = store.compact("study", list(store.records_folder("study").iterdir()))
     path.write_bytes(path.read_bytes()[:-100])
     index = store.index("study")
-    assert [(named.path, named.trial, named.attempt) for named in index.unreadable] == [(path, None, None)]
+    assert [(named.path, named.trial, named.attempt) for named in index.unreadable] == [
+        (path, None, None)
+    ]
     assert index.trials == {}
 
 
@@ -185,7 +221,9 @@ def test_no_flipped_bit_is_believed(store: Store) -> None:
     good = path.read_bytes()
     chance = random.Random(7)
     for place in chance.sample(range(len(good)), 200):
-        path.write_bytes(good[:place] + bytes([good[place] ^ (1 << chance.randrange(8))]) + good[place + 1 :])
+        path.write_bytes(
+            good[:place] + bytes([good[place] ^ (1 << chance.randrange(8))]) + good[place + 1 :]
+        )
         index = store.index("study")
         assert index.completed == {"bb"}
         assert [named.path for named in index.unreadable] == [path]
@@ -282,7 +320,9 @@ def compact_often(root: Path) -> None:
         compact_leftovers(store, "study")
 
 
-def test_a_scan_is_made_twice_because_one_can_miss_a_move(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_is_made_twice_because_one_can_miss_a_move(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file of many is linked behind the scan's back, and the singles ahead of it removed: the worst order a folder can be read in."""
     for trial in ("aa", "bb"):
         store.publish(make_record(trial))
@@ -293,7 +333,9 @@ def test_a_scan_is_made_twice_because_one_can_miss_a_move(store: Store, monkeypa
         if moved:
             return scandir(path)
         moved.append(path)
-        empty = scandir(store.files_folder("aa").parent)  # what such a scan sees: neither the old names nor the new one
+        empty = scandir(
+            store.files_folder("aa").parent
+        )  # what such a scan sees: neither the old names nor the new one
         store.compact("study", [folder / "aa.1.parquet", folder / "bb.1.parquet"])
         return empty
 
@@ -305,11 +347,17 @@ def test_a_hundred_thousand_compacted_rows_are_indexed(store: Store) -> None:
     count = 100_000
     one = make_record("aa").to_table()
     rows = pa.concat_tables([one] * count).combine_chunks()
-    rows = rows.set_column(rows.column_names.index("trial"), "trial", [pa.array([f"{number:016x}" for number in range(count)])])
+    rows = rows.set_column(
+        rows.column_names.index("trial"),
+        "trial",
+        [pa.array([f"{number:016x}" for number in range(count)])],
+    )
     outcomes = pa.array(["completed" if number % 4 else "failed" for number in range(count)])
     rows = rows.set_column(rows.column_names.index("outcome"), "outcome", [outcomes])
     store.records_folder("study").mkdir()
-    publish(store.records_folder("study") / "compacted-0.parquet", memoryview(parquet.table_bytes(rows)))
+    publish(
+        store.records_folder("study") / "compacted-0.parquet", memoryview(parquet.table_bytes(rows))
+    )
     index = store.index("study")
     assert len(index.trials) == count
     assert len(index.completed) == count * 3 // 4

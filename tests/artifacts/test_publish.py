@@ -128,16 +128,23 @@ def rival(root: Path, barrier: Barrier, name: str, attempts: int) -> None:
     (root / name).write_text(",".join(map(str, won)))
 
 
-def test_of_two_that_publish_the_same_attempt_at_once_one_wins_and_the_other_is_told(store: Store) -> None:
+def test_of_two_that_publish_the_same_attempt_at_once_one_wins_and_the_other_is_told(
+    store: Store,
+) -> None:
     attempts, rivals = 40, ["left", "right"]
     barrier = SPAWN.Barrier(len(rivals))
-    processes = [SPAWN.Process(target=rival, args=(store.root, barrier, name, attempts)) for name in rivals]
+    processes = [
+        SPAWN.Process(target=rival, args=(store.root, barrier, name, attempts)) for name in rivals
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    won = {name: {int(number) for number in (store.root / name).read_text().split(",") if number} for name in rivals}
+    won = {
+        name: {int(number) for number in (store.root / name).read_text().split(",") if number}
+        for name in rivals
+    }
     assert won["left"] | won["right"] == set(range(attempts))
     assert not won["left"] & won["right"]
     for row in store.read("study", "00000000000000aa"):
@@ -159,12 +166,21 @@ def kill_at(event: str, then: str, root: Path) -> None:
         sys.addaudithook(lambda name, arguments: os.kill(os.getpid(), signal.SIGKILL) if name == {event!r} else None)
         {then}
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=Path(__file__).parents[2], check=False, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=Path(__file__).parents[2],
+        check=False,
+        capture_output=True,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
-@pytest.mark.parametrize(("event", "is_there"), [("os.mkdir", False), ("os.link", False), ("os.remove", True)])
-def test_kill_9_while_publishing_leaves_a_whole_record_or_none(store: Store, event: str, is_there: bool) -> None:
+@pytest.mark.parametrize(
+    ("event", "is_there"), [("os.mkdir", False), ("os.link", False), ("os.remove", True)]
+)
+def test_kill_9_while_publishing_leaves_a_whole_record_or_none(
+    store: Store, event: str, is_there: bool
+) -> None:
     kill_at(event, "store.publish(make_record())", store.root)
     index = store.index("study")
     assert index.unreadable == ()

@@ -26,7 +26,9 @@ from tests.artifacts.conftest import make_record
 
 def published(record: Record) -> dict[str, Any]:
     """The row as a reader sees it that knows nothing of this package."""
-    return pq.read_table(pa.BufferReader(parquet.record_bytes(record))).to_pylist(maps_as_pydicts="strict")[0]
+    return pq.read_table(pa.BufferReader(parquet.record_bytes(record))).to_pylist(
+        maps_as_pydicts="strict"
+    )[0]
 
 
 def test_what_is_missing_has_no_column_and_no_zero() -> None:
@@ -37,9 +39,19 @@ def test_what_is_missing_has_no_column_and_no_zero() -> None:
 
 
 def test_every_column_of_the_schema_can_be_filled() -> None:
-    examples = {"string": "x", "int": 3, "double": 0.5, "bool": True, "timestamp": 1.5e9, "list<string>": ["a"], "history": [{"epoch": 1}]}
+    examples = {
+        "string": "x",
+        "int": 3,
+        "double": 0.5,
+        "bool": True,
+        "timestamp": 1.5e9,
+        "list<string>": ["a"],
+        "history": [{"epoch": 1}],
+    }
     own = {"schema_version", "sweep", "trial", "attempt", "parameters", "results"}
-    values = {column.name: examples[column.type] for column in COLUMNS if column.name not in own} | {"outcome": "failed"}
+    values = {
+        column.name: examples[column.type] for column in COLUMNS if column.name not in own
+    } | {"outcome": "failed"}
     row = published(Record("study", "aa", 1, {}, values))
     assert row.keys() == RESERVED
     for name, value in values.items():
@@ -55,7 +67,11 @@ def test_parameters_and_results_stand_under_their_own_names() -> None:
 
 def test_a_parameter_named_like_a_column_is_what_was_asked_for() -> None:
     row = published(make_record(parameters={"engine": "auto"}, engine="sklearnex"))
-    assert (row["engine_asked"], row["engine"], row["parameters"]) == ("auto", "sklearnex", ["engine_asked"])
+    assert (row["engine_asked"], row["engine"], row["parameters"]) == (
+        "auto",
+        "sklearnex",
+        ["engine_asked"],
+    )
     assert parameter_column("lr") == "lr"
 
 
@@ -100,8 +116,16 @@ def test_values_of_parameters_become_plain(given_value: Any, kept: Any) -> None:
     assert type(row["p"]) is type(kept)
 
 
-plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(lambda name: parameter_column(name) == name)
+plain = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"))
+)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(
+    lambda name: parameter_column(name) == name
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -121,7 +145,11 @@ def test_a_diverged_loss_is_not_a_missing_one() -> None:
 
 def test_times_of_day_are_utc_whatever_the_clock_said() -> None:
     summer = timezone(timedelta(hours=2))
-    row = published(make_record(submitted_at=datetime(2024, 6, 1, 12, 0, tzinfo=summer), started_at=1_700_000_000.25))
+    row = published(
+        make_record(
+            submitted_at=datetime(2024, 6, 1, 12, 0, tzinfo=summer), started_at=1_700_000_000.25
+        )
+    )
     assert row["submitted_at"] == datetime(2024, 6, 1, 10, 0, tzinfo=UTC)
     assert row["started_at"].timestamp() == 1_700_000_000.25
 
@@ -145,7 +173,9 @@ def test_times_of_day_are_utc_whatever_the_clock_said() -> None:
         ({"history": [{"epoch": 1, "note": "x"}]}, "history.note"),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_before_anything_is_written(values: dict[str, Any], column: str) -> None:
+def test_a_value_that_does_not_fit_is_refused_before_anything_is_written(
+    values: dict[str, Any], column: str
+) -> None:
     with pytest.raises(BadColumn) as refused:
         make_record(**values)
     assert refused.value.name == column
@@ -161,13 +191,17 @@ def test_a_value_that_does_not_fit_is_refused_before_anything_is_written(values:
         ({}, {"net": [object()]}, "net"),
     ],
 )
-def test_two_values_never_share_a_column_and_objects_have_none(parameters: dict[str, Any], results: dict[str, Any], column: str) -> None:
+def test_two_values_never_share_a_column_and_objects_have_none(
+    parameters: dict[str, Any], results: dict[str, Any], column: str
+) -> None:
     with pytest.raises(BadColumn) as refused:
         make_record(parameters=parameters, results=results)
     assert refused.value.name == column
 
 
-@pytest.mark.parametrize("sweep", ["", ".", "..", "../up", "a/b", "/etc", ".hidden", "a\nb", "a\0b", "x" * 201])
+@pytest.mark.parametrize(
+    "sweep", ["", ".", "..", "../up", "a/b", "/etc", ".hidden", "a\nb", "a\0b", "x" * 201]
+)
 def test_a_sweep_stays_inside_the_store(sweep: str) -> None:
     with pytest.raises(BadName):
         make_record(sweep=sweep)
@@ -189,12 +223,26 @@ def test_a_record_travels_between_processes() -> None:
 
 def test_a_large_step_and_a_part_of_an_epoch_are_kept_as_reported() -> None:
     history = [{"epoch": 0.5}, {"epoch": 3_000_000_000}, {"epoch": 2**53}]
-    assert [entry["epoch"] for entry in published(make_record(history=history))["history"]] == [0.5, 3_000_000_000, 2**53]
+    assert [entry["epoch"] for entry in published(make_record(history=history))["history"]] == [
+        0.5,
+        3_000_000_000,
+        2**53,
+    ]
 
 
 def test_names_that_utf8_cannot_hold_are_spelled_out() -> None:
-    row = published(make_record(parameters={"p\udcff": 1}, results={"r\udcff": 2}, history=[{"epoch": 1, "m\udcff": 3.0}]))
-    assert (row["p\\udcff"], row["r\\udcff"], row["history"][0]["extra"]) == (1, 2, {"m\\udcff": 3.0})
+    row = published(
+        make_record(
+            parameters={"p\udcff": 1},
+            results={"r\udcff": 2},
+            history=[{"epoch": 1, "m\udcff": 3.0}],
+        )
+    )
+    assert (row["p\\udcff"], row["r\\udcff"], row["history"][0]["extra"]) == (
+        1,
+        2,
+        {"m\\udcff": 3.0},
+    )
     assert (row["parameters"], row["results"]) == (["p\\udcff"], ["r\\udcff"])
 
 
@@ -217,32 +265,79 @@ def _endless() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "unwritable",
-    [Hostile(), object(), _endless(), 10**5000, {"a": 10**5000}, {(1, 2): 3}, [Hostile()], b"x", 1j, datetime],
-    ids=["raises", "object", "endless", "digits", "digits-inside", "keys", "inside", "bytes", "complex", "class"],
+    [
+        Hostile(),
+        object(),
+        _endless(),
+        10**5000,
+        {"a": 10**5000},
+        {(1, 2): 3},
+        [Hostile()],
+        b"x",
+        1j,
+        datetime,
+    ],
+    ids=[
+        "raises",
+        "object",
+        "endless",
+        "digits",
+        "digits-inside",
+        "keys",
+        "inside",
+        "bytes",
+        "complex",
+        "class",
+    ],
 )
 def test_what_no_column_can_hold_is_named_and_costs_nothing_else(unwritable: Any) -> None:
     with pytest.raises(BadColumn):
         make_record(results={"net": unwritable})
-    record = Record.keeping("study", "aa", 1, {"p": unwritable}, {"outcome": "completed", "steps": unwritable}, {"net": unwritable, "a": 1})
+    record = Record.keeping(
+        "study",
+        "aa",
+        1,
+        {"p": unwritable},
+        {"outcome": "completed", "steps": unwritable},
+        {"net": unwritable, "a": 1},
+    )
     row = published(record)
     assert (row["a"], row["parameters"], row["results"]) == (1, [], ["a"])
     assert sorted(entry.partition(":")[0] for entry in row["not_written"]) == ["net", "p", "steps"]
 
 
 def test_a_metric_that_does_not_fit_costs_no_other_of_the_history() -> None:
-    history = [{"epoch": 1, "loss": 0.5, "extra": {"note": "x"}}, {"epoch": 2, "loss": Hostile(), "train_loss": 10**400, "note": 1}]
-    row = published(Record.keeping("study", "aa", 1, {}, {"outcome": "completed", "history": history}))
+    history = [
+        {"epoch": 1, "loss": 0.5, "extra": {"note": "x"}},
+        {"epoch": 2, "loss": Hostile(), "train_loss": 10**400, "note": 1},
+    ]
+    row = published(
+        Record.keeping("study", "aa", 1, {}, {"outcome": "completed", "history": history})
+    )
     assert [entry["epoch"] for entry in row["history"]] == [1, 2]
     assert [entry["extra"] for entry in row["history"]] == [{"loss": 0.5}, {"note": 1.0}]
-    assert sorted(entry.partition(":")[0] for entry in row["not_written"]) == ["history.loss", "history.note", "history.train_loss"]
+    assert sorted(entry.partition(":")[0] for entry in row["not_written"]) == [
+        "history.loss",
+        "history.note",
+        "history.train_loss",
+    ]
 
 
 def test_of_names_that_collide_one_is_kept_and_the_other_named() -> None:
     parameters = {"engine": 1, "engine_asked": 2, "a\udcff": 3, "a\\udcff": 4}
     results = {"engine_asked": 5, "outcome": 6, "b\udcff": 7, "b\\udcff": 8}
     history = [{"epoch": 1, "m\udcff": 1.0, "m\\udcff": 2.0}]
-    row = published(Record.keeping("study", "aa", 1, parameters, {"outcome": "completed", "history": history}, results))
-    assert (row["engine_asked"], row["a\\udcff"], row["b\\udcff"], row["outcome"]) == (1, 3, 7, "completed")
+    row = published(
+        Record.keeping(
+            "study", "aa", 1, parameters, {"outcome": "completed", "history": history}, results
+        )
+    )
+    assert (row["engine_asked"], row["a\\udcff"], row["b\\udcff"], row["outcome"]) == (
+        1,
+        3,
+        7,
+        "completed",
+    )
     assert row["history"][0]["extra"] in ({"m\\udcff": 1.0}, {"m\\udcff": 2.0})
     assert len(row["not_written"]) == 6  # two parameters, three results and a metric
 
@@ -261,7 +356,10 @@ def test_without_an_outcome_there_is_no_record() -> None:
         ({"results": {"loss": -math.inf}}, True),
         ({"results": {"Valid_Loss": math.inf}}, True),
         ({"results": {"ratio": math.nan}}, False),
-        ({"history": [{"epoch": 1, "train_loss": math.nan}, {"epoch": 2, "train_loss": 0.5}]}, False),
+        (
+            {"history": [{"epoch": 1, "train_loss": math.nan}, {"epoch": 2, "train_loss": 0.5}]},
+            False,
+        ),
         ({"history": [{"epoch": 1, "train_loss": math.nan}]}, True),
         ({"history": [{"epoch": 1, "my_loss": math.inf}]}, True),
         ({"diverged": True}, True),

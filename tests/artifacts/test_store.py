@@ -22,7 +22,9 @@ def test_a_record_lies_where_the_layout_says(store: Store) -> None:
     assert store.files_folder("aa") == store.root / "files" / "aa"
 
 
-def test_a_store_given_relatively_survives_a_change_of_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_given_relatively_survives_a_change_of_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     store = Store(Path("results"))
     store.create()
@@ -47,7 +49,9 @@ def test_no_store_has_no_sweeps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compacted", [False, True])
 def test_all_attempts_of_a_trial_come_back_with_every_column(store: Store, compacted: bool) -> None:
     store.publish(make_record("aa", 2, parameters={"lr": 0.1}))
-    store.publish(make_record("aa", 1, outcome="failed", parameters={"lr": 0.1}, error_type="ValueError"))
+    store.publish(
+        make_record("aa", 1, outcome="failed", parameters={"lr": 0.1}, error_type="ValueError")
+    )
     store.publish(make_record("bb", 1, parameters={"lr": 0.2, "gamma": 1.0}))
     if compacted:
         assert compact_leftovers(store, "study") == 3

@@ -26,14 +26,18 @@ TINY = Resources(cpus=1)
 COMPLETED, FAILED, CANCELLED = State.COMPLETED, State.FAILED, State.CANCELLED
 
 
-def events_until_settled(backend: Backend, handles: Sequence[ArrayHandle], within_s: float) -> list[TaskEvent]:
+def events_until_settled(
+    backend: Backend, handles: Sequence[ArrayHandle], within_s: float
+) -> list[TaskEvent]:
     """Everything that happens until each task of the arrays has ended."""
     events: list[TaskEvent] = []
     outstanding = sum(handle.n_tasks for handle in handles)
     ids = {handle.id for handle in handles}
     until = time.monotonic() + within_s
     while outstanding:
-        assert time.monotonic() < until, f"{outstanding} tasks did not end within {within_s} s: {events}"
+        assert time.monotonic() < until, (
+            f"{outstanding} tasks did not end within {within_s} s: {events}"
+        )
         for event in backend.wait(1.0):
             if event.handle_id in ids:  # a backend may be shared between tests
                 events.append(event)
@@ -77,12 +81,18 @@ class BackendSuite:
         return backend
 
     def test_every_task_runs_once(self, backend: Backend, tmp_path: Path) -> None:
-        handle = backend.submit(partial(tasks.leave_a_mark, str(tmp_path)), n_tasks=5, resources=TINY)
+        handle = backend.submit(
+            partial(tasks.leave_a_mark, str(tmp_path)), n_tasks=5, resources=TINY
+        )
         assert settle(backend, handle, self.within_s) == [COMPLETED] * 5
-        assert {file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()} == dict.fromkeys("01234", 1)
+        assert {
+            file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()
+        } == dict.fromkeys("01234", 1)
 
     def test_submit_returns_before_anything_ends(self, backend: Backend, tmp_path: Path) -> None:
-        handle = backend.submit(partial(tasks.wait_for_file, str(tmp_path / "gate")), n_tasks=2, resources=TINY)
+        handle = backend.submit(
+            partial(tasks.wait_for_file, str(tmp_path / "gate")), n_tasks=2, resources=TINY
+        )
         assert State.COMPLETED not in backend.states(handle)
         (tmp_path / "gate").touch()
         settle(backend, handle, self.within_s)
@@ -115,19 +125,26 @@ class BackendSuite:
         assert settle(backend, handle, self.within_s) == [FAILED, COMPLETED]
 
     def test_a_task_that_calls_sys_exit_has_failed(self, backend: Backend) -> None:
-        handle = backend.submit(partial(tasks.end_the_process, "sys.exit", 0), n_tasks=2, resources=TINY)
+        handle = backend.submit(
+            partial(tasks.end_the_process, "sys.exit", 0), n_tasks=2, resources=TINY
+        )
         assert settle(backend, handle, self.within_s) == [FAILED, COMPLETED]
 
     @pytest.mark.parametrize(
         ("how", "states"),
         [
             ("kill", {State.KILLED}),
-            ("exit", {State.KILLED, State.FAILED}),  # a scheduler that sees the exit code may call it what it is
+            (
+                "exit",
+                {State.KILLED, State.FAILED},
+            ),  # a scheduler that sees the exit code may call it what it is
             ("segfault", {State.CRASHED}),
             ("abort", {State.CRASHED}),
         ],
     )
-    def test_a_worker_that_dies_costs_its_current_task_only(self, backend: Backend, how: str, states: set[State]) -> None:
+    def test_a_worker_that_dies_costs_its_current_task_only(
+        self, backend: Backend, how: str, states: set[State]
+    ) -> None:
         if not self.survives_death:
             pytest.skip("its tasks run in this very process")
         handle = backend.submit(partial(tasks.end_the_process, how, 1), n_tasks=4, resources=TINY)
@@ -136,7 +153,9 @@ class BackendSuite:
         assert [ended[0], *ended[2:]] == [COMPLETED] * 3
 
     def test_a_spent_process_is_given_no_other_task(self, backend: Backend, tmp_path: Path) -> None:
-        handle = backend.submit(partial(tasks.spend_the_process, str(tmp_path), 0), n_tasks=5, resources=TINY)
+        handle = backend.submit(
+            partial(tasks.spend_the_process, str(tmp_path), 0), n_tasks=5, resources=TINY
+        )
         assert settle(backend, handle, self.within_s) == [COMPLETED] * 5
         processes = [(tmp_path / str(index)).read_text().split() for index in range(5)]
         assert [len(runs) for runs in processes] == [1] * 5
@@ -149,10 +168,19 @@ class BackendSuite:
         assert settle(backend, handle, self.within_s) == [State.TIMED_OUT, COMPLETED]
 
     def test_waiting_tasks_can_be_cancelled(self, backend: Backend, tmp_path: Path) -> None:
-        handle = backend.submit(partial(tasks.wait_for_file, str(tmp_path / "gate")), n_tasks=6, resources=TINY)
+        handle = backend.submit(
+            partial(tasks.wait_for_file, str(tmp_path / "gate")), n_tasks=6, resources=TINY
+        )
         backend.cancel(handle, [3, 5])
         (tmp_path / "gate").touch()
-        assert settle(backend, handle, self.within_s) == [COMPLETED, COMPLETED, COMPLETED, CANCELLED, COMPLETED, CANCELLED]
+        assert settle(backend, handle, self.within_s) == [
+            COMPLETED,
+            COMPLETED,
+            COMPLETED,
+            CANCELLED,
+            COMPLETED,
+            CANCELLED,
+        ]
 
     def test_a_running_task_can_be_cancelled(self, backend: Backend) -> None:
         if not self.kills_running:
@@ -164,40 +192,63 @@ class BackendSuite:
         assert settle_rest(backend, handle, self.within_s)[0] is CANCELLED
 
     def test_a_whole_array_can_be_cancelled(self, backend: Backend, tmp_path: Path) -> None:
-        handle = backend.submit(partial(tasks.wait_for_file, str(tmp_path / "never")), n_tasks=200, resources=TINY)
+        handle = backend.submit(
+            partial(tasks.wait_for_file, str(tmp_path / "never")), n_tasks=200, resources=TINY
+        )
         backend.cancel(handle)
         assert settle_rest(backend, handle, self.within_s) == [CANCELLED] * 200
 
     def test_the_environment_says_what_was_granted(self, backend: Backend, tmp_path: Path) -> None:
         file = tmp_path / "environment.json"
         call = partial(tasks.tell_environment, str(file))
-        settle(backend, backend.submit(call, n_tasks=1, resources=Resources(cpus=2), environment={"MINE": "here"}), self.within_s)
+        settle(
+            backend,
+            backend.submit(
+                call, n_tasks=1, resources=Resources(cpus=2), environment={"MINE": "here"}
+            ),
+            self.within_s,
+        )
         seen = json.loads(file.read_text())
-        assert {name: seen.get(name) for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "2")
+        assert {name: seen.get(name) for name in THREAD_VARIABLES} == dict.fromkeys(
+            THREAD_VARIABLES, "2"
+        )
         assert seen["MINE"] == "here"
 
-    def test_libraries_start_as_many_threads_as_cpus_were_granted(self, backend: Backend, tmp_path: Path) -> None:
+    def test_libraries_start_as_many_threads_as_cpus_were_granted(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
         if not self.fresh_process:
             pytest.skip("its libraries were loaded long before")
         file = tmp_path / "threads.json"
-        settle(backend, backend.submit(partial(tasks.count_threads, str(file)), n_tasks=1, resources=TINY), self.within_s)
+        settle(
+            backend,
+            backend.submit(partial(tasks.count_threads, str(file)), n_tasks=1, resources=TINY),
+            self.within_s,
+        )
         counts = json.loads(file.read_text())
         assert counts
         assert set(counts) == {1}
 
-    def test_each_worker_is_warmed_once_before_its_first_task(self, backend: Backend, tmp_path: Path) -> None:
+    def test_each_worker_is_warmed_once_before_its_first_task(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
         marks, warmed = tmp_path / "marks", tmp_path / "warmed"
         marks.mkdir()
         warmed.mkdir()
         handle = backend.submit(
-            partial(tasks.leave_a_mark, str(marks)), n_tasks=6, resources=TINY, warm=partial(tasks.warm_up, str(warmed))
+            partial(tasks.leave_a_mark, str(marks)),
+            n_tasks=6,
+            resources=TINY,
+            warm=partial(tasks.warm_up, str(warmed)),
         )
         assert settle(backend, handle, self.within_s) == [COMPLETED] * 6
         workers = {int(file.read_text()) for file in marks.iterdir()}
         assert {f"warm-{pid}" for pid in workers} <= {file.name for file in warmed.iterdir()}
 
     def test_a_failed_warm_up_fails_every_task_with_its_text(self, backend: Backend) -> None:
-        handle = backend.submit(tasks.nothing, n_tasks=3, resources=TINY, warm=tasks.fail_to_warm_up)
+        handle = backend.submit(
+            tasks.nothing, n_tasks=3, resources=TINY, warm=tasks.fail_to_warm_up
+        )
         events = events_until_settled(backend, [handle], self.within_s)
         ended = [event for event in events if event.state.final]
         assert [event.state for event in ended] == [FAILED] * 3
@@ -225,10 +276,14 @@ class BackendSuite:
         assert backend.states(other) == [COMPLETED, FAILED, COMPLETED]
 
     @pytest.mark.parametrize("heed", [True, False])
-    def test_tasks_under_way_are_asked_to_stop_and_then_killed(self, closable: LocalBackend, tmp_path: Path, heed: bool) -> None:
+    def test_tasks_under_way_are_asked_to_stop_and_then_killed(
+        self, closable: LocalBackend, tmp_path: Path, heed: bool
+    ) -> None:
         if not closable.attached:
             pytest.skip("its scheduler asks them")
-        handle = closable.submit(partial(tasks.wait_to_be_stopped, str(tmp_path), heed), n_tasks=20, resources=TINY)
+        handle = closable.submit(
+            partial(tasks.wait_to_be_stopped, str(tmp_path), heed), n_tasks=20, resources=TINY
+        )
         grace_s = 2 * self.within_s if heed else 0.1
         with signal_once(lambda: any(tmp_path.iterdir()), lambda: closable.stop(grace_s)):
             events = events_until_settled(closable, [handle], self.within_s)
@@ -237,7 +292,9 @@ class BackendSuite:
         assert len(begun) < 20
         for index, event in ended.items():
             assert event.state is (State.PREEMPTED if heed and index in begun else CANCELLED)
-            assert ("asked to stop, and had not after 0.1 s" in event.detail) is (not heed and index in begun)
+            assert ("asked to stop, and had not after 0.1 s" in event.detail) is (
+                not heed and index in begun
+            )
 
     def test_a_closed_backend_takes_nothing_more(self, closable: Backend) -> None:
         closable.submit(tasks.nothing, n_tasks=1, resources=TINY)

@@ -119,7 +119,9 @@ def count_threads(file: str, index: int) -> None:
     import sklearn.utils  # noqa: F401
     import threadpoolctl
 
-    Path(file).write_text(json.dumps([library["num_threads"] for library in threadpoolctl.threadpool_info()]))
+    Path(file).write_text(
+        json.dumps([library["num_threads"] for library in threadpoolctl.threadpool_info()])
+    )
 
 
 def start_a_child(folder: str, index: int) -> None:

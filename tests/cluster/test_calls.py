@@ -32,7 +32,9 @@ def test_what_does_not_pickle_is_named_with_its_reason() -> None:
 
 def test_a_function_of_the_script_itself_does_not_travel() -> None:
     script = "from cluster.calls import pickled\ndef mine(index): pass\npickled(mine)"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert "mine cannot be sent to a worker: it is defined in the script itself" in ended.stderr
 
 

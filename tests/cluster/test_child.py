@@ -47,7 +47,11 @@ class Tree:
     """A parent with a child, and what is below it."""
 
     def __init__(self, then: str) -> None:
-        self.parent = subprocess.Popen([sys.executable, "-c", SCRIPT.replace("{then}", then)], stdout=subprocess.PIPE, text=True)
+        self.parent = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT.replace("{then}", then)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert self.parent.stdout is not None
         self.pids = dict(self.parent.stdout.readline().split() for _ in range(3))
         self.processes: list[psutil.Process] = []
@@ -56,10 +60,15 @@ class Tree:
         """Guard, child, what it executed, and what it forked and left are all there."""
         below = psutil.Process(self.parent.pid).children(recursive=True)
         self.processes = [process for process in below if process.status() != psutil.STATUS_ZOMBIE]
-        return len(self.processes) == 4 and int(self.pids["child"]) in {process.pid for process in self.processes}
+        return len(self.processes) == 4 and int(self.pids["child"]) in {
+            process.pid for process in self.processes
+        }
 
     def gone(self) -> bool:
-        return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in self.processes)
+        return not any(
+            process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            for process in self.processes
+        )
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -94,12 +103,16 @@ def test_its_end_is_told_and_what_it_started_ends_with_it(then: str, code: int) 
     tree = Tree(then)
     out, _ = tree.parent.communicate(timeout=PATIENCE_S)
     assert out.split()[-2:] == ["code", str(code)]
-    assert not [process for process in psutil.process_iter() if process.pid in map(int, tree.pids.values())]
+    assert not [
+        process for process in psutil.process_iter() if process.pid in map(int, tree.pids.values())
+    ]
 
 
 def test_a_warning_reaches_the_child_and_spares_its_guard(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    tree = Tree(f"signal.signal(signal.SIGTERM, lambda *_: open({str(mark)!r}, 'w')); time.sleep(600)")
+    tree = Tree(
+        f"signal.signal(signal.SIGTERM, lambda *_: open({str(mark)!r}, 'w')); time.sleep(600)"
+    )
     until(tree.grown, "all are there")
     for name in ("guard", "child"):
         os.kill(int(tree.pids[name]), signal.SIGTERM)

@@ -33,6 +33,10 @@ class TestInline(BackendSuite):
 
     def test_the_callers_own_alarm_is_put_back(self, backend: InlineBackend) -> None:
         before = signal.getsignal(signal.SIGALRM)
-        settle(backend, backend.submit(partial(tasks.sleep_on, 0), 1, Resources(time_min=0.001)), self.within_s)
+        settle(
+            backend,
+            backend.submit(partial(tasks.sleep_on, 0), 1, Resources(time_min=0.001)),
+            self.within_s,
+        )
         assert signal.getsignal(signal.SIGALRM) is before
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

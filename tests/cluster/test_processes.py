@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from cluster.postmortem import cause_of_death
 from cluster.processes import held_bytes, kill_tree
+from cluster.ray.postmortem import cause_of_death
 from cluster.state import State
 from tests.patience import PATIENCE_S
 
@@ -19,7 +19,10 @@ MIB = 2**20
 def python(script: str) -> subprocess.Popen[str]:
     """A Python that says when its script is ready, and then waits for its standard input."""
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{script}\nprint('ready', flush=True)\ninput()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", f"{script}\nprint('ready', flush=True)\ninput()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

@@ -16,10 +16,29 @@ from cluster.resources import Resources
 SITE: dict[str, Any] = {
     "backend": "slurm",
     "targets": {
-        "a30": {"partition": "gpu-a30", "gpu": "a30", "gpus": 1, "gres": "gpu:a30:1", "cpus": 8, "mem_gb": 32, "time_min": 120},
-        "cpu": {"partition": "cpu", "cpus": 16, "mem_gb": 64, "additional": {"licenses": "matlab:1", "requeue": True}},
+        "a30": {
+            "partition": "gpu-a30",
+            "gpu": "a30",
+            "gpus": 1,
+            "gres": "gpu:a30:1",
+            "cpus": 8,
+            "mem_gb": 32,
+            "time_min": 120,
+        },
+        "cpu": {
+            "partition": "cpu",
+            "cpus": 16,
+            "mem_gb": 64,
+            "additional": {"licenses": "matlab:1", "requeue": True},
+        },
     },
-    "slurm": {"account": "lab", "array_parallelism": 32, "setup": ["module load cuda"], "signal_delay_s": 120, "max_submit": 1000},
+    "slurm": {
+        "account": "lab",
+        "array_parallelism": 32,
+        "setup": ["module load cuda"],
+        "signal_delay_s": 120,
+        "max_submit": 1000,
+    },
 }
 
 
@@ -32,9 +51,15 @@ def problems(data: Any) -> dict[str, str]:
 
 def test_a_profile_as_in_the_handbook_is_read_whole() -> None:
     profile = parse(SITE)
-    assert profile.target("a30") == Resources(partition="gpu-a30", gpu="a30", gpus=1, gres="gpu:a30:1", cpus=8, mem_gb=32, time_min=120)
+    assert profile.target("a30") == Resources(
+        partition="gpu-a30", gpu="a30", gpus=1, gres="gpu:a30:1", cpus=8, mem_gb=32, time_min=120
+    )
     assert profile.target("cpu").additional == {"licenses": "matlab:1", "requeue": True}
-    assert (profile.slurm.account, profile.slurm.setup, profile.slurm.max_requeues) == ("lab", ("module load cuda",), 3)
+    assert (profile.slurm.account, profile.slurm.setup, profile.slurm.max_requeues) == (
+        "lab",
+        ("module load cuda",),
+        3,
+    )
 
 
 def test_all_mistakes_are_found_at_once() -> None:
@@ -42,7 +67,11 @@ def test_all_mistakes_are_found_at_once() -> None:
         {
             "backend": "slrum",
             "target": {},
-            "targets": {"a30": {"gpu": "a30", "cpu": 3, "mem_gb": "16G"}, "t 4": {"time_min": 0}, "b": {"gpus": 1.5}},
+            "targets": {
+                "a30": {"gpu": "a30", "cpu": 3, "mem_gb": "16G"},
+                "t 4": {"time_min": 0},
+                "b": {"gpus": 1.5},
+            },
             "slurm": {"acount": "lab", "setup": "module load cuda"},
         }
     )
@@ -65,7 +94,9 @@ def test_all_mistakes_are_found_at_once() -> None:
     assert "add gpus: 1" in found["targets.a30.gpu"]
 
 
-@pytest.mark.parametrize("data", [None, [], "backend: slurm", {}, {"targets": {}}, {"targets": ["cpu"]}])
+@pytest.mark.parametrize(
+    "data", [None, [], "backend: slurm", {}, {"targets": {}}, {"targets": ["cpu"]}]
+)
 def test_what_is_no_profile_is_said_to_be_none(data: Any) -> None:
     assert problems(data)
 
@@ -103,35 +134,71 @@ def test_a_group_that_asks_for_nonsense_is_told_all_of_it() -> None:
 def test_what_jobs_are_found_and_run_by_cannot_be_set(option: str, word: str) -> None:
     written = {"additional": {option: "x"}}
     assert word in problems({"targets": {"cpu": written}})[f"targets.cpu.additional.{option}"]
-    assert word in problems({"targets": {"cpu": None}, "slurm": written})[f"slurm.additional.{option}"]
+    assert (
+        word in problems({"targets": {"cpu": None}, "slurm": written})[f"slurm.additional.{option}"]
+    )
     with pytest.raises(InvalidResources, match=word):
         Resources().merged(written)
 
 
-@pytest.mark.parametrize("option", ["nice", "licenses", "hold", "requeue", "no-requeue", "export", "nodefile", "wait-all-nodes", "begin"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "nice",
+        "licenses",
+        "hold",
+        "requeue",
+        "no-requeue",
+        "export",
+        "nodefile",
+        "wait-all-nodes",
+        "begin",
+    ],
+)
 def test_other_options_are_the_sites_own(option: str) -> None:
-    assert parse({"targets": {"cpu": {"additional": {option: True}}}}).target("cpu").additional == {option: True}
+    assert parse({"targets": {"cpu": {"additional": {option: True}}}}).target("cpu").additional == {
+        option: True
+    }
 
 
 def test_a_task_is_one_process() -> None:
-    found = problems({"targets": {"cpu": None}, "slurm": {"srun_args": ["--mpi=none", "-n2", "--ntasks=2", "--nodelist=n1"]}})
+    found = problems(
+        {
+            "targets": {"cpu": None},
+            "slurm": {"srun_args": ["--mpi=none", "-n2", "--ntasks=2", "--nodelist=n1"]},
+        }
+    )
     assert list(found) == ["slurm.srun_args.1", "slurm.srun_args.2"]
 
 
 def test_a_cluster_is_named_alone() -> None:
-    assert parse({"targets": {"cpu": None}, "slurm": {"clusters": "second"}}).slurm.clusters == "second"
-    assert "slurm.clusters" in problems({"targets": {"cpu": None}, "slurm": {"clusters": "first,second"}})
+    assert (
+        parse({"targets": {"cpu": None}, "slurm": {"clusters": "second"}}).slurm.clusters
+        == "second"
+    )
+    assert "slurm.clusters" in problems(
+        {"targets": {"cpu": None}, "slurm": {"clusters": "first,second"}}
+    )
 
 
 def test_one_word_for_memory_replaces_another() -> None:
     target = Resources(mem_per_cpu="2G", cpus_per_gpu=4)
     merged = target.merged({"mem_gb": 8, "cpus": 3})
-    assert (merged.mem_gb, merged.mem_per_cpu, merged.cpus, merged.cpus_per_gpu) == (8, None, 3, None)
+    assert (merged.mem_gb, merged.mem_per_cpu, merged.cpus, merged.cpus_per_gpu) == (
+        8,
+        None,
+        3,
+        None,
+    )
     assert merged.merged({"mem_per_gpu": "9G"}).mem_gb is None
     with pytest.raises(InvalidResources, match="exclude each other"):
         target.merged({"mem_gb": 8, "mem_per_cpu": "1G"})
-    assert "targets.cpu.mem_per_cpu" in problems({"targets": {"cpu": {"mem_gb": 1, "mem_per_cpu": "1G"}}})
-    assert "slurm.mem_per_gpu" in problems({"targets": {"cpu": None}, "slurm": {"mem_per_gpu": "1G", "mem_per_cpu": "1G"}})
+    assert "targets.cpu.mem_per_cpu" in problems(
+        {"targets": {"cpu": {"mem_gb": 1, "mem_per_cpu": "1G"}}}
+    )
+    assert "slurm.mem_per_gpu" in problems(
+        {"targets": {"cpu": None}, "slurm": {"mem_per_gpu": "1G", "mem_per_cpu": "1G"}}
+    )
 
 
 def test_an_unknown_target_names_those_there_are() -> None:
@@ -158,7 +225,9 @@ def test_a_gpus_model_is_the_word_people_use(product: str, model: str) -> None:
     assert model_of(product) == model
 
 
-def test_auto_is_the_profiles_own_backend_and_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_the_profiles_own_backend_and_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert resolve("auto", parse(SITE)) == "slurm"
     assert resolve("inline", parse(SITE)) == "inline"
     monkeypatch.setenv("PATH", "")

@@ -10,7 +10,7 @@ import pytest
 from cluster.profile import Profile
 from jobs.hardware import Hardware
 from runner.grid.expand import Expanded, load_grid
-from runner.site import find_site
+from runner.planning.profile import find_site
 
 GRIDS = Path(__file__).resolve().parents[2] / "grids"
 
@@ -32,7 +32,10 @@ def profile() -> Profile:
 
 
 def expanded(name: str, profile: Profile) -> Expanded:
-    targets = {target: Hardware(resources.wants_gpu, resources.gpu) for target, resources in profile.targets.items()}
+    targets = {
+        target: Hardware(resources.wants_gpu, resources.gpu)
+        for target, resources in profile.targets.items()
+    }
     return load_grid(GRIDS / f"{name}.yaml", targets=targets, profile_name=profile.name)
 
 
@@ -43,9 +46,13 @@ def test_every_grid_is_held_to_its_number() -> None:
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_grid_has_the_trials_of_its_study(name: str, profile: Profile) -> None:
     grid = expanded(name, profile)
-    assert grid.name == name, "a sweep is called as its file, so that `runner collect` takes the name that one knows"
+    assert grid.name == name, (
+        "a sweep is called as its file, so that `runner collect` takes the name that one knows"
+    )
     assert Counter((spec.workload, spec.target) for spec in grid.specs) == TRIALS[name]
-    assert grid.notes == [], "nothing that is written is without effect on the hardware it is meant for"
+    assert grid.notes == [], (
+        "nothing that is written is without effect on the hardware it is meant for"
+    )
 
 
 @pytest.mark.parametrize("name", TRIALS)

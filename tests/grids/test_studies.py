@@ -16,11 +16,13 @@ from cluster.profile import builtin
 from jobs.hardware import Hardware
 from runner.cli.main import main
 from runner.grid.expand import load_grid
-from runner.site import find_site
+from runner.planning.profile import find_site
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = (REPOSITORY / "docs" / "studies.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^(runner submit .*?)  +# (\d+) trials", DOCUMENT.replace("\\\n", ""), re.MULTILINE)
+COMMANDS = re.findall(
+    r"^(runner submit .*?)  +# (\d+) trials", DOCUMENT.replace("\\\n", ""), re.MULTILINE
+)
 REDUCED = [command for command, _ in COMMANDS if "train_subset=" in command]
 
 TINY = {"train_subset": "64", "test_subset": "64", "repeats": "1"}
@@ -30,7 +32,9 @@ REAL_DATA = Path(os.environ.get("RUNNER_TEST_DATA", REPOSITORY.parent / "shared"
 
 def options(command: str, option: str) -> dict[str, str]:
     """What follows an option, wherever it stands: name to value."""
-    return dict(value.split("=", 1) for given, value in pairwise(shlex.split(command)) if given == option)
+    return dict(
+        value.split("=", 1) for given, value in pairwise(shlex.split(command)) if given == option
+    )
 
 
 def grid_of(command: str) -> Path:
@@ -48,7 +52,10 @@ def test_a_command_has_as_many_trials_as_it_says(command: str, trials: str) -> N
     on = options(command, "--on")
     site = Path(__file__).with_name("cluster.yaml")
     profile = find_site(site, REPOSITORY).profile if not on else builtin()
-    targets = {name: Hardware(resources.wants_gpu, resources.gpu) for name, resources in profile.targets.items()}
+    targets = {
+        name: Hardware(resources.wants_gpu, resources.gpu)
+        for name, resources in profile.targets.items()
+    }
     sets = [f"{name}={value}" for name, value in options(command, "--set").items()]
     grid = load_grid(grid_of(command), targets=targets, profile_name=profile.name, sets=sets, on=on)
     assert len(grid.specs) == int(trials)
@@ -61,9 +68,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", REDUCED, ids=lambda command: grid_of(command).stem)
-def test_a_reduced_command_runs(command: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reduced_command_runs(
+    command: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On real data where that is there, else on scikit-learn's digits."""
-    sets = {name: value for name, value in options(command, "--set").items() if name.rpartition(".")[2] not in TINY} | TINY
+    sets = {
+        name: value
+        for name, value in options(command, "--set").items()
+        if name.rpartition(".")[2] not in TINY
+    } | TINY
     if REAL_DATA.is_dir():
         monkeypatch.setenv("RUNNER_DATA", str(REAL_DATA))
         monkeypatch.setenv("RUNNER_CACHE", str(cache))
@@ -71,11 +84,17 @@ def test_a_reduced_command_runs(command: str, tmp_path: Path, cache: Path, monke
         sets["dataset"] = "digits"
     monkeypatch.chdir(REPOSITORY)
     words = ["submit", str(grid_of(command)), "--store", str(tmp_path), "--backend", "inline"]
-    words += [word for name, value in options(command, "--on").items() for word in ("--on", f"{name}={value}")]
+    words += [
+        word
+        for name, value in options(command, "--on").items()
+        for word in ("--on", f"{name}={value}")
+    ]
     words += [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
     with pytest.raises(SystemExit) as left:
         main(words)
     rows = collect(Store(tmp_path), [grid_of(command).stem]).table.to_pylist()
-    assert [(row["outcome"], row["error_message"]) for row in rows] == [("completed", None)] * len(rows)
+    assert [(row["outcome"], row["error_message"]) for row in rows] == [("completed", None)] * len(
+        rows
+    )
     assert rows
     assert left.value.code == 0

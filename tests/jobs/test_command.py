@@ -26,10 +26,18 @@ SAYS_ALL = "import json, os, sys\nprint('runner: ' + json.dumps({'words': sys.ar
 def run(tmp_path: Path) -> Any:
     """Runs a script by a command line, as one trial."""
 
-    def ran(script: str, command: str = "python script.py", stop: Any = lambda: False, **params: Any) -> Finished:
+    def ran(
+        script: str, command: str = "python script.py", stop: Any = lambda: False, **params: Any
+    ) -> Finished:
         (tmp_path / "script.py").write_text(script)
         spec = JobSpec(workload=f"$ {command}", target="cpu", seed=7, params=params)
-        return execute(spec, files=tmp_path / "files", import_path=(str(tmp_path),), expect=Expectation(), stop_requested=stop)
+        return execute(
+            spec,
+            files=tmp_path / "files",
+            import_path=(str(tmp_path),),
+            expect=Expectation(),
+            stop_requested=stop,
+        )
 
     return ran
 
@@ -41,13 +49,22 @@ def test_values_stay_in_their_words(run: Any, tmp_path: Path) -> None:
         lr=0.001, text="a b; touch pwned $(id)", flag=True, list=[1, "x"],
     )  # fmt: skip
     assert finished.outcome == Outcome.completed, finished.values
-    assert finished.results["words"] == ["--lr=0.001", "a b; touch pwned $(id) 7", "true", "{}", '[1, "x"]', "two words"]
+    assert finished.results["words"] == [
+        "--lr=0.001",
+        "a b; touch pwned $(id) 7",
+        "true",
+        "{}",
+        '[1, "x"]',
+        "two words",
+    ]
     assert finished.results["seed_seen"] == "7"
     assert not (tmp_path / "pwned").exists()
 
 
 def test_it_runs_with_this_python_where_its_script_lies(run: Any, tmp_path: Path) -> None:
-    finished = run("import os, sys, json\nprint('runner:', json.dumps({'here': os.getcwd(), 'prefix': sys.prefix}))")
+    finished = run(
+        "import os, sys, json\nprint('runner:', json.dumps({'here': os.getcwd(), 'prefix': sys.prefix}))"
+    )
     assert finished.results == {"here": str(tmp_path), "prefix": sys.prefix}
 
 
@@ -59,7 +76,9 @@ def test_the_file_of_results_counts_before_a_line(run: Any) -> None:
 
 
 def test_the_last_line_of_results_counts_and_words_behind_it_do_no_harm(run: Any) -> None:
-    finished = run("import sys\nprint('runner: {\"a\": 1}')\nprint('runner: {\"a\": 2}')\nprint('bye', file=sys.stderr)")
+    finished = run(
+        "import sys\nprint('runner: {\"a\": 1}')\nprint('runner: {\"a\": 2}')\nprint('bye', file=sys.stderr)"
+    )
     assert finished.results == {"a": 2}
     assert finished.values["host_rss_gb"] > 0.001
 
@@ -75,7 +94,10 @@ def test_a_failure_tells_the_exit_code_and_the_end_of_the_output(run: Any) -> No
     finished = run("print('begins')\nraise RuntimeError('not today')", "python script.py {x}", x=1)
     assert finished.outcome == Outcome.failed
     message = finished.values["error_message"]
-    assert message.splitlines()[0] == "python script.py 1 ended with exit code 1: RuntimeError: not today"
+    assert (
+        message.splitlines()[0]
+        == "python script.py 1 ended with exit code 1: RuntimeError: not today"
+    )
     assert 'File "' in message
 
 
@@ -95,7 +117,10 @@ def test_each_end_has_its_name(run: Any, script: str, outcome: Outcome) -> None:
 def test_a_program_that_is_not_there_says_so(run: Any) -> None:
     finished = run("", "nosuchprogram {x}", x=1)
     assert finished.outcome == Outcome.failed
-    assert "nosuchprogram 1 could not be started (No such file or directory)" in finished.values["error_message"]
+    assert (
+        "nosuchprogram 1 could not be started (No such file or directory)"
+        in finished.values["error_message"]
+    )
 
 
 SAVES = """
@@ -110,7 +135,9 @@ while True:
 """
 
 
-def test_the_wish_to_stop_reaches_it_and_it_goes_on_from_what_it_saved(run: Any, tmp_path: Path) -> None:
+def test_the_wish_to_stop_reaches_it_and_it_goes_on_from_what_it_saved(
+    run: Any, tmp_path: Path
+) -> None:
     assert run(SAVES, stop=(tmp_path / "began").exists).outcome == Outcome.preempted
     finished = run(SAVES)
     assert (finished.outcome, finished.results) == (Outcome.completed, {"resumed": 1})
@@ -136,7 +163,9 @@ def test_what_it_leaves_behind_ends_with_it(run: Any) -> None:
         ("python nowhere.py", "there is no nowhere.py in"),
     ],
 )
-def test_a_command_that_cannot_be_one_is_refused_when_it_is_read(tmp_path: Path, command: str, told: str) -> None:
+def test_a_command_that_cannot_be_one_is_refused_when_it_is_read(
+    tmp_path: Path, command: str, told: str
+) -> None:
     (tmp_path / "train.py").touch()
     with pytest.raises(BadWorkload, match=told):
         workload(f"$ {command}", (str(tmp_path),))

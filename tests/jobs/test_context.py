@@ -29,7 +29,10 @@ def test_folders_are_made_when_they_are_asked_for(context: Context, tmp_path: Pa
     assert context.checkpoint_folder.parent == context.files == tmp_path / "files" / "trial"
 
 
-@pytest.mark.parametrize("name", ["trial", "outcome", "train_s", "gpu_name", "cpus_granted", "device", "total_s", "colour"])
+@pytest.mark.parametrize(
+    "name",
+    ["trial", "outcome", "train_s", "gpu_name", "cpus_granted", "device", "total_s", "colour"],
+)
 def test_what_the_runner_measures_cannot_be_claimed(context: Context, name: str) -> None:
     with pytest.raises(errors.BadMetric, match=name):
         context.note(**{name: 1})
@@ -38,7 +41,14 @@ def test_what_the_runner_measures_cannot_be_claimed(context: Context, name: str)
 
 def test_metrics_are_columns_of_the_record() -> None:
     assert NOTABLE <= RESERVED
-    assert {"test_accuracy", "samples_per_s", "gpu_mem_allocated_gb", "engine", "threads", "resumed_from_epoch"} <= NOTABLE
+    assert {
+        "test_accuracy",
+        "samples_per_s",
+        "gpu_mem_allocated_gb",
+        "engine",
+        "threads",
+        "resumed_from_epoch",
+    } <= NOTABLE
 
 
 @pytest.mark.parametrize(
@@ -52,7 +62,9 @@ def test_metrics_are_columns_of_the_record() -> None:
         ({"engine": "sklearn"}, "sklearn"),
     ],
 )
-def test_numbers_of_all_kinds_are_numbers(context: Context, given: dict[str, Any], noted: Any) -> None:
+def test_numbers_of_all_kinds_are_numbers(
+    context: Context, given: dict[str, Any], noted: Any
+) -> None:
     context.note(**given)
     (value,) = context.noted.values()
     assert value == noted
@@ -80,7 +92,9 @@ def test_what_is_no_such_number_is_refused(context: Context, given: dict[str, An
         context.note(**given)
 
 
-@pytest.mark.parametrize("given", [{"test_accuracy": 50}, {"train_loss": "low"}, {"custom": 10**400}, {"val_loss": [1]}])
+@pytest.mark.parametrize(
+    "given", [{"test_accuracy": 50}, {"train_loss": "low"}, {"custom": 10**400}, {"val_loss": [1]}]
+)
 def test_an_epoch_with_no_such_number_is_refused(context: Context, given: dict[str, Any]) -> None:
     with pytest.raises(errors.BadMetric):
         context.report(1, **given)
@@ -89,12 +103,21 @@ def test_an_epoch_with_no_such_number_is_refused(context: Context, given: dict[s
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [(np.float32(1.0) + np.float32(1.2e-7), 1.0), (-1e-8, 0.0), (float("nan"), float("nan")), (0.25, 0.25)],
+    [
+        (np.float32(1.0) + np.float32(1.2e-7), 1.0),
+        (-1e-8, 0.0),
+        (float("nan"), float("nan")),
+        (0.25, 0.25),
+    ],
 )
-def test_rounding_and_divergence_are_no_mistakes_of_an_accuracy(context: Context, value: Any, kept: float) -> None:
+def test_rounding_and_divergence_are_no_mistakes_of_an_accuracy(
+    context: Context, value: Any, kept: float
+) -> None:
     context.note(test_accuracy=value)
     context.report(1, val_accuracy=value)
-    np.testing.assert_equal([context.noted["test_accuracy"], context.history[0]["val_accuracy"]], [kept, kept])
+    np.testing.assert_equal(
+        [context.noted["test_accuracy"], context.history[0]["val_accuracy"]], [kept, kept]
+    )
 
 
 def test_epochs_are_kept_as_they_were_reported(context: Context) -> None:
@@ -114,7 +137,13 @@ def test_an_epoch_that_is_no_exact_number_is_refused(context: Context, epoch: An
 
 def test_history_and_ledger_go_on_after_a_resume(context: Context) -> None:
     context.report(3, train_loss=0.3)
-    context.carry({"phases": {"train": 20.0, "eval": 1.0}, "history": [{"epoch": 1}, {"epoch": 2}], "readings": {}})
+    context.carry(
+        {
+            "phases": {"train": 20.0, "eval": 1.0},
+            "history": [{"epoch": 1}, {"epoch": 2}],
+            "readings": {},
+        }
+    )
     context.report(4, custom=1)
     assert [entry["epoch"] for entry in context.history] == [1, 2, 3, 4]
     assert context.phases()["train"] == pytest.approx(20.0)
@@ -134,19 +163,27 @@ def test_a_third_attempt_goes_on_from_both_before_it(context: Context) -> None:
     snapshot: dict[str, Any] = {"phases": {}, "history": [], "readings": {"disturbed_by": []}}
     for number in (1, 2, 3):
         attempt = Context(files=context.files)
-        attempt.watch(lambda number=number: Readings([f"load {number}"], {"cpu_energy_j": 10.0**number}))
+        attempt.watch(
+            lambda number=number: Readings([f"load {number}"], {"cpu_energy_j": 10.0**number})
+        )
         if number > 1:
             attempt.carry(snapshot)
         attempt.report(number, train_loss=0.5)
         snapshot = msgspec.json.decode(msgspec.json.encode(attempt.snapshot()))
     assert [entry["epoch"] for entry in snapshot["history"]] == [1, 2, 3]
     assert attempt.readings() == Readings(
-        ["in an earlier attempt: load 1", "in an earlier attempt: load 2", "load 3"], {"cpu_energy_j": 1110.0}
+        ["in an earlier attempt: load 1", "in an earlier attempt: load 2", "load 3"],
+        {"cpu_energy_j": 1110.0},
     )
 
 
-@pytest.mark.parametrize(("granted", "said", "recorded"), [("cuda", "cpu", "cpu"), ("cuda", "cuda:0", "cuda"), ("cpu", "cpu", "cpu")])
-def test_a_workload_says_where_it_computed(tmp_path: Path, granted: Any, said: Any, recorded: str) -> None:
+@pytest.mark.parametrize(
+    ("granted", "said", "recorded"),
+    [("cuda", "cpu", "cpu"), ("cuda", "cuda:0", "cuda"), ("cpu", "cpu", "cpu")],
+)
+def test_a_workload_says_where_it_computed(
+    tmp_path: Path, granted: Any, said: Any, recorded: str
+) -> None:
     context = Context(files=tmp_path, device=granted)
     context.device = said
     assert context.device == recorded

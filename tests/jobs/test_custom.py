@@ -92,7 +92,11 @@ def test_context_and_seed_are_given_and_not_parameters(write: Any) -> None:
 
 def test_any_parameter_goes_where_kwargs_are_taken(write: Any) -> None:
     found = write("def main(x: int, **others): ...\n")
-    assert found.canonical(found.read({"x": 1, "b": 2.0, "a": "text"})) == {"a": "text", "b": 2, "x": 1}
+    assert found.canonical(found.read({"x": 1, "b": 2.0, "a": "text"})) == {
+        "a": "text",
+        "b": 2,
+        "x": 1,
+    }
     with pytest.raises(BadParameters, match="is a column of every record"):
         found.read({"x": 1, "outcome": "fine"})
 
@@ -111,7 +115,17 @@ def test_what_cannot_be_a_workload_is_told(write: Any, source: str, message: str
         write(source)
 
 
-@pytest.mark.parametrize("name", ["nowhere_to_be_found:main", "nowhere_to_be_found.at_all:main", "a b:main", "mod:", ":main", "a:b.c"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nowhere_to_be_found:main",
+        "nowhere_to_be_found.at_all:main",
+        "a b:main",
+        "mod:",
+        ":main",
+        "a:b.c",
+    ],
+)
 def test_a_module_that_is_not_there_is_told(name: str) -> None:
     with pytest.raises(BadWorkload):
         workload(name)
@@ -135,10 +149,25 @@ def test_an_earlier_folder_wins(tmp_path: Path) -> None:
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "pytest.py").write_text(f"def main({folder}=1): ...\n")
-    assert workload("pytest:main", (str(tmp_path / "first"), str(tmp_path / "second"))).names() == ("first",)
+    assert workload("pytest:main", (str(tmp_path / "first"), str(tmp_path / "second"))).names() == (
+        "first",
+    )
 
 
-@pytest.mark.parametrize("name", ["optimizer.lr", "learning-rate", "my param", "__init__", "__slots__", "class", "parameter_0", "π", "é x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "optimizer.lr",
+        "learning-rate",
+        "my param",
+        "__init__",
+        "__slots__",
+        "class",
+        "parameter_0",
+        "π",
+        "é x",
+    ],
+)
 def test_kwargs_take_any_name(write: Any, name: str) -> None:
     found = write("def main(x: int = 1, **others): ...\n")
     params = found.read({name: 2})
@@ -156,10 +185,25 @@ def test_a_name_that_no_parameter_can_have_is_a_mistake_and_named(write: Any, na
 
 @pytest.mark.parametrize(
     "default",
-    ["{0: 0.1, 30: 0.01}", "b'x'", "{1, 2}", "1j", "...", "1e999", "-1e999", "9" * 30, "[b'x']", "{'a': {0: 1}}", "{[]: 1}", "'\\udcff'"],
+    [
+        "{0: 0.1, 30: 0.01}",
+        "b'x'",
+        "{1, 2}",
+        "1j",
+        "...",
+        "1e999",
+        "-1e999",
+        "9" * 30,
+        "[b'x']",
+        "{'a': {0: 1}}",
+        "{[]: 1}",
+        "'\\udcff'",
+    ],
 )
 @pytest.mark.parametrize("annotation", ["", ": dict", ": int", ": 'str | None'"])
-def test_a_default_that_no_grid_can_write_is_left_to_the_function(write: Any, default: str, annotation: str) -> None:
+def test_a_default_that_no_grid_can_write_is_left_to_the_function(
+    write: Any, default: str, annotation: str
+) -> None:
     found = write(f"def main(lr: float, odd{annotation} = {default}): ...\n")
     assert found.canonical(found.read({"lr": 0.1})) == {"lr": 0.1}
 
@@ -204,7 +248,15 @@ def test_source_that_cannot_be_taken_apart_is_left_to_the_function(write: Any) -
     found.read({"a": 2})
 
 
-@pytest.mark.parametrize("source", [b"\xff\xfe", b"def main(a, a): ...", b"# coding: nowhere\ndef main(): ...", b"def main(a=1): ...\n\0"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"\xff\xfe",
+        b"def main(a, a): ...",
+        b"# coding: nowhere\ndef main(): ...",
+        b"def main(a=1): ...\n\0",
+    ],
+)
 def test_source_that_is_no_python_is_told(tmp_path: Path, source: bytes) -> None:
     (tmp_path / "odd.py").write_bytes(source)
     with pytest.raises(BadWorkload, match="odd"):

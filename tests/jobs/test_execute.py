@@ -38,7 +38,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         canonical = found.canonical(found.read(params or {}))
         spec = JobSpec(workload=found.name, target="cpu", seed=7, params=canonical)
         finished = execute(spec, files=tmp_path / "files", import_path=(str(tmp_path),), **options)
-        Record("sweep", spec.trial_id, 1, finished.parameters, finished.values, finished.results).to_table()
+        Record(
+            "sweep", spec.trial_id, 1, finished.parameters, finished.values, finished.results
+        ).to_table()
         return finished
 
     return runs
@@ -60,7 +62,9 @@ def body(code: str) -> str:
         ("sys.stdout.close(); sys.exit(4)", 4),
     ],
 )
-def test_a_fork_ends_as_in_a_script_and_returns_to_nobody(run: Run, capfd: pytest.CaptureFixture[str], way: str, code: int) -> None:
+def test_a_fork_ends_as_in_a_script_and_returns_to_nobody(
+    run: Run, capfd: pytest.CaptureFixture[str], way: str, code: int
+) -> None:
     here = os.getpid()
     finished = run(
         body(
@@ -77,13 +81,17 @@ return {{'code': float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))}}"""
     assert (finished.outcome, finished.results) == ("completed", {"code": code})
     said = capfd.readouterr()
     assert "printed and not flushed" in said.out
-    assert ("Traceback" in said.err, "no more" in said.err) == ("ValueError" in way, "no more" in way)
+    assert ("Traceback" in said.err, "no more" in said.err) == (
+        "ValueError" in way,
+        "no more" in way,
+    )
 
 
 def test_a_fork_at_import_ends_there(run: Run) -> None:
     here = os.getpid()
     finished = run(
-        "import os\nchild = os.fork()\nif child == 0: raise SystemExit(5)\ncode = os.waitpid(child, 0)[1]\n" + body("return {'c': code}")
+        "import os\nchild = os.fork()\nif child == 0: raise SystemExit(5)\ncode = os.waitpid(child, 0)[1]\n"
+        + body("return {'c': code}")
     )
     assert os.getpid() == here
     assert finished.results == {"c": 5 << 8}
@@ -96,24 +104,54 @@ def test_a_fork_at_import_ends_there(run: Run) -> None:
         (body("import sys; sys.exit(0)"), "failed", "SystemExit"),
         (body("def again(): again()\nagain()"), "failed", "RecursionError"),
         (body("raise MemoryError"), "out_of_memory", "MemoryError"),
-        (body("import numpy; numpy.empty(2**60, 'u1')"), "out_of_memory", "numpy._core._exceptions._ArrayMemoryError"),
-        (body("class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E"), "failed", None),
-        (body("class E(BaseException):\n    def __str__(self): import sys; sys.exit()\nraise E"), "failed", None),
+        (
+            body("import numpy; numpy.empty(2**60, 'u1')"),
+            "out_of_memory",
+            "numpy._core._exceptions._ArrayMemoryError",
+        ),
+        (
+            body("class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E"),
+            "failed",
+            None,
+        ),
+        (
+            body("class E(BaseException):\n    def __str__(self): import sys; sys.exit()\nraise E"),
+            "failed",
+            None,
+        ),
         (body("raise ValueError('stray byte \\udc80')"), "failed", "ValueError"),
         (body("raise ValueError('x' * 10_000_000)"), "failed", "ValueError"),
         (body("raise GeneratorExit"), "failed", "GeneratorExit"),
         (body("raise KeyboardInterrupt('no person typed this')"), "failed", "KeyboardInterrupt"),
         ("raise KeyboardInterrupt\ndef main(): ...\n", "failed", "KeyboardInterrupt"),
-        (body("raise ExceptionGroup('two', [ValueError(1), KeyError(2)])"), "failed", "ExceptionGroup"),
-        (body("import asyncio; raise asyncio.CancelledError"), "failed", "asyncio.exceptions.CancelledError"),
+        (
+            body("raise ExceptionGroup('two', [ValueError(1), KeyError(2)])"),
+            "failed",
+            "ExceptionGroup",
+        ),
+        (
+            body("import asyncio; raise asyncio.CancelledError"),
+            "failed",
+            "asyncio.exceptions.CancelledError",
+        ),
         (body("raise OSError(12, 'Cannot allocate memory')"), "out_of_memory", "OSError"),
         (
-            body("try:\n    raise MemoryError\nexcept MemoryError as e:\n    raise ValueError('loading') from e"),
+            body(
+                "try:\n    raise MemoryError\nexcept MemoryError as e:\n    raise ValueError('loading') from e"
+            ),
             "out_of_memory",
             "ValueError",
         ),
-        (body("raise RuntimeError('CUDA out of memory. Tried to allocate')"), "gpu_out_of_memory", "RuntimeError"),
-        (body("raise RuntimeError('CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED')"), "gpu_out_of_memory", "RuntimeError"),
+        (
+            body("raise RuntimeError('CUDA out of memory. Tried to allocate')"),
+            "gpu_out_of_memory",
+            "RuntimeError",
+        ),
+        (
+            body("raise RuntimeError('CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED')"),
+            "gpu_out_of_memory",
+            "RuntimeError",
+        ),
         ("raise ImportError('at import')\ndef main(): ...\n", "failed", "ImportError"),
         ("import sys; sys.exit('at import')\ndef main(): ...\n", "failed", "SystemExit"),
         ("import module_that_nobody_has\ndef main(): ...\n", "failed", "ModuleNotFoundError"),
@@ -147,7 +185,11 @@ KILL = "import os, subprocess, time\nsubprocess.run(['kill', '-INT', str(os.getp
 
 
 @pytest.mark.parametrize(
-    "code", [KILL, f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt as e:\n    raise ValueError from e"]
+    "code",
+    [
+        KILL,
+        f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt as e:\n    raise ValueError from e",
+    ],
 )
 def test_ctrl_c_is_not_the_trials_whatever_it_makes_of_it(run: Run, code: str) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -155,12 +197,18 @@ def test_ctrl_c_is_not_the_trials_whatever_it_makes_of_it(run: Run, code: str) -
 
 
 def test_a_trial_that_comes_to_its_end_despite_ctrl_c_keeps_its_result(run: Run) -> None:
-    finished = run(body(f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt:\n    return {{'epochs': 3}}"))
+    finished = run(
+        body(
+            f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt:\n    return {{'epochs': 3}}"
+        )
+    )
     assert (finished.outcome, finished.results) == (Outcome.completed, {"epochs": 3})
     assert isinstance(finished.stopped, KeyboardInterrupt)
 
 
-def test_what_a_module_sets_when_it_is_imported_holds_for_all_its_trials_and_no_others(tmp_path: Path, run: Run) -> None:
+def test_what_a_module_sets_when_it_is_imported_holds_for_all_its_trials_and_no_others(
+    tmp_path: Path, run: Run
+) -> None:
     (tmp_path / "setting.py").write_text(
         "import os, socket\nos.environ['OF_THE_MODULE'] = 'set'\nsocket.setdefaulttimeout(9)\n"
         "def main(i):\n"
@@ -169,10 +217,15 @@ def test_what_a_module_sets_when_it_is_imported_holds_for_all_its_trials_and_no_
         "    socket.setdefaulttimeout(1)\n"
         "    return seen\n"
     )
-    other = body("import os, socket; return {'variable': os.environ.get('OF_THE_MODULE'), 'timeout': socket.getdefaulttimeout()}")
+    other = body(
+        "import os, socket; return {'variable': os.environ.get('OF_THE_MODULE'), 'timeout': socket.getdefaulttimeout()}"
+    )
     for i in (1, 2):
         spec = JobSpec(workload="setting:main", target="cpu", seed=0, params={"i": i})
-        assert execute(spec, files=tmp_path, import_path=(str(tmp_path),)).results == {"variable": "set", "timeout": 9.0}
+        assert execute(spec, files=tmp_path, import_path=(str(tmp_path),)).results == {
+            "variable": "set",
+            "timeout": 9.0,
+        }
         assert run(other).results == {"variable": None, "timeout": None}
 
 
@@ -219,7 +272,9 @@ def test_parameters_context_and_seed_arrive(run: Run) -> None:
 
 
 def test_a_function_behind_a_decorator_gets_what_it_asks_for(run: Run) -> None:
-    finished = run("def wrap(f):\n    return f\nmain = wrap(lambda seed, x: {'sum': seed + x})\n", {"x": 3})
+    finished = run(
+        "def wrap(f):\n    return f\nmain = wrap(lambda seed, x: {'sum': seed + x})\n", {"x": 3}
+    )
     assert finished.results == {"sum": 10}
 
 
@@ -234,7 +289,9 @@ def test_metrics_fill_columns_and_the_rest_becomes_results(run: Run) -> None:
     assert finished.values["test_accuracy"] == 0.5
     assert finished.values["best_epoch"] == 1
     assert finished.results == {"mine": [0, 1, 2], "text": "hm", "none": None}
-    assert finished.values["history"] == [{"epoch": 1, "train_loss": 0.5, "lr": 0.1, "extra": {"gradient_norm": 3.0}}]
+    assert finished.values["history"] == [
+        {"epoch": 1, "train_loss": 0.5, "lr": 0.1, "extra": {"gradient_norm": 3.0}}
+    ]
 
 
 def test_a_bad_result_costs_none_of_the_good_ones(run: Run) -> None:
@@ -252,13 +309,17 @@ def test_a_bad_result_costs_none_of_the_good_ones(run: Run) -> None:
 
 
 def test_what_was_measured_before_a_failure_is_kept(run: Run) -> None:
-    finished = run(body("context.report(1, train_loss=1.5)\ncontext.note(samples_per_s=10)\nraise ValueError"))
+    finished = run(
+        body("context.report(1, train_loss=1.5)\ncontext.note(samples_per_s=10)\nraise ValueError")
+    )
     assert finished.values["history"] == [{"epoch": 1, "train_loss": 1.5}]
     assert finished.values["samples_per_s"] == 10
 
 
 def test_the_users_time_is_training_unless_they_say_otherwise(run: Run) -> None:
-    source = "import time\n" + body("with context.phase('data'):\n    time.sleep(0.05)\ntime.sleep(0.1)")
+    source = "import time\n" + body(
+        "with context.phase('data'):\n    time.sleep(0.05)\ntime.sleep(0.1)"
+    )
     finished = run(source)
     assert finished.values["data_s"] >= 0.05
     assert finished.values["train_s"] >= 0.1
@@ -280,7 +341,9 @@ def test_the_device_is_measured_and_what_is_missing_is_none(run: Run) -> None:
     assert 0 not in [value for name, value in values.items() if name.startswith("gpu_")]
 
 
-def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpus, "granted", lambda: 2.0)
     source = (
         "import numpy, threadpoolctl\n"
@@ -295,7 +358,9 @@ def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(run: Run, mon
 
 
 def test_torch_keeps_to_the_grant_although_the_users_module_said_otherwise(run: Run) -> None:
-    finished = run("import torch\ntorch.set_num_threads(2)\ndef main(): return {'torch': torch.get_num_threads()}\n")
+    finished = run(
+        "import torch\ntorch.set_num_threads(2)\ndef main(): return {'torch': torch.get_num_threads()}\n"
+    )
     assert finished.results == {"torch": 1}
 
 
@@ -335,13 +400,25 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
             cuda.watched = (len(gpus), share, cpus)
 
         def columns(self) -> dict[str, Any]:
-            return {"gpu_power_w": 90.0, "gpu_energy_j": 300.0, "gpu_energy_source": "NVML energy counter"}
+            return {
+                "gpu_power_w": 90.0,
+                "gpu_energy_j": 300.0,
+                "gpu_energy_source": "NVML energy counter",
+            }
 
         def readings(self, *, of_gpu: bool = True) -> Readings:
-            return Readings(["GPU throttled: power brake"], {"gpu_energy_j": 300.0}) if of_gpu else Readings([])
+            return (
+                Readings(["GPU throttled: power brake"], {"gpu_energy_j": 300.0})
+                if of_gpu
+                else Readings([])
+            )
 
     monkeypatch.setattr(loaded_torch, "cuda", lambda: cuda)
-    monkeypatch.setattr(gpus, "visible", lambda: tuple(Gpu(None, "NVIDIA A30", f"GPU-{index}", 24.0) for index in range(2)))
+    monkeypatch.setattr(
+        gpus,
+        "visible",
+        lambda: tuple(Gpu(None, "NVIDIA A30", f"GPU-{index}", 24.0) for index in range(2)),
+    )
     monkeypatch.setattr("jobs.execute.Sampler", Watching)
     return cuda
 
@@ -370,8 +447,13 @@ def test_a_trial_on_the_cpu_tells_nothing_of_the_gpu(run: Run, source: str, give
     assert not [name for name in values if name.startswith("gpu_")]
 
 
-@pytest.mark.parametrize(("expect", "watched"), [(Expectation(gpus=0.5, cpus=3), (2, 0.5, 3)), (Expectation(cpus=3), (0, 0, 3))])
-def test_what_was_promised_is_watched(run: Run, cuda: Cuda, expect: Expectation, watched: tuple[int, float, int]) -> None:
+@pytest.mark.parametrize(
+    ("expect", "watched"),
+    [(Expectation(gpus=0.5, cpus=3), (2, 0.5, 3)), (Expectation(cpus=3), (0, 0, 3))],
+)
+def test_what_was_promised_is_watched(
+    run: Run, cuda: Cuda, expect: Expectation, watched: tuple[int, float, int]
+) -> None:
     run(body("pass"), expect=expect)
     assert cuda.watched == watched
 
@@ -382,7 +464,9 @@ def test_gpu_memory_is_counted_from_the_beginning_of_the_trial(run: Run, cuda: C
 
 
 def test_energy_is_that_of_all_attempts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sampler, "readings", lambda _sampler, *, of_gpu: Readings([], {"cpu_energy_j": 3.0}))
+    monkeypatch.setattr(
+        Sampler, "readings", lambda _sampler, *, of_gpu: Readings([], {"cpu_energy_j": 3.0})
+    )
     source = "import json\n" + body(
         "state = context.checkpoint_folder / 'state'\n"
         "if context.resumed: context.carry(json.loads(state.read_text()))\n"
@@ -391,10 +475,20 @@ def test_energy_is_that_of_all_attempts(run: Run, monkeypatch: pytest.MonkeyPatc
     assert [run(source).values["cpu_energy_j"] for _ in range(3)] == [3.0, 6.0, 9.0]
 
 
-def test_energy_that_an_attempt_could_not_measure_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sampler, "columns", lambda _sampler: {"cpu_energy_j": 3.0, "cpu_energy_source": "RAPL, whole packages"})
-    monkeypatch.setattr(Sampler, "readings", lambda _sampler, *, of_gpu: Readings([], {"cpu_energy_j": 3.0}))
-    values = run(body("context.carry({'phases': {}, 'history': [], 'readings': {'disturbed_by': []}})")).values
+def test_energy_that_an_attempt_could_not_measure_is_missing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Sampler,
+        "columns",
+        lambda _sampler: {"cpu_energy_j": 3.0, "cpu_energy_source": "RAPL, whole packages"},
+    )
+    monkeypatch.setattr(
+        Sampler, "readings", lambda _sampler, *, of_gpu: Readings([], {"cpu_energy_j": 3.0})
+    )
+    values = run(
+        body("context.carry({'phases': {}, 'history': [], 'readings': {'disturbed_by': []}})")
+    ).values
     assert (values["cpu_energy_j"], values["cpu_energy_source"]) == (None, None)
     assert run(body("pass")).values["cpu_energy_source"] == "RAPL, whole packages"
 
@@ -403,7 +497,9 @@ def test_a_short_trial_does_not_claim_to_be_undisturbed(run: Run) -> None:
     assert run(body("pass")).values["disturbed"] is None
 
 
-def test_a_trial_that_wants_another_gpu_is_not_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_wants_another_gpu_is_not_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     finished = run(body("raise ValueError('ran')"), expect=Expectation(gpu="a30", gpus=1))
     assert finished.outcome == Outcome.wrong_device
@@ -417,7 +513,9 @@ def test_a_target_declared_to_have_no_gpu_is_satisfied(run: Run) -> None:
     assert finished.results == {"on": "cpu"}
 
 
-def test_a_parameter_that_the_function_no_longer_knows_fails_the_trial(run: Run, tmp_path: Path) -> None:
+def test_a_parameter_that_the_function_no_longer_knows_fails_the_trial(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "changed.py").write_text("def main(new=1): ...\n")
     spec = JobSpec(workload="changed:main", target="cpu", seed=0, params={"old": 1})
     finished = execute(spec, files=tmp_path, import_path=(str(tmp_path),))
@@ -427,7 +525,9 @@ def test_a_parameter_that_the_function_no_longer_knows_fails_the_trial(run: Run,
 
 
 def test_a_workload_that_does_not_exist_fails_the_trial(tmp_path: Path) -> None:
-    finished = execute(JobSpec(workload="nothing:here", target="cpu", seed=0, params={}), files=tmp_path)
+    finished = execute(
+        JobSpec(workload="nothing:here", target="cpu", seed=0, params={}), files=tmp_path
+    )
     assert finished.outcome == Outcome.failed
     assert "no module nothing" in finished.values["error_message"]
 
@@ -447,7 +547,9 @@ def test_peak_memory_is_this_trials_own(run: Run) -> None:
 def test_a_stop_reaches_the_workload(run: Run) -> None:
     finished = run(
         "from jobs.errors import StopRequested\n"
-        + body("(context.checkpoint_folder / 'state').write_text('3')\nif context.stop_requested(): raise StopRequested"),
+        + body(
+            "(context.checkpoint_folder / 'state').write_text('3')\nif context.stop_requested(): raise StopRequested"
+        ),
         stop_requested=lambda: True,
     )
     assert finished.outcome == Outcome.preempted
@@ -456,8 +558,13 @@ def test_a_stop_reaches_the_workload(run: Run) -> None:
 
 def test_warming_never_raises_and_never_runs_the_users_code(tmp_path: Path) -> None:
     (tmp_path / "boom.py").write_text("raise SystemExit\ndef main(): ...\n")
-    warm(JobSpec(workload="boom:main", target="cpu", seed=0, params={}), import_path=(str(tmp_path),))
-    warm(JobSpec(workload="svm", target="cpu", seed=0, params={"dataset": "mnist"}), data_dir=tmp_path)
+    warm(
+        JobSpec(workload="boom:main", target="cpu", seed=0, params={}), import_path=(str(tmp_path),)
+    )
+    warm(
+        JobSpec(workload="svm", target="cpu", seed=0, params={"dataset": "mnist"}),
+        data_dir=tmp_path,
+    )
     warm(JobSpec(workload="svm", target="cpu", seed=0, params={}))
     assert "boom" not in sys.modules
     assert "sklearn" in sys.modules

@@ -13,39 +13,78 @@ import pytest
 
 DAMAGES = {
     "folder": ("import os, tempfile; os.chdir(tempfile.mkdtemp())", "os.getcwd()"),
-    "folder that is removed": ("import os, tempfile; f = tempfile.mkdtemp(); os.chdir(f); os.rmdir(f)", "os.getcwd()"),
+    "folder that is removed": (
+        "import os, tempfile; f = tempfile.mkdtemp(); os.chdir(f); os.rmdir(f)",
+        "os.getcwd()",
+    ),
     "umask": ("import os; os.umask(0o777)", "[os.umask(0), os.umask(0o22)][0]"),
     "environment": ("import os; os.environ.clear(); os.environ['NEW'] = '1'", "dict(os.environ)"),
     "environment replaced": ("import os; os.environ = {}", "len(os.environ) > 3"),
-    "sys.path": ("import sys; sys.path.insert(0, '/nowhere'); sys.argv[:] = ['x']", "[sys.path, sys.argv]"),
-    "stdout replaced": ("import sys, io; sys.stdout = io.StringIO(); sys.stderr = None", "[id(sys.stdout), id(sys.stderr)]"),
-    "stdout closed": ("import sys; sys.stdout.close()", "[sys.stdout.closed, sys.stdout.fileno(), sys.stdout.flush()]"),
+    "sys.path": (
+        "import sys; sys.path.insert(0, '/nowhere'); sys.argv[:] = ['x']",
+        "[sys.path, sys.argv]",
+    ),
+    "stdout replaced": (
+        "import sys, io; sys.stdout = io.StringIO(); sys.stderr = None",
+        "[id(sys.stdout), id(sys.stderr)]",
+    ),
+    "stdout closed": (
+        "import sys; sys.stdout.close()",
+        "[sys.stdout.closed, sys.stdout.fileno(), sys.stdout.flush()]",
+    ),
     "stdout detached": ("import sys; sys.stdout.detach()", "sys.stdout.fileno()"),
-    "descriptors of the streams": ("import os; os.close(0); os.close(1); os.dup2(os.open('/dev/null', 1), 2)", "streams()"),
-    "every descriptor": ("import os; os.closerange(0, 1000)", "[os.fstat(number) is not None for number in range(3)]"),
-    "hooks": ("import sys, threading; sys.excepthook = threading.excepthook = print", "[id(sys.excepthook), id(threading.excepthook)]"),
+    "descriptors of the streams": (
+        "import os; os.close(0); os.close(1); os.dup2(os.open('/dev/null', 1), 2)",
+        "streams()",
+    ),
+    "every descriptor": (
+        "import os; os.closerange(0, 1000)",
+        "[os.fstat(number) is not None for number in range(3)]",
+    ),
+    "hooks": (
+        "import sys, threading; sys.excepthook = threading.excepthook = print",
+        "[id(sys.excepthook), id(threading.excepthook)]",
+    ),
     "recursion": ("import sys; sys.setrecursionlimit(77)", "sys.getrecursionlimit()"),
-    "garbage collector": ("import gc; gc.disable(); gc.set_threshold(1)", "[gc.isenabled(), gc.get_threshold()]"),
+    "garbage collector": (
+        "import gc; gc.disable(); gc.set_threshold(1)",
+        "[gc.isenabled(), gc.get_threshold()]",
+    ),
     "warnings": ("import warnings; warnings.simplefilter('error')", "str(warnings.filters)"),
     "root logger": (
         "import logging, sys; logging.basicConfig(stream=sys.stdout, level=1); logging.disable(50)",
         "[logging.root.handlers, logging.root.level, logging.root.manager.disable]",
     ),
-    "locale": ("import locale; locale.setlocale(locale.LC_ALL, 'C')", "locale.setlocale(locale.LC_ALL)"),
+    "locale": (
+        "import locale; locale.setlocale(locale.LC_ALL, 'C')",
+        "locale.setlocale(locale.LC_ALL)",
+    ),
     "decimal": ("import decimal; decimal.getcontext().prec = 3", "decimal.getcontext().prec"),
-    "socket timeout": ("import socket; socket.setdefaulttimeout(0.5)", "socket.getdefaulttimeout()"),
-    "alarm": ("import signal; signal.alarm(1); signal.setitimer(signal.ITIMER_PROF, 5)", "signal.getitimer(signal.ITIMER_REAL)[0]"),
+    "socket timeout": (
+        "import socket; socket.setdefaulttimeout(0.5)",
+        "socket.getdefaulttimeout()",
+    ),
+    "alarm": (
+        "import signal; signal.alarm(1); signal.setitimer(signal.ITIMER_PROF, 5)",
+        "signal.getitimer(signal.ITIMER_REAL)[0]",
+    ),
     "delayed dump": ("import faulthandler; faulthandler.dump_traceback_later(1, exit=True)", "0"),
     "handlers": (
         "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15, 10, 17)]",
         "[str(signal.getsignal(n)) for n in (2, 15, 10, 17)]",
     ),
-    "signal mask": ("import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15])", "signal.pthread_sigmask(0, []) == set()"),
+    "signal mask": (
+        "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15])",
+        "signal.pthread_sigmask(0, []) == set()",
+    ),
     "limits": (
         "import resource as r; [r.setrlimit(n, (8, r.getrlimit(n)[1])) for n in (r.RLIMIT_NOFILE, r.RLIMIT_FSIZE, r.RLIMIT_CORE)]",
         "[resource.getrlimit(n) for n in range(10)]",
     ),
-    "affinity": ("import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])", "sorted(os.sched_getaffinity(0))"),
+    "affinity": (
+        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])",
+        "sorted(os.sched_getaffinity(0))",
+    ),
     "start method": (
         "import multiprocessing as m; m.set_start_method('spawn' if m.get_start_method() != 'spawn' else 'fork', force=True)",
         "multiprocessing.get_start_method(allow_none=True)",
@@ -65,7 +104,10 @@ DAMAGES = {
 }
 
 BEYOND = {
-    "inter-op threads": ("import torch; torch.set_num_interop_threads(7)", "torch's inter-op threads"),
+    "inter-op threads": (
+        "import torch; torch.set_num_interop_threads(7)",
+        "torch's inter-op threads",
+    ),
     "fault handler": ("import faulthandler; faulthandler.disable()", "the fault handler"),
     "process group": (
         "import torch.distributed as d, tempfile; d.init_process_group('gloo', f'file://{tempfile.mktemp()}', rank=0, world_size=1)",
@@ -75,7 +117,10 @@ BEYOND = {
         "import os\nkept = os.kept = []\ntry:\n    while True: kept.append(os.open('/dev/null', 0))\nexcept OSError: pass",
         "nearly as many open files",
     ),
-    "hard limit": ("import resource as r; r.setrlimit(r.RLIMIT_CORE, (1, 1))", "RLIMIT_CORE: a hard limit that was lowered"),
+    "hard limit": (
+        "import resource as r; r.setrlimit(r.RLIMIT_CORE, (1, 1))",
+        "RLIMIT_CORE: a hard limit that was lowered",
+    ),
 }
 
 SCRIPT = """
@@ -135,7 +180,9 @@ def test_what_a_trial_changes_is_put_back(after: dict[str, Any], name: str) -> N
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_what_cannot_be_put_back_makes_the_process_unfit_for_others(tmp_path: Path, name: str) -> None:
+def test_what_cannot_be_put_back_makes_the_process_unfit_for_others(
+    tmp_path: Path, name: str
+) -> None:
     outcome, spent, _, _, said = damaged(tmp_path, {name: BEYOND[name]}, alone=True)[name]
     assert outcome == "completed", said
     assert BEYOND[name][1] in spent

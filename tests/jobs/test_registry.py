@@ -49,7 +49,9 @@ FIRST_RELEASE: dict[str, dict[str, Any]] = {
 
 def trial_id(name: str, raw: dict[str, Any]) -> str:
     found = workload(name)
-    return JobSpec(workload=name, target="cpu", seed=0, params=found.canonical(found.read(raw))).trial_id
+    return JobSpec(
+        workload=name, target="cpu", seed=0, params=found.canonical(found.read(raw))
+    ).trial_id
 
 
 def problems_of(found: Workload, raw: dict[str, Any]) -> dict[str, str]:
@@ -78,7 +80,9 @@ def test_defaults_written_out_are_the_same_trial(name: str) -> None:
         ("svm", {"split": [0.5, 0, 0.5]}, {"split": (0.5, 0.0, 0.5)}),
     ],
 )
-def test_the_spelling_does_not_matter(name: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_the_spelling_does_not_matter(
+    name: str, one: dict[str, Any], other: dict[str, Any]
+) -> None:
     assert trial_id(name, one) == trial_id(name, other) != trial_id(name, {})
 
 
@@ -91,7 +95,10 @@ def test_the_defaults_that_ids_rest_on_never_change(name: str) -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    problems = problems_of(workload("svm"), {"kernal": "rbf", "C": -1, "degree": "three", "gamma": "big", "train_subset": 1.5})
+    problems = problems_of(
+        workload("svm"),
+        {"kernal": "rbf", "C": -1, "degree": "three", "gamma": "big", "train_subset": 1.5},
+    )
     assert problems.keys() == {"kernal", "C", "degree", "gamma", "train_subset"}
     assert "did you mean 'kernel'" in problems["kernal"]
     assert problems["gamma"] == "is 'big', but must be 'scale', 'auto' or a number"
@@ -117,7 +124,12 @@ def test_asking_imports_nothing_heavy() -> None:
         "for name in ('train', 'svm'): w = workload(name); w.collapse(w.read({}), CPU); w.check(w.read({}), CPU)\n"
         "print([m for m in ('torch', 'sklearn', 'sklearnex', 'pyarrow', 'ray', 'submitit', 'typer', 'rich') if m in sys.modules])"
     )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=Path(__file__).parents[2]).strip() == "[]"
+    assert (
+        subprocess.check_output(
+            [sys.executable, "-c", code], text=True, cwd=Path(__file__).parents[2]
+        ).strip()
+        == "[]"
+    )
 
 
 class TestSvm:
@@ -127,18 +139,27 @@ class TestSvm:
         ("raw", "collapsed"),
         [
             ({"kernel": "rbf", "degree": 4}, {"degree"}),
-            ({"kernel": "linear", "gamma": 0.1, "coef0": 1.0, "degree": 2}, {"gamma", "coef0", "degree"}),
+            (
+                {"kernel": "linear", "gamma": 0.1, "coef0": 1.0, "degree": 2},
+                {"gamma", "coef0", "degree"},
+            ),
             ({"kernel": "poly", "gamma": 0.1, "coef0": 1.0, "degree": 2}, set()),
             ({"kernel": "sigmoid", "coef0": 1.0}, set()),
         ],
     )
-    def test_parameters_that_the_kernel_ignores_collapse(self, raw: dict[str, Any], collapsed: set[str]) -> None:
+    def test_parameters_that_the_kernel_ignores_collapse(
+        self, raw: dict[str, Any], collapsed: set[str]
+    ) -> None:
         svm = workload("svm")
         params, notes = svm.collapse(svm.read(raw), CPU)
         assert {note.partition(":")[0] for note in notes} == collapsed
-        assert svm.canonical(params) == svm.canonical(svm.read({key: value for key, value in raw.items() if key not in collapsed}))
+        assert svm.canonical(params) == svm.canonical(
+            svm.read({key: value for key, value in raw.items() if key not in collapsed})
+        )
 
-    @pytest.mark.parametrize(("raw", "named"), [({"split": [0.5, 0.1, 0.1]}, "split"), ({"dataset": "mnits"}, "dataset")])
+    @pytest.mark.parametrize(
+        ("raw", "named"), [({"split": [0.5, 0.1, 0.1]}, "split"), ({"dataset": "mnits"}, "dataset")]
+    )
     def test_contradictions_are_problems(self, raw: dict[str, Any], named: str) -> None:
         svm = workload("svm")
         assert [problem.partition(":")[0] for problem in svm.check(svm.read(raw), CPU)] == [named]

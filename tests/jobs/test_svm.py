@@ -77,7 +77,9 @@ def stock(monkeypatch: pytest.MonkeyPatch) -> Stock:
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
 def test_both_engines_agree_to_a_tenth_of_a_point(fit: Any, kernel: str) -> None:
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
-    fast, stock = (fit(**SMALL, kernel=kernel, engine=engine).values for engine in ("sklearnex", "sklearn"))
+    fast, stock = (
+        fit(**SMALL, kernel=kernel, engine=engine).values for engine in ("sklearnex", "sklearn")
+    )
     assert (fast["engine"], stock["engine"]) == ("sklearnex", "sklearn")
     assert abs(fast["test_accuracy"] - stock["test_accuracy"]) <= 0.001
     assert stock["test_accuracy"] > 0.85
@@ -94,7 +96,10 @@ def test_both_engines_agree_to_a_tenth_of_a_point(fit: Any, kernel: str) -> None
 def test_both_engines_take_the_same_constants(fit: Any, constants: dict[str, Any]) -> None:
     """Chosen so that another value of any of them in the predictions alone is worth a point or more."""
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
-    fast, stock = (fit(**HALVES, **constants, engine=engine).values["test_accuracy"] for engine in ("sklearnex", "sklearn"))
+    fast, stock = (
+        fit(**HALVES, **constants, engine=engine).values["test_accuracy"]
+        for engine in ("sklearnex", "sklearn")
+    )
     assert abs(fast - stock) < 0.01
 
 
@@ -114,9 +119,12 @@ def test_accuracy_is_measured_where_there_is_a_part_and_missing_elsewhere(fit: A
 
 
 @pytest.mark.parametrize(
-    ("kernel", "engine"), [("linear", "sklearnex"), ("poly", "sklearnex"), ("rbf", "sklearnex"), ("sigmoid", "sklearn")]
+    ("kernel", "engine"),
+    [("linear", "sklearnex"), ("poly", "sklearnex"), ("rbf", "sklearnex"), ("sigmoid", "sklearn")],
 )
-def test_auto_is_the_fast_engine_where_it_finds_the_same_solution(fit: Any, kernel: str, engine: str) -> None:
+def test_auto_is_the_fast_engine_where_it_finds_the_same_solution(
+    fit: Any, kernel: str, engine: str
+) -> None:
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
     assert fit(kernel=kernel, train_subset=100).values["engine"] == engine
 
@@ -131,7 +139,9 @@ def dim(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(("kernel", "scaling"), [("linear", "none"), ("rbf", "unit")])
-def test_bright_images_of_low_contrast_are_told_apart_in_float64(fit: Any, dim: str, kernel: str, scaling: str) -> None:
+def test_bright_images_of_low_contrast_are_told_apart_in_float64(
+    fit: Any, dim: str, kernel: str, scaling: str
+) -> None:
     """In float32 the linear kernel loses ten points: its values are four million, and differ by a dozen."""
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
     how = {"dataset": dim, "split": [0.7, 0, 0.3], "kernel": kernel, "scaling": scaling}
@@ -158,7 +168,9 @@ def test_a_kernel_beyond_every_number_is_refused_at_once(tmp_path: Path) -> None
 @pytest.mark.parametrize("scaling", ["unit", "standard", "none"])
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
 def test_ordinary_images_are_left_in_float32(kernel: Any, scaling: str) -> None:
-    images = Scaling(scaling, _pixels(load_digits().images * 15.9))(_pixels(load_digits().images * 15.9))
+    images = Scaling(scaling, _pixels(load_digits().images * 15.9))(
+        _pixels(load_digits().images * 15.9)
+    )
     gamma = 1 / (images.shape[1] * float(images.var()))
     assert svm_precision.needed(Kernel(kernel, gamma, 3, 0.0), images, 1.0) == "float32"
 
@@ -180,40 +192,58 @@ def test_a_fit_under_an_alarm_is_the_same(fit: Any, engine: str) -> None:
     assert (apart["test_accuracy"], apart["engine"]) == (plain["test_accuracy"], engine)
 
 
-def test_an_engine_that_hands_the_fit_over_is_not_the_one_that_ran(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_hands_the_fit_over_is_not_the_one_that_ran(
+    fit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pytest.importorskip("sklearnex.svm", reason=NO_SKLEARNEX), "SVC", SVC)
     assert fit(train_subset=100, engine="sklearnex").values["engine"] == "sklearn"
 
 
-def test_the_fast_engines_own_predictions_are_not_used(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fast_engines_own_predictions_are_not_used(
+    fit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fast = pytest.importorskip("sklearnex.svm", reason=NO_SKLEARNEX).SVC
     monkeypatch.setattr(fast, "predict", lambda _model, rows: np.full(len(rows), -1))
     assert fit(engine="sklearnex").values["test_accuracy"] > 0.95
 
 
-def test_the_fast_engine_computes_with_the_granted_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_fast_engine_computes_with_the_granted_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(pytest.importorskip("daal4py", reason=NO_SKLEARNEX), "daalinit", asked.append)
+    monkeypatch.setattr(
+        pytest.importorskip("daal4py", reason=NO_SKLEARNEX), "daalinit", asked.append
+    )
     run(SvmParams(train_subset=100), Context(files=tmp_path, threads=3))
     assert asked == [3]
 
 
 @pytest.mark.parametrize(("slow", "column"), [("fit", "train_s"), ("predict", "eval_s")])
-def test_the_fit_is_training_and_the_predictions_evaluation(fit: Any, stock: Stock, slow: str, column: str) -> None:
+def test_the_fit_is_training_and_the_predictions_evaluation(
+    fit: Any, stock: Stock, slow: str, column: str
+) -> None:
     stock.sleeps = {slow: 0.3}
     assert fit(train_subset=100, engine="sklearn").values[column] >= 0.3
 
 
 @pytest.mark.parametrize("gamma", ["scale", "auto"])
 @pytest.mark.parametrize("scaling", ["unit", "none"])
-def test_gamma_by_name_is_what_scikit_learn_makes_of_it(stock: Stock, tmp_path: Path, gamma: Any, scaling: Any) -> None:
-    run(SvmParams(gamma=gamma, scaling=scaling, engine="sklearn", train_subset=100), Context(files=tmp_path))
+def test_gamma_by_name_is_what_scikit_learn_makes_of_it(
+    stock: Stock, tmp_path: Path, gamma: Any, scaling: Any
+) -> None:
+    run(
+        SvmParams(gamma=gamma, scaling=scaling, engine="sklearn", train_subset=100),
+        Context(files=tmp_path),
+    )
     theirs = SVC(gamma=gamma).fit(stock.images.astype(np.float64), stock.labels)._gamma
     assert stock.model.gamma == pytest.approx(theirs, rel=1e-6)
 
 
 def test_scaling_is_learnt_from_the_training_part(stock: Stock, tmp_path: Path) -> None:
-    run(SvmParams(scaling="standard", split=(0.1, 0.2, 0.7), engine="sklearn"), Context(files=tmp_path))
+    run(
+        SvmParams(scaling="standard", split=(0.1, 0.2, 0.7), engine="sklearn"),
+        Context(files=tmp_path),
+    )
     np.testing.assert_allclose(stock.images.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(np.unique(stock.images.std(axis=0).round(4)), [0, 1])
 
@@ -228,7 +258,12 @@ def test_scaling_is_learnt_from_the_training_part(stock: Stock, tmp_path: Path) 
     ],
 )
 def test_the_cache_holds_the_kernel_matrix_where_a_quarter_of_the_memory_does(
-    stock: Stock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, smallest_mb: float, mem_gb: float, cache_mb: float
+    stock: Stock,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    smallest_mb: float,
+    mem_gb: float,
+    cache_mb: float,
 ) -> None:
     monkeypatch.setattr("jobs.svm.SMALLEST_CACHE_MB", smallest_mb)
     run(SvmParams(train_subset=400, engine="sklearn"), Context(files=tmp_path, mem_gb=mem_gb))
@@ -256,11 +291,16 @@ def test_the_cache_holds_the_kernel_matrix_where_a_quarter_of_the_memory_does(
 )
 def test_every_parameter_acts(fit: Any, base: dict[str, Any], change: dict[str, Any]) -> None:
     """The number of right answers changes: 10 of 1,797 would be a coincidence to miss, so each change is a large one."""
-    assert fit(**HALVES, **base).values["test_accuracy"] != fit(**{**HALVES, **base, **change}).values["test_accuracy"]
+    assert (
+        fit(**HALVES, **base).values["test_accuracy"]
+        != fit(**{**HALVES, **base, **change}).values["test_accuracy"]
+    )
 
 
 def test_a_smaller_test_part_is_a_coarser_accuracy(fit: Any) -> None:
-    assert fit(test_subset=30).values["test_accuracy"] * 30 == pytest.approx(round(fit(test_subset=30).values["test_accuracy"] * 30))
+    assert fit(test_subset=30).values["test_accuracy"] * 30 == pytest.approx(
+        round(fit(test_subset=30).values["test_accuracy"] * 30)
+    )
 
 
 class TestPredictions:
@@ -269,14 +309,18 @@ class TestPredictions:
     @pytest.mark.parametrize("kernel", KERNELS)
     @pytest.mark.parametrize("classes", [(0, 1), (3, 8), (1, 4, 7), tuple(range(10))])
     @pytest.mark.parametrize("library", ["sklearn", "sklearnex"])
-    def test_as_scikit_learn_predicts(self, kernel: Any, classes: tuple[int, ...], library: str) -> None:
+    def test_as_scikit_learn_predicts(
+        self, kernel: Any, classes: tuple[int, ...], library: str
+    ) -> None:
         classifier = SVC if library == "sklearn" else pytest.importorskip("sklearnex.svm").SVC
         digits = load_digits()
         chosen = np.isin(digits.target, classes)
         images, labels = (digits.data[chosen] / 16).astype(np.float32), digits.target[chosen] * 10
         half = len(images) // 2
         constants = {"gamma": 0.05, "degree": 3, "coef0": 0.5}
-        model = classifier(kernel=kernel, **constants).fit(images[:half].astype(np.float64), labels[:half])
+        model = classifier(kernel=kernel, **constants).fit(
+            images[:half].astype(np.float64), labels[:half]
+        )
         ours = predict(model, Kernel(kernel, **constants), images[half:])
         assert (ours == model.predict(images[half:].astype(np.float64))).all()
         assert set(ours) <= set(labels)
@@ -293,7 +337,9 @@ class TestPredictions:
 
     def test_no_images_no_predictions(self) -> None:
         model = SVC().fit(np.eye(2, dtype=np.float32), [0, 1])
-        assert predict(model, Kernel("rbf", 1.0, 3, 0.0), np.empty((0, 2), np.float32)).shape == (0,)
+        assert predict(model, Kernel("rbf", 1.0, 3, 0.0), np.empty((0, 2), np.float32)).shape == (
+            0,
+        )
 
 
 class TestScaling:
@@ -301,7 +347,10 @@ class TestScaling:
 
     TRAINING = np.array([[0, 10, 255], [0, 30, 255]], np.uint8)
 
-    @pytest.mark.parametrize(("kind", "expected"), [("none", [[51, 40, 0]]), ("unit", [[0.2, 40 / 255, 0]]), ("standard", [[51, 2, -255]])])
+    @pytest.mark.parametrize(
+        ("kind", "expected"),
+        [("none", [[51, 40, 0]]), ("unit", [[0.2, 40 / 255, 0]]), ("standard", [[51, 2, -255]])],
+    )
     def test_by_hand(self, kind: str, expected: list[list[float]]) -> None:
         scaled = Scaling(kind, self.TRAINING)(np.array([[51, 40, 0]], np.uint8))
         assert scaled.dtype == np.float32
@@ -318,7 +367,10 @@ def test_a_seed_that_draws_nothing_collapses() -> None:
 
 
 def test_auto_spelled_out_is_the_same_trial() -> None:
-    assert collapse(SvmParams(kernel="sigmoid", engine="sklearn"), CPU) == (SvmParams(kernel="sigmoid"), [])
+    assert collapse(SvmParams(kernel="sigmoid", engine="sklearn"), CPU) == (
+        SvmParams(kernel="sigmoid"),
+        [],
+    )
     assert collapse(SvmParams(engine="sklearn"), CPU) == (SvmParams(engine="sklearn"), [])
 
 

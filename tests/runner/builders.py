@@ -17,12 +17,27 @@ WORKLOADS = Path(__file__).parent / "workloads"
 def hide_what_is_needed(folder: Path) -> None:
     """Write modules beside the user's own that must not be imported in place of ours, or of Python's."""
     for name in (*OURS, "random"):
-        (folder / f"{name}.py").write_text("raise SystemExit('this is not the module that was wanted')\n")
+        (folder / f"{name}.py").write_text(
+            "raise SystemExit('this is not the module that was wanted')\n"
+        )
 
 
-def spec(width: int = 0, *, target: str = "cpu", seed: int = 0, workload: str = "toys:quick", **resources: object) -> JobSpec:
+def spec(
+    width: int = 0,
+    *,
+    target: str = "cpu",
+    seed: int = 0,
+    workload: str = "toys:quick",
+    **resources: object,
+) -> JobSpec:
     """A trial of the quick toy workload."""
-    return JobSpec(workload=workload, target=target, seed=seed, params={"width": width}, resources=dict(resources))
+    return JobSpec(
+        workload=workload,
+        target=target,
+        seed=seed,
+        params={"width": width},
+        resources=dict(resources),
+    )
 
 
 def profile(**targets: Resources) -> Profile:
@@ -30,6 +45,19 @@ def profile(**targets: Resources) -> Profile:
     return Profile(name="the test's profile", targets=dict(targets) or {"cpu": Resources()})
 
 
-def record(trial: str, attempt: int = 1, outcome: Outcome = Outcome.completed, *, sweep: str = "toy", **values: object) -> Record:
+def record(
+    trial: str,
+    attempt: int = 1,
+    outcome: Outcome = Outcome.completed,
+    *,
+    sweep: str = "toy",
+    **values: object,
+) -> Record:
     """A record as a worker would publish it."""
-    return Record(sweep, trial, attempt, {}, {"outcome": outcome, "workload": "toys:quick", "target": "cpu", "seed": 0, **values})
+    return Record(
+        sweep,
+        trial,
+        attempt,
+        {},
+        {"outcome": outcome, "workload": "toys:quick", "target": "cpu", "seed": 0, **values},
+    )

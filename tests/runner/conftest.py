@@ -66,17 +66,25 @@ class Desk:
 
     def outcomes(self, sweep: str = "toy") -> Counter[str]:
         """How many attempts ended how."""
-        return Counter(attempt.outcome.value for attempts in self.store.index(sweep).trials.values() for attempt in attempts)
+        return Counter(
+            attempt.outcome.value
+            for attempts in self.store.index(sweep).trials.values()
+            for attempt in attempts
+        )
 
     def ran(self) -> Counter[str]:
         """How often each line was left in the tally: a trial's real executions."""
         return Counter(self.tally.read_text().split()) if self.tally.exists() else Counter()
 
-    def wait_until(self, true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    def wait_until(
+        self, true: Callable[[], bool], process: subprocess.Popen[str] | None = None
+    ) -> None:
         """Until a condition holds while the process, if one is given, still runs."""
         deadline = time.monotonic() + PATIENCE_S
         while not true():
-            assert process is None or process.poll() is None, f"it ended early: {process and process.communicate()}"
+            assert process is None or process.poll() is None, (
+                f"it ended early: {process and process.communicate()}"
+            )
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.05)
 

@@ -32,7 +32,9 @@ def test_the_example_of_the_documentation_runs(desk: Desk, backend: str) -> None
     grid = written(desk, "A script that reads its arguments itself")
     assert "6 completed" in desk.run("submit", grid, "--backend", backend)
     rows = desk.json("collect", "spirals")
-    assert sorted((row["depth"], row["seed"]) for row in rows) == [(depth, seed) for depth in (2, 4, 8) for seed in (0, 1)]
+    assert sorted((row["depth"], row["seed"]) for row in rows) == [
+        (depth, seed) for depth in (2, 4, 8) for seed in (0, 1)
+    ]
     assert all(0 < row["test_accuracy"] <= 1 and row["largest_weight"] > 0 for row in rows)
     if backend == "ray":
         assert "training with depth" in desk.run("logs", rows[0]["trial"])
@@ -41,7 +43,9 @@ def test_the_example_of_the_documentation_runs(desk: Desk, backend: str) -> None
 
 def test_mistakes_have_their_lines(desk: Desk) -> None:
     (desk.folder / "train.py").write_text("import argparse\n")
-    grid = desk.grid("command: python train.py --lr {lr} --depth {depth}\nmatrix:\n  lr: [1]\n  width: [2]\n")
+    grid = desk.grid(
+        "command: python train.py --lr {lr} --depth {depth}\nmatrix:\n  lr: [1]\n  width: [2]\n"
+    )
     said = desk.run("plan", grid, code=1)
     assert "grid.yaml:2" in said
     assert "the command has {depth}: give it in matrix, zip or fixed" in said
@@ -50,8 +54,12 @@ def test_mistakes_have_their_lines(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("workload", ["train.py", "train:main", "train:parse"])
-def test_a_script_that_is_no_function_is_told_how_to_be_a_command(desk: Desk, workload: str) -> None:
-    (desk.folder / "train.py").write_text("import argparse\ndef main():\n    argparse.ArgumentParser().parse_args()\n")
+def test_a_script_that_is_no_function_is_told_how_to_be_a_command(
+    desk: Desk, workload: str
+) -> None:
+    (desk.folder / "train.py").write_text(
+        "import argparse\ndef main():\n    argparse.ArgumentParser().parse_args()\n"
+    )
     said = desk.run("plan", desk.grid(f"workload: {workload}\nmatrix: {{lr: [1, 2]}}\n"), code=1)
     assert "python train.py --lr {lr}" in " ".join(said.split())
 
@@ -67,7 +75,9 @@ def test_ctrl_c_ends_the_command(desk: Desk) -> None:
     script = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(3600)\n"
     (desk.folder / "long.py").write_text(script)
     process = desk.start("submit", desk.grid("command: python long.py\n"), "--backend", "inline")
-    desk.wait_until(lambda: (desk.folder / "pid").exists() and (desk.folder / "pid").read_text() != "", process)
+    desk.wait_until(
+        lambda: (desk.folder / "pid").exists() and (desk.folder / "pid").read_text() != "", process
+    )
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130

@@ -45,8 +45,14 @@ PARTITIONS = (
     Partition("gpu-t4", ("t4-1",), "MaxTime=08:00:00"),
     # A job of `urgent` takes the node of a job of `preemptible`, which has the grace time to save its work and is queued again: as
     # much as a slow machine needs. `hasty` is for work that cannot be saved, and would wait for the end of it.
-    Partition("preemptible", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=300 MaxTime=04:00:00"),
-    Partition("hasty", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=1 MaxTime=04:00:00"),
+    Partition(
+        "preemptible",
+        ("spare-1",),
+        "PriorityTier=1 PreemptMode=REQUEUE GraceTime=300 MaxTime=04:00:00",
+    ),
+    Partition(
+        "hasty", ("spare-1",), "PriorityTier=1 PreemptMode=REQUEUE GraceTime=1 MaxTime=04:00:00"
+    ),
     Partition("urgent", ("spare-1",), "PriorityTier=10 PreemptMode=OFF MaxTime=04:00:00"),
 )
 
@@ -59,7 +65,9 @@ def memory_is_confined() -> bool:
     return os.access(MEMORY_CGROUP / "cgroup.procs", os.W_OK)
 
 
-def slurm_conf(folder: Path, nodes: tuple[Node, ...], controller_port: int, accounting_port: int | None) -> str:
+def slurm_conf(
+    folder: Path, nodes: tuple[Node, ...], controller_port: int, accounting_port: int | None
+) -> str:
     """The text of slurm.conf; without an accounting port the site keeps no accounts, as many small ones do."""
     host = socket.gethostname().split(".")[0]
     lines = [
@@ -117,10 +125,14 @@ def slurm_conf(folder: Path, nodes: tuple[Node, ...], controller_port: int, acco
     for node in nodes:
         gres = f" Gres=gpu:{node.gpu}:2" if node.gpu else ""
         size = f"CPUs={CPUS_PER_NODE} RealMemory={MEMORY_PER_NODE_MB}{gres}"
-        lines.append(f"NodeName={node.name} NodeHostname={host} NodeAddr=127.0.0.1 Port={node.port} {size}")
+        lines.append(
+            f"NodeName={node.name} NodeHostname={host} NodeAddr=127.0.0.1 Port={node.port} {size}"
+        )
     names = {node.short: node.name for node in nodes}
     for one in PARTITIONS:
-        lines.append(f"PartitionName={one.name} Nodes={','.join(names[short] for short in one.nodes)} {one.extra}")
+        lines.append(
+            f"PartitionName={one.name} Nodes={','.join(names[short] for short in one.nodes)} {one.extra}"
+        )
     return "\n".join(lines) + "\n"
 
 

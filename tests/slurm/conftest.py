@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from .fixtures import running_site, running_site_without_accounting, slurm_site, slurm_site_without_accounting
+from .fixtures import (
+    running_site,
+    running_site_without_accounting,
+    slurm_site,
+    slurm_site_without_accounting,
+)
 
-__all__ = ["running_site", "running_site_without_accounting", "slurm_site", "slurm_site_without_accounting"]
+__all__ = [
+    "running_site",
+    "running_site_without_accounting",
+    "slurm_site",
+    "slurm_site_without_accounting",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

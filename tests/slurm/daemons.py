@@ -23,19 +23,32 @@ class DaemonDied(Exception):
         self.name, self.log, self.why = name, log, why
 
     def __str__(self) -> str:
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else "(no log)"
+        tail = (
+            "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+            if self.log.exists()
+            else "(no log)"
+        )
         return f"{self.name} {self.why}; the end of {self.log}:\n{tail}"
 
 
 class Daemon:
     """One process in the foreground, its output in a file."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str], user: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        user: str | None = None,
+    ) -> None:
         # The kernel kills it when this process dies, even of SIGKILL: no atexit, no fixture could promise that.
         guard = ["setpriv", "--pdeathsig", "KILL"]
         if user is not None:
             guard += ["--reuid", user, "--regid", user, "--init-groups"]
-        program = shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or command[0]
+        program = (
+            shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or command[0]
+        )
         self.name, self.log = name, log
         with log.open("ab") as output:
             self.process = subprocess.Popen(

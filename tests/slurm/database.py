@@ -18,9 +18,17 @@ def create_database(folder: Path) -> Path:
     data.mkdir()
     shutil.chown(data, "mysql", "mysql")
     shutil.chown(folder, "mysql", "mysql")  # for the socket
-    setup = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=mysql", "--skip-test-db"]
+    setup = [
+        "mariadb-install-db",
+        "--no-defaults",
+        f"--datadir={data}",
+        "--user=mysql",
+        "--skip-test-db",
+    ]
     setup.append("--auth-root-authentication-method=normal")
-    setup.append(f"--tmpdir={data}")  # in /tmp, two that are set up at once take each other's tables away
+    setup.append(
+        f"--tmpdir={data}"
+    )  # in /tmp, two that are set up at once take each other's tables away
     done = subprocess.run(setup, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"mariadb-install-db: {done.stderr}")

@@ -29,7 +29,9 @@ def slurm_site(running_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.fixture
-def slurm_site_without_accounting(running_site_without_accounting: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def slurm_site_without_accounting(
+    running_site_without_accounting: Site, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
     """The same with AccountingStorageType=accounting_storage/none."""
     yield from _entered(running_site_without_accounting, monkeypatch)
 

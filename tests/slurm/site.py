@@ -16,7 +16,16 @@ from types import TracebackType
 
 from tests.patience import PATIENCE_S
 
-from .configuration import MEMORY_CGROUP, PARTITIONS, Node, cgroup_conf, gres_conf, memory_is_confined, slurm_conf, slurmdbd_conf
+from .configuration import (
+    MEMORY_CGROUP,
+    PARTITIONS,
+    Node,
+    cgroup_conf,
+    gres_conf,
+    memory_is_confined,
+    slurm_conf,
+    slurmdbd_conf,
+)
 from .daemons import Daemon, DaemonDied, free_ports, listens, processes_with
 from .database import create_database, database_command, socket_of
 
@@ -43,8 +52,16 @@ class Site:
         if os.geteuid() != 0:
             return "starting a SLURM needs root"
         programs = NEEDED + (NEEDED_FOR_ACCOUNTING if accounting else ())
-        missing = [one for one in programs if shutil.which(one, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
-        return f"not installed: {', '.join(missing)} (.ci/install-debian-packages)" if missing else None
+        missing = [
+            one
+            for one in programs
+            if shutil.which(one, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
+        ]
+        return (
+            f"not installed: {', '.join(missing)} (.ci/install-debian-packages)"
+            if missing
+            else None
+        )
 
     def __enter__(self) -> Site:
         # Not below pytest's own folder: munge wants every folder above its socket open to all.
@@ -61,12 +78,24 @@ class Site:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def run(self, *command: str, check: bool = True) -> str:
         """The output of one of SLURM's commands at this site."""
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        done = subprocess.run(
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -80,8 +109,12 @@ class Site:
         for name in ("slurmdbd", "slurmctld"):
             if name in self._daemons and self._daemons[name].process.poll() is not None:
                 self.start_accounting() if name == "slurmdbd" else self.start_controller()
-        self.run("scancel", "--state=PENDING", "--user=root")  # first, or they start in the room that the others leave
-        self.run("scancel", "--signal=KILL", "--user=root")  # what is deaf to a warning ends at once
+        self.run(
+            "scancel", "--state=PENDING", "--user=root"
+        )  # first, or they start in the room that the others leave
+        self.run(
+            "scancel", "--signal=KILL", "--user=root"
+        )  # what is deaf to a warning ends at once
         self.run("scancel", "--user=root")
         self.until(lambda: not self.run("squeue", "--noheader"), what="the queue is empty")
         for node in self.nodes:
@@ -103,7 +136,11 @@ class Site:
     def kill_node(self, short: str) -> None:
         """Lose a node as a power cut does: nothing on it lives to tell of the end of another."""
         name = self.node(short)
-        on_it = [pid for variable in (_NODE_VARIABLE, "SLURMD_NODENAME") for pid in processes_with(variable, name)]
+        on_it = [
+            pid
+            for variable in (_NODE_VARIABLE, "SLURMD_NODENAME")
+            for pid in processes_with(variable, name)
+        ]
         for how in (signal.SIGSTOP, signal.SIGKILL):
             for pid in on_it:
                 _signal(pid, how)
@@ -123,7 +160,9 @@ class Site:
         if forgetful:  # it would begin to count its jobs at 1 again
             with (self.folder / "slurm.conf").open("a") as conf:
                 conf.write("FirstJobId=10000\n")
-        self._start_daemon("slurmctld", ["slurmctld", "-D", *options]).ready(self._controller_answers)
+        self._start_daemon("slurmctld", ["slurmctld", "-D", *options]).ready(
+            self._controller_answers
+        )
 
     def stop_accounting(self) -> None:
         """Stop slurmdbd, as sites do for maintenance; slurmctld goes on."""
@@ -131,7 +170,9 @@ class Site:
 
     def start_accounting(self) -> None:
         """Start slurmdbd; slurmctld finds it again by itself."""
-        self._start_daemon("slurmdbd", ["slurmdbd", "-D"]).ready(lambda: listens(self._accounting_port))
+        self._start_daemon("slurmdbd", ["slurmdbd", "-D"]).ready(
+            lambda: listens(self._accounting_port)
+        )
 
     def limit_submitted_jobs(self, n: int) -> None:
         """Let a user have at most `n` jobs in the queue (MaxSubmitJobs); -1 lifts the limit."""
@@ -149,7 +190,9 @@ class Site:
     def stop(self) -> None:
         """End every daemon and every job, and remove the folder."""
         for name in sorted(self._daemons, key=_stop_order):
-            self._daemons[name].stop(signal.SIGTERM if name in ("slurmdbd", "mariadbd") else signal.SIGKILL)
+            self._daemons[name].stop(
+                signal.SIGTERM if name in ("slurmdbd", "mariadbd") else signal.SIGKILL
+            )
         for pid in list(processes_with("SLURM_CONF", self.environment["SLURM_CONF"])):
             _signal(pid, signal.SIGKILL)
         for node in self.nodes:
@@ -157,15 +200,25 @@ class Site:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _environment(self) -> dict[str, str]:
-        outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
-        return outer | {"SLURM_CONF": str(self.folder / "slurm.conf"), "MYSQL_UNIX_PORT": str(socket_of(self.folder))}
+        outer = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SLURM_", "SBATCH_"))
+        }
+        return outer | {
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "MYSQL_UNIX_PORT": str(socket_of(self.folder)),
+        }
 
     def _start(self) -> None:
         shorts = list(dict.fromkeys(short for partition in PARTITIONS for short in partition.nodes))
         self._controller_port, self._accounting_port, *ports = free_ports(2 + len(shorts))
         mine = secrets.token_hex(2)
         gpus = {"a30-1": "a30", "t4-1": "t4"}
-        self.nodes = tuple(Node(short, f"{short}-{mine}", port, gpus.get(short)) for short, port in zip(shorts, ports, strict=True))
+        self.nodes = tuple(
+            Node(short, f"{short}-{mine}", port, gpus.get(short))
+            for short, port in zip(shorts, ports, strict=True)
+        )
         self._write_files()
         self._start_munge()
         if self.accounting:
@@ -182,24 +235,34 @@ class Site:
             (self.folder / name).mkdir()
         for node in self.nodes:
             for number in range(2 if node.gpu else 0):
-                os.mknod(self.folder / "devices" / f"{node.name}-{number}", 0o20666, os.makedev(1, 3))
+                os.mknod(
+                    self.folder / "devices" / f"{node.name}-{number}", 0o20666, os.makedev(1, 3)
+                )
         accounting_port = self._accounting_port if self.accounting else None
-        (self.folder / "slurm.conf").write_text(slurm_conf(self.folder, self.nodes, self._controller_port, accounting_port))
+        (self.folder / "slurm.conf").write_text(
+            slurm_conf(self.folder, self.nodes, self._controller_port, accounting_port)
+        )
         (self.folder / "gres.conf").write_text(gres_conf(self.folder, self.nodes))
         if memory_is_confined():
             (self.folder / "cgroup.conf").write_text(cgroup_conf())
 
     def _start_daemon(self, name: str, command: list[str], user: str | None = None) -> Daemon:
-        self._daemons[name] = Daemon(name, command, self.folder / f"{name}.log", self.environment, user)
+        self._daemons[name] = Daemon(
+            name, command, self.folder / f"{name}.log", self.environment, user
+        )
         return self._daemons[name]
 
     def _start_slurmd(self, node: Node, without: Path | None = None) -> Daemon:
         name = f"slurmd-{node.short}"
         command = ["slurmd", "-D", "-N", node.name]
-        if without is not None:  # an empty file system hides the folder from this process and what it starts
+        if (
+            without is not None
+        ):  # an empty file system hides the folder from this process and what it starts
             hide = 'mount -t tmpfs -o size=1m none "$1" && shift && PATH=$PATH:/usr/sbin exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", hide, "sh", str(without), *command]
-        environment = self.environment | {_NODE_VARIABLE: node.name}  # which its slurmstepds inherit
+        environment = self.environment | {
+            _NODE_VARIABLE: node.name
+        }  # which its slurmstepds inherit
         self._daemons[name] = Daemon(name, command, self.folder / f"{name}.log", environment)
         return self._daemons[name]
 
@@ -215,11 +278,15 @@ class Site:
             "log-file": "munge.log",
         }
         options = [f"--{option}={self.folder / name}" for option, name in files.items()]
-        self._start_daemon("munged", ["munged", "--foreground", "--force", *options]).ready((self.folder / "munge.socket").exists)
+        self._start_daemon("munged", ["munged", "--foreground", "--force", *options]).ready(
+            (self.folder / "munge.socket").exists
+        )
 
     def _start_database(self) -> None:
         socket = create_database(self.folder)
-        self._start_daemon("mariadbd", database_command(self.folder), user="mysql").ready(socket.exists)
+        self._start_daemon("mariadbd", database_command(self.folder), user="mysql").ready(
+            socket.exists
+        )
         slurmdbd = self.folder / "slurmdbd.conf"
         slurmdbd.write_text(slurmdbd_conf(self.folder, self._accounting_port))
         slurmdbd.chmod(0o600)  # slurmdbd refuses a file that others can read
@@ -228,7 +295,15 @@ class Site:
         self.run("sacctmgr", "--immediate", "add", "cluster", "proving-ground")
         self.run("sacctmgr", "--immediate", "add", "account", "lab", "Cluster=proving-ground")
         with contextlib.suppress(RuntimeError):  # root is there from the start
-            self.run("sacctmgr", "--immediate", "add", "user", "root", "Account=lab", "DefaultAccount=lab")
+            self.run(
+                "sacctmgr",
+                "--immediate",
+                "add",
+                "user",
+                "root",
+                "Account=lab",
+                "DefaultAccount=lab",
+            )
 
     def _controller_answers(self) -> bool:
         return self.run("scontrol", "ping", check=False).endswith("UP")

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from cluster.errors import Requeue
 from cluster.signals import WARNING, stop_requested
-from cluster.slurm_requeue import fate, restarts, spare_forks
+from cluster.slurm.requeue import fate, restarts, spare_forks
 from tests.cluster.tasks import LONG_S
 
-_PROCESS = {"fork": multiprocessing.get_context("fork").Process, "spawn": multiprocessing.get_context("spawn").Process}
+_PROCESS = {
+    "fork": multiprocessing.get_context("fork").Process,
+    "spawn": multiprocessing.get_context("spawn").Process,
+}
 
 
 def write_environment(folder: str, index: int) -> None:
@@ -79,7 +82,9 @@ def have_children(folder: str, index: int) -> None:
     while not all(Path(f"{diary}.{how}").exists() for how in _PROCESS):
         time.sleep(0.05)
     _note(diary, "began")
-    while not stop_requested() or any(helper.is_alive() and not _has_pending(helper.pid) for helper in helpers):
+    while not stop_requested() or any(
+        helper.is_alive() and not _has_pending(helper.pid) for helper in helpers
+    ):
         time.sleep(0.05)
     for helper in helpers:
         _note(diary, f"alive: {helper.is_alive()}")
@@ -104,7 +109,9 @@ def _help(mark: str) -> None:
 
 def _has_pending(pid: int | None) -> bool:
     """Whether the warning has reached that process, which has it blocked."""
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    lines = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
     return bool((int(lines["SigPnd"], 16) | int(lines["ShdPnd"], 16)) & 1 << (WARNING - 1))
 
 

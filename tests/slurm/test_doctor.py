@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import runner
-from runner.site import find_site
+from runner.planning.profile import find_site
 from tests.patience import PATIENCE_S
 
 from .site import Site
@@ -35,7 +35,11 @@ class Report:
 
     def of(self, target: str | None) -> list[tuple[str, str, str]]:
         """Level, observation and cure of a target's findings."""
-        return [(one["level"], one["what"], one["cure"]) for one in self.said["findings"] if one["target"] == target]
+        return [
+            (one["level"], one["what"], one["cure"])
+            for one in self.said["findings"]
+            if one["target"] == target
+        ]
 
     def verdicts(self) -> dict[str, str]:
         return {one["target"]: one["verdict"] for one in self.said["targets"]}
@@ -48,13 +52,23 @@ class Desk:
         self.site, self.folder, self.store = site, folder, folder / "store"
 
     def profile(self, *targets: str, slurm: str = "{}") -> None:
-        lines = ["backend: slurm", "targets:", *(f"  {target}" for target in targets), f"slurm: {slurm}"]
+        lines = [
+            "backend: slurm",
+            "targets:",
+            *(f"  {target}" for target in targets),
+            f"slurm: {slurm}",
+        ]
         (self.folder / "cluster.yaml").write_text("\n".join(lines) + "\n")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [str(Path(sys.executable).with_name("runner")), *arguments]
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.site.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=self.folder,
+            env=self.site.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -69,7 +83,9 @@ class Desk:
 
     def queued(self) -> list[str]:
         """Names of the jobs that wait or run."""
-        return self.site.run("squeue", "--noheader", "--format=%j", "--states=PENDING,RUNNING").split()
+        return self.site.run(
+            "squeue", "--noheader", "--format=%j", "--states=PENDING,RUNNING"
+        ).split()
 
 
 @pytest.fixture
@@ -134,8 +150,12 @@ def test_what_the_scheduler_would_refuse_is_named_with_a_cure(desk: Desk) -> Non
 
 
 def test_what_would_wait_for_ever_and_what_waits_for_a_while(desk: Desk) -> None:
-    failed = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 1")
-    done = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 0")
+    failed = desk.site.run(
+        "sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 1"
+    )
+    done = desk.site.run(
+        "sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "exit 0"
+    )
     desk.site.until(lambda: not desk.queued(), "both jobs have ended")
     desk.site.run("scontrol", "update", "PartitionName=gpu-t4", "State=DOWN")
     desk.site.run("scontrol", "update", "PartitionName=gpu-a30", "State=DRAIN")
@@ -181,9 +201,20 @@ def test_a_line_of_setup_that_fails_is_named(desk: Desk) -> None:
 
 def test_a_probe_that_waits_is_pending_with_slurms_reason(desk: Desk) -> None:
     desk.site.run(
-        "sbatch", "--parsable", "--partition=gpu-t4", "--exclusive", "--job-name=tenant", "--wrap=sleep 3600", "--output=/dev/null"
+        "sbatch",
+        "--parsable",
+        "--partition=gpu-t4",
+        "--exclusive",
+        "--job-name=tenant",
+        "--wrap=sleep 3600",
+        "--output=/dev/null",
     )
-    desk.site.until(lambda: "tenant" in desk.site.run("squeue", "--noheader", "--format=%j", "--states=RUNNING"), "the tenant runs")
+    desk.site.until(
+        lambda: (
+            "tenant" in desk.site.run("squeue", "--noheader", "--format=%j", "--states=RUNNING")
+        ),
+        "the tenant runs",
+    )
     desk.profile("t4: {partition: gpu-t4, cpus: 1, mem_gb: 1}")
     report = desk.doctor("--timeout", "20")
     [(level, what, _)] = report.of("t4")
@@ -197,7 +228,10 @@ def test_a_node_that_does_not_see_the_store_is_found_out(desk: Desk) -> None:
     desk.site.kill_node("t4-1")
     desk.site.start_node("t4-1", without=desk.folder)
     name = desk.site.node("t4-1")
-    desk.site.until(lambda: desk.site.run("sinfo", "--noheader", f"--nodes={name}", "--format=%T") == "idle", "the node is back")
+    desk.site.until(
+        lambda: desk.site.run("sinfo", "--noheader", f"--nodes={name}", "--format=%T") == "idle",
+        "the node is back",
+    )
     desk.profile(HEALTHY, "t4: {partition: gpu-t4, cpus: 1, mem_gb: 1}")
     try:
         report = desk.doctor()
@@ -226,7 +260,10 @@ def test_a_package_that_the_nodes_do_not_have(desk: Desk) -> None:
     report = desk.doctor()
     assert report.code == 1
     found = [what for level, what, _ in report.of("cpu") if level == "refused"]
-    assert [what.partition(": ")[2] for what in found] == ["torch is not installed", "torchvision is not installed"]
+    assert [what.partition(": ")[2] for what in found] == [
+        "torch is not installed",
+        "torchvision is not installed",
+    ]
 
 
 def test_a_memory_that_does_not_hold_torch(desk: Desk) -> None:
@@ -270,10 +307,15 @@ def test_without_slurmdbd_the_rest_is_still_checked(desk: Desk) -> None:
     [(level, what, _)] = report.of(None)
     assert level == "pending"
     assert "accounts" in what
-    assert report.verdicts() == {"partition": "refused", "cpu": "refused"}  # slurmctld remembers the accounts
+    assert report.verdicts() == {
+        "partition": "refused",
+        "cpu": "refused",
+    }  # slurmctld remembers the accounts
 
 
-def test_a_site_without_accounting_is_asked_about_no_account(slurm_site_without_accounting: Site, tmp_path: Path) -> None:
+def test_a_site_without_accounting_is_asked_about_no_account(
+    slurm_site_without_accounting: Site, tmp_path: Path
+) -> None:
     folder = slurm_site_without_accounting.work / tmp_path.name
     folder.mkdir()
     desk = Desk(slurm_site_without_accounting, folder)
@@ -286,7 +328,10 @@ def test_a_site_without_accounting_is_asked_about_no_account(slurm_site_without_
 def test_ctrl_c_leaves_no_probe_in_the_queue(desk: Desk) -> None:
     desk.profile("t4: {partition: gpu-t4, cpus: 1, mem_gb: 1}", slurm="{additional: {hold: true}}")
     process = desk.start("doctor", "--store", str(desk.store))
-    desk.site.until(lambda: any(name.startswith("runner-doctor") for name in desk.queued()), "the probe is queued")
+    desk.site.until(
+        lambda: any(name.startswith("runner-doctor") for name in desk.queued()),
+        "the probe is queued",
+    )
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert desk.queued() == []
@@ -302,7 +347,14 @@ def test_a_profile_written_from_the_site_passes_its_own_check(desk: Desk) -> Non
     assert profile.slurm.account == "lab"
     assert list(profile.targets) == ["cpu", "a30", "t4", "preemptible", "hasty", "urgent"]
     a30 = profile.target("a30")
-    assert (a30.partition, a30.gpu, a30.gpus, a30.gres, a30.cpus, a30.mem_gb) == ("gpu-a30", "a30", 1, "gpu:a30:1", 4, 4)
+    assert (a30.partition, a30.gpu, a30.gpus, a30.gres, a30.cpus, a30.mem_gb) == (
+        "gpu-a30",
+        "a30",
+        1,
+        "gpu:a30:1",
+        4,
+        4,
+    )
     assert desk.doctor("--no-probe").code == 0
 
     written = (desk.folder / "cluster.yaml").read_bytes()
@@ -321,6 +373,8 @@ def _environment_without(packages: tuple[str, ...], folder: Path) -> None:
         if entry.name.partition("-")[0].partition(".")[0] not in packages:
             (links / entry.name).symlink_to(entry)
     repository = Path(runner.__file__).parents[1]
-    script = f'#!/bin/sh\nPYTHONPATH={links}{os.pathsep}{repository} exec {sys.executable} -S "$@"\n'
+    script = (
+        f'#!/bin/sh\nPYTHONPATH={links}{os.pathsep}{repository} exec {sys.executable} -S "$@"\n'
+    )
     (folder / "python").write_text(script)
     (folder / "python").chmod(0o755)

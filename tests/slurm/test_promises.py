@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cluster.profile import SlurmSettings
-from cluster.slurm import SlurmBackend
-from cluster.slurm_requeue import Fate
+from cluster.slurm.backend import SlurmBackend
+from cluster.slurm.requeue import Fate
 from cluster.state import State
 from tests.cluster.suite import BackendSuite
 
@@ -25,12 +25,24 @@ class TestSlurm(BackendSuite):
     def backend(self, slurm_site: Site) -> SlurmBackend:
         return backend_at(slurm_site)
 
-    def test_a_warning_ahead_of_the_walltime_is_heeded_as_often_as_the_profile_allows(self, slurm_site: Site, tmp_path: Path) -> None:
+    def test_a_warning_ahead_of_the_walltime_is_heeded_as_often_as_the_profile_allows(
+        self, slurm_site: Site, tmp_path: Path
+    ) -> None:
         """Beside the promise about time limits, because either takes SLURM a minute."""
         heeding = backend_at(slurm_site, SlurmSettings(max_requeues=1))
-        handle = heeding.submit(partial(tasks.never_finish, str(tmp_path)), 1, TINY.merged({"time_min": 1}), name="endless")
+        handle = heeding.submit(
+            partial(tasks.never_finish, str(tmp_path)),
+            1,
+            TINY.merged({"time_min": 1}),
+            name="endless",
+        )
         super().test_a_task_over_its_time_has_timed_out(backend_at(slurm_site))
-        assert lines_when(tmp_path / "0.diary", 4) == ["run 0", Fate.ASKS_AGAIN, "run 1", Fate.OUT_OF_REQUEUES]
+        assert lines_when(tmp_path / "0.diary", 4) == [
+            "run 0",
+            Fate.ASKS_AGAIN,
+            "run 1",
+            Fate.OUT_OF_REQUEUES,
+        ]
         (report,) = reports_when(heeding, handle, all_final)
         assert (report.state, report.restarts) == (State.FAILED, 1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.resources import Resources
-from cluster.slurm_requeue import Fate
+from cluster.slurm.requeue import Fate
 from cluster.state import State
 
 from . import tasks
@@ -21,7 +21,9 @@ URGENT = Resources(cpus=8, partition="urgent")
 
 def test_a_preempted_task_saves_its_work_and_goes_on(slurm_site: Site, tmp_path: Path) -> None:
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 1, WHOLE_NODE, name="modest")
+    handle = backend.submit(
+        partial(tasks.work_until_told, str(tmp_path)), 1, WHOLE_NODE, name="modest"
+    )
     lines_when(tmp_path / "0.diary", 1)
     backend.submit(tasks.nothing, 1, URGENT, name="urgent")
     assert lines_when(tmp_path / "0.diary", 3) == ["began", Fate.ASKS_AGAIN, "resumed"]
@@ -29,14 +31,26 @@ def test_a_preempted_task_saves_its_work_and_goes_on(slurm_site: Site, tmp_path:
     assert (report.state, report.restarts) == (State.COMPLETED, 1)
 
 
-def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(slurm_site: Site, tmp_path: Path) -> None:
+def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(
+    slurm_site: Site, tmp_path: Path
+) -> None:
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(tasks.end_the_second_time, str(tmp_path)), 1, Resources(cpus=8, partition="hasty"), name="deaf")
+    handle = backend.submit(
+        partial(tasks.end_the_second_time, str(tmp_path)),
+        1,
+        Resources(cpus=8, partition="hasty"),
+        name="deaf",
+    )
     lines_when(tmp_path / "0.diary", 1)
     backend.submit(tasks.nothing, 1, URGENT, name="urgent")
     assert lines_when(tmp_path / "0.diary", 2) == ["began", "resumed"]
-    (report,) = reports_when(backend, handle, lambda reports: all_final(reports) and bool(reports[0].earlier))
-    assert (report.state, [one.state for one in report.earlier]) == (State.COMPLETED, [State.PREEMPTED])
+    (report,) = reports_when(
+        backend, handle, lambda reports: all_final(reports) and bool(reports[0].earlier)
+    )
+    assert (report.state, [one.state for one in report.earlier]) == (
+        State.COMPLETED,
+        [State.PREEMPTED],
+    )
 
 
 def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path) -> None:
@@ -49,7 +63,9 @@ def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path)
     for index in range(3):
         slurm_site.run("scancel", "--signal=USR2", f"{job}_{index}")
         assert lines_when(tmp_path / f"{index}.diary", 2)[:2] == ["began", Fate.ASKS_AGAIN]
-        reports_when(backend, handle, lambda reports, index=index: reports[index].restarts == 1)  # it is first in squeue's answer now
+        reports_when(
+            backend, handle, lambda reports, index=index: reports[index].restarts == 1
+        )  # it is first in squeue's answer now
     assert [lines_when(tmp_path / f"{index}.diary", 3)[2] for index in range(3)] == ["resumed"] * 3
     assert [report.restarts for report in reports_when(backend, handle, all_final)] == [1, 1, 1]
 
@@ -75,11 +91,18 @@ def test_a_warning_spares_the_helpers_of_a_task(slurm_site: Site, tmp_path: Path
 
 
 @pytest.mark.parametrize("warning", ["TERM", "USR2"])
-def test_a_forked_worker_hears_the_warning_too(slurm_site: Site, tmp_path: Path, warning: str) -> None:
+def test_a_forked_worker_hears_the_warning_too(
+    slurm_site: Site, tmp_path: Path, warning: str
+) -> None:
     backend = backend_at(slurm_site)
     handle = backend.submit(partial(tasks.work_in_a_child, str(tmp_path)), 1, TINY, name="keeper")
     lines_when(tmp_path / "0.diary", 1)
     slurm_site.run("scancel", f"--signal={warning}", handle.chunks[0].job)
-    assert lines_when(tmp_path / "0.diary", 4) == ["began", Fate.ASKS_AGAIN, "the child wants to go on", "resumed"]
+    assert lines_when(tmp_path / "0.diary", 4) == [
+        "began",
+        Fate.ASKS_AGAIN,
+        "the child wants to go on",
+        "resumed",
+    ]
     (report,) = reports_when(backend, handle, all_final)
     assert (report.state, report.restarts) == (State.COMPLETED, 1)

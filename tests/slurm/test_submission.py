@@ -12,8 +12,8 @@ import pytest
 from cluster.errors import Infeasible
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources
-from cluster.slurm_errors import SubmitLimitReached, SubmitRefused, SubmitUnacknowledged
-from cluster.slurm_handle import SlurmHandle
+from cluster.slurm.errors import SubmitLimitReached, SubmitRefused, SubmitUnacknowledged
+from cluster.slurm.handle import SlurmHandle
 from cluster.state import State
 
 from . import tasks
@@ -36,18 +36,25 @@ def environments(marks: Path) -> dict[int, dict[str, str]]:
 
 
 @pytest.mark.parametrize(("target", "node"), [("gpu-a30", "a30-1"), ("gpu-t4", "t4-1")])
-def test_gpus_are_granted_by_partition(slurm_site: Site, marks: Path, target: str, node: str) -> None:
+def test_gpus_are_granted_by_partition(
+    slurm_site: Site, marks: Path, target: str, node: str
+) -> None:
     backend = backend_at(slurm_site)
-    resources = Resources(cpus=2, gpus=1, gpu=target.removeprefix("gpu-"), partition=target, mem_gb=0.5)
+    resources = Resources(
+        cpus=2, gpus=1, gpu=target.removeprefix("gpu-"), partition=target, mem_gb=0.5
+    )
     handle = backend.submit(partial(tasks.write_environment, str(marks)), 3, resources, name="gpus")
     reports = reports_when(backend, handle, all_final)
-    assert [(report.state, report.node) for report in reports] == [(State.COMPLETED, slurm_site.node(node))] * 3
+    assert [(report.state, report.node) for report in reports] == [
+        (State.COMPLETED, slurm_site.node(node))
+    ] * 3
     given = environments(marks)
     assert sorted(given) == [0, 1, 2]
     assert {one["CUDA_VISIBLE_DEVICES"] for one in given.values()} <= {"0", "1"}
-    assert {(one["SLURM_JOB_PARTITION"], one["SLURM_CPUS_PER_TASK"], one["OMP_NUM_THREADS"]) for one in given.values()} == {
-        (target, "2", "2")
-    }
+    assert {
+        (one["SLURM_JOB_PARTITION"], one["SLURM_CPUS_PER_TASK"], one["OMP_NUM_THREADS"])
+        for one in given.values()
+    } == {(target, "2", "2")}
 
 
 def test_two_gpus_for_one_task(slurm_site: Site, marks: Path) -> None:
@@ -58,7 +65,9 @@ def test_two_gpus_for_one_task(slurm_site: Site, marks: Path) -> None:
     assert environments(marks)[0]["CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
-def test_an_enclosing_job_leaves_no_trace(slurm_site: Site, marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_enclosing_job_leaves_no_trace(
+    slurm_site: Site, marks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "SLURM_JOB_ID": "77",
         "SLURM_CPUS_PER_TASK": "8",
@@ -74,7 +83,11 @@ def test_an_enclosing_job_leaves_no_trace(slurm_site: Site, marks: Path, monkeyp
     handle = backend.submit(partial(tasks.write_environment, str(marks)), 1, TINY, name="inner")
     assert reports_when(backend, handle, all_final)[0].state is State.COMPLETED
     given = environments(marks)[0]
-    assert (given["SLURM_JOB_PARTITION"], given["SLURM_CPUS_PER_TASK"], given["SLURM_JOB_NAME"]) == ("cpu", "1", "inner")
+    assert (
+        given["SLURM_JOB_PARTITION"],
+        given["SLURM_CPUS_PER_TASK"],
+        given["SLURM_JOB_NAME"],
+    ) == ("cpu", "1", "inner")
     assert "CUDA_VISIBLE_DEVICES" not in given
     assert "SBATCH_PARTITION" not in given
 
@@ -82,8 +95,13 @@ def test_an_enclosing_job_leaves_no_trace(slurm_site: Site, marks: Path, monkeyp
 def test_what_is_longer_than_an_array_is_cut(slurm_site: Site, marks: Path) -> None:
     backend = backend_at(slurm_site, HELD)
     n_tasks = MAX_ARRAY_SIZE + 2
-    handle = backend.submit(partial(tasks.write_environment, str(marks)), n_tasks, TINY, name="long")
-    assert [(chunk.first, chunk.n) for chunk in handle.chunks] == [(0, MAX_ARRAY_SIZE), (MAX_ARRAY_SIZE, 2)]
+    handle = backend.submit(
+        partial(tasks.write_environment, str(marks)), n_tasks, TINY, name="long"
+    )
+    assert [(chunk.first, chunk.n) for chunk in handle.chunks] == [
+        (0, MAX_ARRAY_SIZE),
+        (MAX_ARRAY_SIZE, 2),
+    ]
     assert backend.calls["sbatch"] == 2
     backend.cancel(handle, range(1, MAX_ARRAY_SIZE - 1))
     assert backend.calls["scancel"] == 1
@@ -99,7 +117,11 @@ def test_what_is_longer_than_an_array_is_cut(slurm_site: Site, marks: Path) -> N
 def test_the_throttle_holds(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, SlurmSettings(array_parallelism=2))
     handle = backend.submit(tasks.linger, 5, TINY, name="throttled")
-    reports = reports_when(backend, handle, lambda reports: sum(report.state is State.RUNNING for report in reports) == 2)
+    reports = reports_when(
+        backend,
+        handle,
+        lambda reports: sum(report.state is State.RUNNING for report in reports) == 2,
+    )
     assert [report.state for report in reports].count(State.PENDING) == 3
     assert "JobArrayTaskLimit" in {report.detail for report in reports}
 
@@ -108,10 +130,14 @@ def test_the_script_shown_is_the_script_queued(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, HELD)
     backend.folder = slurm_site.work / "shown"
     resources = Resources(cpus=2, mem_gb=1.5, gpus=1, gpu="t4", partition="gpu-t4", time_min=90)
-    shown = backend.script(tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"})
+    shown = backend.script(
+        tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"}
+    )
     assert not backend.calls
     assert not backend.folder.exists()
-    handle = backend.submit(tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"})
+    handle = backend.submit(
+        tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"}
+    )
     (pickle,) = backend.folder.glob("*.pkl")
     queued = (backend.folder / f"{handle.chunks[0].job}_submission.sh").read_text()
     assert shown.replace("CALL.pkl", pickle.name) == queued
@@ -122,7 +148,10 @@ def test_a_handle_is_good_in_another_process(slurm_site: Site) -> None:
     handle = SlurmHandle.from_dict(json.loads(json.dumps(submitted.to_dict())))
     assert handle == submitted
     other = backend_at(slurm_site)
-    assert {report.state for report in other.reports([handle])[handle.id]} <= {State.PENDING, State.RUNNING}
+    assert {report.state for report in other.reports([handle])[handle.id]} <= {
+        State.PENDING,
+        State.RUNNING,
+    }
     other.attach(handle)
     other.cancel(handle)
     events: list[State] = []
@@ -139,7 +168,10 @@ def test_an_array_is_found_by_its_name(slurm_site: Site) -> None:
     backend.submit(tasks.nothing, 2, TINY, name="sweep:3f:11")
     other = backend_at(slurm_site)
     found = other.find({"sweep:3f:0": MAX_ARRAY_SIZE + 1, "sweep:3f:1": 2, "sweep:3f:2": 5}, since)
-    assert {name: handle.chunks for name, handle in found.items()} == {"sweep:3f:0": first.chunks, "sweep:3f:1": second.chunks}
+    assert {name: handle.chunks for name, handle in found.items()} == {
+        "sweep:3f:0": first.chunks,
+        "sweep:3f:1": second.chunks,
+    }
     assert other.calls["squeue"] == 1
     assert other.find({"sweep:3f:1": 2}, time.time() + 3600) == {}
 
@@ -159,7 +191,9 @@ def test_refusals_say_what_slurm_says(slurm_site: Site) -> None:
     with pytest.raises(SubmitRefused, match="Invalid account"):
         backend.submit(tasks.nothing, 1, TINY, name="refused")
     with pytest.raises(Infeasible, match="Invalid feature"):
-        backend_at(slurm_site).submit(tasks.nothing, 1, TINY.merged({"constraint": "nvlink"}), name="refused")
+        backend_at(slurm_site).submit(
+            tasks.nothing, 1, TINY.merged({"constraint": "nvlink"}), name="refused"
+        )
     assert slurm_site.run("squeue", "--noheader") == ""
 
 
@@ -174,7 +208,9 @@ def test_refusals_say_what_slurm_says(slurm_site: Site) -> None:
         (Resources(gpus=0.5, partition="gpu-a30"), "no 0.5 of a GPU"),
     ],
 )
-def test_what_would_wait_for_ever_is_refused(slurm_site: Site, resources: Resources, reason: str) -> None:
+def test_what_would_wait_for_ever_is_refused(
+    slurm_site: Site, resources: Resources, reason: str
+) -> None:
     backend = backend_at(slurm_site)
     with pytest.raises(Infeasible, match=reason):
         backend.submit(tasks.nothing, 1, resources, name="never")
@@ -186,7 +222,12 @@ def test_the_submit_limit_is_known_and_kept(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, HELD)
     backend.submit(tasks.nothing, 3, TINY, name="some")
     limits = backend.limits()
-    assert (limits.max_array_size, limits.max_submit, limits.queued, limits.room) == (MAX_ARRAY_SIZE, 5, 3, 2)
+    assert (limits.max_array_size, limits.max_submit, limits.queued, limits.room) == (
+        MAX_ARRAY_SIZE,
+        5,
+        3,
+        2,
+    )
     with pytest.raises(SubmitLimitReached, match="no room for the 3 tasks of 'more'"):
         backend.submit(tasks.nothing, 3, TINY, name="more")
     assert backend.limits().queued == 3

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cluster.profile import Profile, SlurmSettings
 from cluster.resources import Resources
-from cluster.slurm import SlurmBackend
-from cluster.slurm_handle import SlurmHandle
-from cluster.slurm_reports import TaskReport
+from cluster.slurm.backend import SlurmBackend
+from cluster.slurm.handle import SlurmHandle
+from cluster.slurm.parse import TaskReport
 from tests.patience import PATIENCE_S
 
 from .site import Site
@@ -24,7 +24,9 @@ def backend_at(site: Site, settings: SlurmSettings | None = None) -> SlurmBacken
     return SlurmBackend(profile, site.work / "logs", poll_s=(0.3, 1.0))
 
 
-def reports_when(backend: SlurmBackend, handle: SlurmHandle, condition: Callable[[list[TaskReport]], bool]) -> list[TaskReport]:
+def reports_when(
+    backend: SlurmBackend, handle: SlurmHandle, condition: Callable[[list[TaskReport]], bool]
+) -> list[TaskReport]:
     """The reports of an array once they fulfil the condition."""
     end = time.monotonic() + PATIENCE_S
     while not condition(reports := backend.reports([handle])[handle.id]):
@@ -41,6 +43,8 @@ def lines_when(file: Path, n: int) -> list[str]:
     """The lines of a file once it has so many."""
     end = time.monotonic() + PATIENCE_S
     while not (file.exists() and len(lines := file.read_text().splitlines()) >= n):
-        assert time.monotonic() < end, f"{file} never has {n} lines: {file.read_text() if file.exists() else 'no file'}"
+        assert time.monotonic() < end, (
+            f"{file} never has {n} lines: {file.read_text() if file.exists() else 'no file'}"
+        )
         time.sleep(0.1)
     return lines

@@ -29,7 +29,9 @@ PUBLISHED_MD5: Final[Mapping[str, str]] = {  # torchvision's table; a test compa
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 
-_MAY_BE_MADE: Final = frozenset((("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")))
+_MAY_BE_MADE: Final = frozenset(
+    (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"))
+)
 
 
 def read(source: Source, allocate: Allocate) -> Contents:
@@ -42,9 +44,13 @@ def read(source: Source, allocate: Allocate) -> Contents:
     height, width, channels = source.known.shape
     start = 0
     for pixels, _ in batches:
-        images[start : start + len(pixels)] = pixels.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+        images[start : start + len(pixels)] = pixels.reshape(-1, channels, height, width).transpose(
+            0, 2, 3, 1
+        )
         start += len(pixels)
-    return Contents(np.concatenate([labels for _, labels in batches]), n_train, source.known.classes)
+    return Contents(
+        np.concatenate([labels for _, labels in batches]), n_train, source.known.classes
+    )
 
 
 def read_batch(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

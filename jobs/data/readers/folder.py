@@ -30,7 +30,8 @@ def read(source: Source, allocate: Allocate) -> Contents:
         found, mode = _header(path)
         if found != size:
             raise BadSource(
-                str(path), f"is {found[0]} x {found[1]} pixels, {first} is {size[0]} x {size[1]}: bring all images to one size first"
+                str(path),
+                f"is {found[0]} x {found[1]} pixels, {first} is {size[0]} x {size[1]}: bring all images to one size first",
             )
         modes.add(mode)
     mode, channels = ("L", 1) if modes <= _GREY else ("RGB", 3)
@@ -41,7 +42,9 @@ def read(source: Source, allocate: Allocate) -> Contents:
                 images[row] = np.asarray(image.convert(mode)).reshape(images.shape[1:])
         except (OSError, SyntaxError, ValueError) as error:
             raise BadSource(str(path), f"cannot be decoded ({error})") from error
-    classes = tuple(dict.fromkeys(path.parent.name for path in source.files))  # in the order of the files: by class
+    classes = tuple(
+        dict.fromkeys(path.parent.name for path in source.files)
+    )  # in the order of the files: by class
     number = {label: at for at, label in enumerate(classes)}
     labels = np.array([number[path.parent.name] for path in source.files], np.int64)
     return Contents(labels, len(labels), classes)
@@ -57,5 +60,7 @@ def _header(path: Path) -> tuple[tuple[int, int], str]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadSource(str(path), f"is not an image that can be read ({error})") from error
     if mode not in _GREY | _COLOUR:
-        raise BadSource(str(path), f"has colour mode {mode}: save it with 8 bits a channel, grey or RGB")
+        raise BadSource(
+            str(path), f"has colour mode {mode}: save it with 8 bits a channel, grey or RGB"
+        )
     return size, mode

@@ -12,7 +12,9 @@ from jobs.data.contents import Allocate, Contents
 from jobs.data.splits import shares
 
 _TEST_SHARE: Final = Fraction(1, 5)
-_BYTES_AT_ONCE: Final = 1 << 24  # a multiple of the generator's 4-byte words, so that the pieces join to one stream
+_BYTES_AT_ONCE: Final = (
+    1 << 24
+)  # a multiple of the generator's 4-byte words, so that the pieces join to one stream
 
 
 def read(source: Source, allocate: Allocate) -> Contents:

@@ -21,18 +21,28 @@ def read(source: Source, allocate: Allocate) -> Contents:
     """Read the four files (train images, train labels, test images, test labels)."""
     train_images, train_labels, test_images, test_labels = (read_idx(path) for path in source.files)
     assert source.known is not None
-    for at, (part, images, labels) in enumerate((("train", train_images, train_labels), ("test", test_images, test_labels))):
+    for at, (part, images, labels) in enumerate(
+        (("train", train_images, train_labels), ("test", test_images, test_labels))
+    ):
         path = str(source.files[2 * at])
         require_whole(source, path, part, len(images))
         if images.shape[1:] != source.known.shape[:2]:
-            raise BadSource(path, f"images are {images.shape[1:]}, those of {source.name} are {source.known.shape[:2]}")
+            raise BadSource(
+                path,
+                f"images are {images.shape[1:]}, those of {source.name} are {source.known.shape[:2]}",
+            )
         if labels.shape != (len(images),) or labels.max(initial=0) >= len(source.known.classes):
-            raise BadSource(str(source.files[2 * at + 1]), f"these are not the labels of {path}: fetch both again")
+            raise BadSource(
+                str(source.files[2 * at + 1]),
+                f"these are not the labels of {path}: fetch both again",
+            )
     n_train = len(train_images)
     whole = allocate((n_train + len(test_images), *source.known.shape))
     whole[:n_train, ..., 0] = train_images
     whole[n_train:, ..., 0] = test_images
-    return Contents(np.concatenate((train_labels, test_labels)).astype(np.int64), n_train, source.known.classes)
+    return Contents(
+        np.concatenate((train_labels, test_labels)).astype(np.int64), n_train, source.known.classes
+    )
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

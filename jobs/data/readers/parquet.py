@@ -46,28 +46,39 @@ def _open(path: Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
-        raise BadSource(str(path), f"is not a whole Parquet file ({error}): fetch it again") from error
+        raise BadSource(
+            str(path), f"is not a whole Parquet file ({error}): fetch it again"
+        ) from error
 
 
 def _read_shard(path: Path, known: Known, images: Images, labels: NDArray[np.int64]) -> None:
     import pyarrow as pa
 
     shard = _open(path)
-    columns = [_column(path, shard.schema_arrow.names, choice) for choice in (_IMAGE_COLUMNS, _LABEL_COLUMNS)]
+    columns = [
+        _column(path, shard.schema_arrow.names, choice)
+        for choice in (_IMAGE_COLUMNS, _LABEL_COLUMNS)
+    ]
     row = 0
     try:
         for batch in shard.iter_batches(_ROWS_AT_ONCE, columns=columns):
             encoded = batch.column(columns[0])
             if pa.types.is_struct(encoded.type):
                 encoded = encoded.field("bytes")
-            labels[row : row + len(batch)] = batch.column(columns[1]).to_pylist()  # to_numpy would import pandas
+            labels[row : row + len(batch)] = batch.column(
+                columns[1]
+            ).to_pylist()  # to_numpy would import pandas
             for image in encoded:
                 images[row] = _decode(path, row, image.as_py(), known)
                 row += 1
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise BadSource(str(path), f"cannot be read as images and labels ({error}): fetch it again") from error
+        raise BadSource(
+            str(path), f"cannot be read as images and labels ({error}): fetch it again"
+        ) from error
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(known.classes):
-        raise BadSource(str(path), f"has labels outside 0 to {len(known.classes) - 1}: fetch it again")
+        raise BadSource(
+            str(path), f"has labels outside 0 to {len(known.classes) - 1}: fetch it again"
+        )
 
 
 def _column(path: Path, present: list[str], choice: tuple[str, ...]) -> str:
@@ -81,14 +92,22 @@ def _decode(path: Path, row: int, encoded: bytes | None, known: Known) -> Images
     from PIL import Image
 
     if encoded is None:
-        raise BadSource(str(path), f"row {row} names an image instead of holding it: fetch the data with the images embedded")
+        raise BadSource(
+            str(path),
+            f"row {row} names an image instead of holding it: fetch the data with the images embedded",
+        )
     height, width, channels = known.shape
     mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
             if image.size != (width, height):
-                raise BadSource(str(path), f"row {row} is {image.size}, the images of this dataset are {(width, height)}: fetch it again")
+                raise BadSource(
+                    str(path),
+                    f"row {row} is {image.size}, the images of this dataset are {(width, height)}: fetch it again",
+                )
             pixels = image.tobytes() if image.mode == mode else image.convert(mode).tobytes()
     except (OSError, SyntaxError, ValueError) as error:
-        raise BadSource(str(path), f"row {row} is not an image ({error}): fetch it again") from error
+        raise BadSource(
+            str(path), f"row {row} is not an image ({error}): fetch it again"
+        ) from error
     return np.frombuffer(pixels, np.uint8).reshape(known.shape)

@@ -46,7 +46,15 @@ class Loader(Protocol):
 
 
 def training_order(
-    n: int, batch_size: int, *, seed: int, epoch: int, augment: str, size: tuple[int, int], start: int = 0, pairs: bool = False
+    n: int,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    augment: str,
+    size: tuple[int, int],
+    start: int = 0,
+    pairs: bool = False,
 ) -> Order:
     """A seeded permutation of the part; a function of its arguments alone, on every machine.
 
@@ -55,8 +63,12 @@ def training_order(
         size: Their (height, width).
         pairs: A last batch of a single image is left out.
     """
-    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))[: n_fed(n, batch_size, pairs)]
-    draws = augmentation.draw(augment, len(positions), *size, seeds.stream(seed, "augmentation", epoch))
+    positions = torch.randperm(n, generator=seeds.stream(seed, "order", epoch))[
+        : n_fed(n, batch_size, pairs)
+    ]
+    draws = augmentation.draw(
+        augment, len(positions), *size, seeds.stream(seed, "augmentation", epoch)
+    )
     return Order(positions, batch_size, draws, start)
 
 

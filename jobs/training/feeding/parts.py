@@ -49,19 +49,33 @@ def cut(params: TrainParams, dataset: Dataset) -> Split:
         BadSplit: It cannot be cut from this data set.
         NothingToTrainOn: No batch can be made of its training part.
     """
-    split = dataset.split(params.split, seed=params.split_seed, train_subset=params.train_subset, test_subset=params.test_subset)
+    split = dataset.split(
+        params.split,
+        seed=params.split_seed,
+        train_subset=params.train_subset,
+        test_subset=params.test_subset,
+    )
     if len(split.train) == 0:
-        raise NothingToTrainOn("the split leaves the training part empty; give it a larger fraction, or more images")
+        raise NothingToTrainOn(
+            "the split leaves the training part empty; give it a larger fraction, or more images"
+        )
     return split
 
 
 def parts_of(dataset: Dataset, split: Split) -> Parts:
     """The parts over one pair of tensors, which share the memory of the mapped arrays."""
     images, labels = _as_tensor(dataset.images), _as_tensor(dataset.labels)
-    return Parts(*(Part(images, labels, torch.from_numpy(rows)) for rows in (split.train, split.val, split.test)))
+    return Parts(
+        *(
+            Part(images, labels, torch.from_numpy(rows))
+            for rows in (split.train, split.val, split.test)
+        )
+    )
 
 
 def _as_tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.int64]]) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing here writes
+        warnings.filterwarnings(
+            "ignore", "The given NumPy array is not writable"
+        )  # nothing here writes
         return torch.from_numpy(array)

@@ -22,7 +22,9 @@ class ResidentLoader:
         block_bytes: Batches are made together as long as they fit in this; one by one, if it is less than one.
     """
 
-    def __init__(self, part: Part, pixels: Pixels, device: torch.device, block_bytes: int = 0) -> None:
+    def __init__(
+        self, part: Part, pixels: Pixels, device: torch.device, block_bytes: int = 0
+    ) -> None:
         self._pixels, self._device, self._block_bytes = pixels, device, block_bytes
         if device.type == "cpu":
             self._images, self._labels, self._rows = part.images, part.labels, part.rows
@@ -41,7 +43,9 @@ class ResidentLoader:
         block = size * max(1, self._block_bytes // (size * self._image_bytes))
         for first in range(order.start * size, len(rows), block):
             span = slice(first, first + block)
-            images = self._pixels(self._images.index_select(0, rows[span]), None if draws is None else draws[span])
+            images = self._pixels(
+                self._images.index_select(0, rows[span]), None if draws is None else draws[span]
+            )
             yield from zip(torch.split(images, size), torch.split(labels[span], size), strict=True)
 
     def close(self) -> None:

@@ -27,13 +27,18 @@ class WorkersLoader:
     their being kept between epochs changes what is fed; it is, bit for bit, what `ResidentLoader` feeds.
     """
 
-    def __init__(self, part: Part, pixels: Pixels, params: TrainParams, device: torch.device) -> None:
+    def __init__(
+        self, part: Part, pixels: Pixels, params: TrainParams, device: torch.device
+    ) -> None:
         self._device, self._non_blocking = device, params.non_blocking
         self._layout = layout_of(channels_last=params.channels_last)
         self._requests = _Requests()
         processes: dict[str, Any] = {}
         if params.num_workers:
-            processes = {"persistent_workers": params.persistent_workers, "prefetch_factor": params.prefetch_factor}
+            processes = {
+                "persistent_workers": params.persistent_workers,
+                "prefetch_factor": params.prefetch_factor,
+            }
         self._loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
             _Images(part, pixels),
             batch_sampler=self._requests,
@@ -48,11 +53,16 @@ class WorkersLoader:
         self._requests.order = order
         for images, labels in self._loader:
             images = images.to(self._device, non_blocking=self._non_blocking)
-            yield in_layout(images, self._layout), labels.to(self._device, non_blocking=self._non_blocking)
+            yield (
+                in_layout(images, self._layout),
+                labels.to(self._device, non_blocking=self._non_blocking),
+            )
 
     def close(self) -> None:
         """End worker processes that were kept."""
-        self._loader._iterator = None  # the DataLoader has no public way to let go of persistent workers
+        self._loader._iterator = (
+            None  # the DataLoader has no public way to let go of persistent workers
+        )
 
 
 class _Images(Dataset[tuple[Tensor, Tensor]]):
@@ -77,7 +87,10 @@ class _Requests(Sampler[list[Request]]):
     def __iter__(self) -> Iterator[list[Request]]:
         order = self.order
         draws = order.draws or Draws(None, None, None)
-        changes = (repeat(None) if part is None else part.tolist() for part in (draws.flip, draws.top, draws.left))
+        changes = (
+            repeat(None) if part is None else part.tolist()
+            for part in (draws.flip, draws.top, draws.left)
+        )
         requests = list(zip(order.positions.tolist(), *changes, strict=False))
         for first in range(order.start * order.batch_size, len(requests), order.batch_size):
             yield requests[first : first + order.batch_size]

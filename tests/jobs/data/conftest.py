@@ -26,7 +26,9 @@ def publisher(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder, and the address it is served under."""
     folder = tmp_path / "published"
     folder.mkdir()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield folder, f"http://127.0.0.1:{server.server_port}/"

@@ -51,7 +51,9 @@ def test_a_builder_that_fails_leaves_nothing_behind() -> None:
     assert [path.suffix for path in Path(os.environ["RUNNER_CACHE"]).iterdir()] == [".lock"]
 
 
-def test_without_locks_the_quicker_builder_wins_and_the_other_takes_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_the_quicker_builder_wins_and_the_other_takes_its_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def no_locks(file: object, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -84,10 +86,21 @@ def test_a_source_that_changes_while_it_is_read_is_not_kept(tmp_path: Path) -> N
 
 
 def test_a_full_disk_is_said_and_not_a_crash(tmp_path: Path) -> None:
-    mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=1m none "$0" && exec "$@"']
+    mounted = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o size=1m none "$0" && exec "$@"',
+    ]
     disk = tmp_path / "disk"
     disk.mkdir()
-    if not shutil.which("unshare") or subprocess.run([*mounted, disk, "true"], capture_output=True, check=False).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*mounted, disk, "true"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("this machine lets nobody mount a small disk")
     script = (
         "import jobs.data, os; from jobs.data.errors import CacheNotWritable\n"
@@ -97,13 +110,21 @@ def test_a_full_disk_is_said_and_not_a_crash(tmp_path: Path) -> None:
         "    print(error, [file for file in os.listdir(os.environ['RUNNER_CACHE']) if not file.endswith('.lock')])\n"
     )
     full = {**os.environ, "RUNNER_CACHE": str(disk)}
-    done = subprocess.run([*mounted, disk, sys.executable, "-c", script], capture_output=True, text=True, check=False, env=full)
+    done = subprocess.run(
+        [*mounted, disk, sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=full,
+    )
     assert done.stdout == (
         f"prepared data cannot be written to {disk} (No space left on device): set RUNNER_CACHE to a folder with room []\n"
     ), f"exit code {done.returncode}: {done.stderr}"
 
 
-def test_a_folder_that_cannot_be_written_gives_way_to_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_gives_way_to_the_users_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RUNNER_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     (tmp_path / "prepared").write_text("a file where the folder would be")
@@ -124,7 +145,9 @@ def test_others_may_read_what_one_person_prepared() -> None:
     assert folder.stat().st_mode & 0o777 == 0o777 & ~umask
 
 
-def test_what_a_group_prepares_stays_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_group_prepares_stays_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o2775)
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "shared"))

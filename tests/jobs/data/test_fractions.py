@@ -7,7 +7,9 @@ import pytest
 from jobs.data.fractions import problem_of
 
 
-@pytest.mark.parametrize("how", ["official", [0.7, 0.1, 0.2], [1, 0, 0], [0.5, 0, 0.5], (0.333333, 0.333333, 0.333334)])
+@pytest.mark.parametrize(
+    "how", ["official", [0.7, 0.1, 0.2], [1, 0, 0], [0.5, 0, 0.5], (0.333333, 0.333333, 0.333334)]
+)
 def test_what_a_split_may_be(how: object) -> None:
     assert problem_of(how) is None
 

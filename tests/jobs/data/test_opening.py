@@ -30,9 +30,16 @@ def test_the_digits_are_scikit_learns_own(digits: Dataset) -> None:
     assert digits.n_train == 1438
     assert digits.images.min() == 0
     assert digits.images.max() == 255
-    pixels = np.rint(digits.images[..., 0].astype(float) * 16 / 255).astype(int)  # spreading over 0..255 lost nothing
-    assert sorted(map(bytes, pixels.astype(np.uint8))) == sorted(map(bytes, bundled.images.astype(np.uint8)))
-    order = {bytes(image): label for image, label in zip(bundled.images.astype(np.uint8), bundled.target, strict=True)}
+    pixels = np.rint(digits.images[..., 0].astype(float) * 16 / 255).astype(
+        int
+    )  # spreading over 0..255 lost nothing
+    assert sorted(map(bytes, pixels.astype(np.uint8))) == sorted(
+        map(bytes, bundled.images.astype(np.uint8))
+    )
+    order = {
+        bytes(image): label
+        for image, label in zip(bundled.images.astype(np.uint8), bundled.target, strict=True)
+    }
     assert [order[bytes(image)] for image in pixels.astype(np.uint8)] == digits.labels.tolist()
     assert set(np.bincount(digits.labels[digits.n_train :])) <= {35, 36, 37}
     assert digits.digest == "c0c75e3f7d4f886fbd57e1f956567c16305b3942c1d9d473a62a5d684dd18d97"
@@ -46,7 +53,10 @@ def test_mnist_is_the_published_one(open_real: Callable[[str], Dataset]) -> None
     assert mnist.test_labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert mnist.digest == "da6d04f7dac7051c56317a81ba32c690af7a389794fec71b949d0e0a033345f0"
     figures = mnist.statistics()
-    assert (round(float(figures.mean[0]), 4), round(float(figures.std[0]), 4)) == (0.1307, 0.3081)  # the figures everybody quotes
+    assert (round(float(figures.mean[0]), 4), round(float(figures.std[0]), 4)) == (
+        0.1307,
+        0.3081,
+    )  # the figures everybody quotes
 
 
 def test_cifar10_from_parquet(open_real: Callable[[str], Dataset]) -> None:
@@ -89,7 +99,9 @@ def test_statistics_of_any_part_are_those_of_its_pixels() -> None:
 
 
 def test_a_channel_that_never_changes_can_be_divided_by(tmp_path: Path) -> None:
-    np.savez(tmp_path / "flat.npz", images=np.full((4, 2, 2), 51, np.uint8), labels=np.arange(4) % 2)
+    np.savez(
+        tmp_path / "flat.npz", images=np.full((4, 2, 2), 51, np.uint8), labels=np.arange(4) % 2
+    )
     figures = open_dataset("npz:flat.npz", tmp_path).statistics()
     assert (figures.mean.tolist(), figures.std.tolist()) == ([0.2], [1.0])
 
@@ -125,7 +137,9 @@ def test_the_digest_is_that_of_the_pixels_wherever_they_came_from(tmp_path: Path
     assert a.digest == b.digest
 
 
-def test_prepared_beside_the_data_is_found_under_another_mount_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared_beside_the_data_is_found_under_another_mount_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RUNNER_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     (tmp_path / "data").mkdir()
@@ -139,7 +153,12 @@ def test_prepared_beside_the_data_is_found_under_another_mount_point(tmp_path: P
 def test_several_processes_at_once_build_once(tmp_path: Path) -> None:
     save_npz(tmp_path / "own.npz", seed=0)
     asked = "import pathlib, sys, jobs.data as d; print(d.prepare('npz:own.npz', pathlib.Path(sys.argv[1]), say=lambda line: None).built)"
-    workers = [subprocess.Popen([sys.executable, "-c", asked, str(tmp_path)], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", asked, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
     built = [worker.communicate()[0].strip() for worker in workers]
     assert sorted(built) == ["False", "False", "False", "True"]
 
@@ -165,7 +184,12 @@ def test_the_sources_are_written_down(open_real: Callable[[str], Dataset]) -> No
     import json
 
     sources = json.loads((open_real("mnist").folder / "sources.json").read_text())
-    assert [Path(source["path"]).name.split("-")[0] for source in sources] == ["train", "train", "t10k", "t10k"]
+    assert [Path(source["path"]).name.split("-")[0] for source in sources] == [
+        "train",
+        "train",
+        "t10k",
+        "t10k",
+    ]
     assert all(len(source["sha256"]) == 64 and source["size"] > 0 for source in sources)
 
 

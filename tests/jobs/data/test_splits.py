@@ -18,19 +18,26 @@ from jobs.data.splits import Split, shares, split
 
 ROUND = np.arange(1000, dtype=np.int64) % 7
 
-labels_of_any_kind = st.lists(st.integers(0, 6), min_size=1, max_size=300).map(lambda labels: np.array(labels, np.int64))
+labels_of_any_kind = st.lists(st.integers(0, 6), min_size=1, max_size=300).map(
+    lambda labels: np.array(labels, np.int64)
+)
 three_parts = st.lists(st.integers(0, 50), min_size=3, max_size=3).filter(any)
 fractions_of_one = three_parts.map(lambda parts: [Fraction(part, sum(parts)) for part in parts])
 
 
 def fingerprint(cut: Split) -> str:
-    return hashlib.sha256(b"|".join(part.astype("<i8").tobytes() for part in (cut.train, cut.val, cut.test))).hexdigest()[:16]
+    return hashlib.sha256(
+        b"|".join(part.astype("<i8").tobytes() for part in (cut.train, cut.val, cut.test))
+    ).hexdigest()[:16]
 
 
 def test_the_same_seed_gives_the_same_split_in_every_year() -> None:
     assert fingerprint(split(ROUND, 800, [0.7, 0.1, 0.2])) == "23b830abe549e8e0"
     assert fingerprint(split(ROUND, 800, [0.7, 0.1, 0.2], seed=7)) == "1712bf834e6b2411"
-    assert fingerprint(split(ROUND, 800, [0.7, 0.1, 0.2], train_subset=100, test_subset=50)) == "f6c2d2510d3ad4a9"
+    assert (
+        fingerprint(split(ROUND, 800, [0.7, 0.1, 0.2], train_subset=100, test_subset=50))
+        == "f6c2d2510d3ad4a9"
+    )
     assert fingerprint(split(ROUND, 800, "official", train_subset=100)) == "a3d40816617ea319"
 
 
@@ -77,7 +84,9 @@ def test_fractions_are_taken_as_written() -> None:
 
 
 def test_seeds_differ() -> None:
-    assert set(split(ROUND, 800, [0.5, 0, 0.5], seed=0).train) != set(split(ROUND, 800, [0.5, 0, 0.5], seed=1).train)
+    assert set(split(ROUND, 800, [0.5, 0, 0.5], seed=0).train) != set(
+        split(ROUND, 800, [0.5, 0, 0.5], seed=1).train
+    )
 
 
 def test_a_subset_is_a_stratified_part_of_its_part_and_leaves_the_others_alone() -> None:
@@ -90,10 +99,15 @@ def test_a_subset_is_a_stratified_part_of_its_part_and_leaves_the_others_alone()
 
 @pytest.mark.parametrize("size", [0, -1, 701])
 def test_a_subset_larger_than_its_part_is_refused(size: int) -> None:
-    with pytest.raises(BadSplit, match=f"train_subset {size} is not between 1 and the 700 images of the train part"):
+    with pytest.raises(
+        BadSplit, match=f"train_subset {size} is not between 1 and the 700 images of the train part"
+    ):
         split(ROUND, 800, [0.7, 0.1, 0.2], train_subset=size)
 
 
 def test_a_dataset_without_a_test_set_has_no_official_split() -> None:
-    with pytest.raises(BadSplit, match=r"no official test set: give fractions instead, for example split: \[0.7, 0.1, 0.2\]"):
+    with pytest.raises(
+        BadSplit,
+        match=r"no official test set: give fractions instead, for example split: \[0.7, 0.1, 0.2\]",
+    ):
         split(ROUND, len(ROUND), "official")

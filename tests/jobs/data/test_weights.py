@@ -53,7 +53,9 @@ def test_a_file_that_broke_off_is_fetched_again(publisher: Path, tmp_path: Path)
     broken = tmp_path / "weights" / FILE
     broken.parent.mkdir()
     broken.write_bytes(CONTENT[:3])
-    assert "is not the published file: its SHA-256 begins with" in str(missing_weights("resnet18", tmp_path))
+    assert "is not the published file: its SHA-256 begins with" in str(
+        missing_weights("resnet18", tmp_path)
+    )
     assert prepare_weights("weights:resnet18", tmp_path, lambda line: None).read_bytes() == CONTENT
 
 
@@ -64,16 +66,21 @@ def test_another_file_than_the_published_one_is_not_kept(publisher: Path, tmp_pa
     assert list((tmp_path / "weights").iterdir()) == []
 
 
-def test_without_a_network_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_cure_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(weights, "ADDRESSES", {"resnet18": NOWHERE + FILE})
     with pytest.raises(
-        DownloadFailed, match=f"run runner data prepare weights:resnet18 --data-dir DIR there and copy DIR/weights into {tmp_path}"
+        DownloadFailed,
+        match=f"run runner data prepare weights:resnet18 --data-dir DIR there and copy DIR/weights into {tmp_path}",
     ):
         prepare_weights("weights:resnet18", tmp_path, lambda line: None)
 
 
 def test_what_is_not_published_is_said() -> None:
-    with pytest.raises(UnknownDataset, match="there are weights:resnet18, weights:resnet34, weights:resnet50"):
+    with pytest.raises(
+        UnknownDataset, match="there are weights:resnet18, weights:resnet34, weights:resnet50"
+    ):
         prepare_weights("weights:resnet10", None)
     with pytest.raises(WeightsMissing, match="no data folder is set"):
         prepare_weights("weights:resnet18", None)

@@ -36,7 +36,12 @@ def test_an_inner_phase_stops_the_outer_one(hands: Hands) -> None:
                 hands.at += 8
         hands.at += 16
     hands.at += 32
-    assert hands.clock.ledger() == {"train_s": 26.0, "eval_s": 4.0, "runner_s": 33.0, "total_s": 63.0}
+    assert hands.clock.ledger() == {
+        "train_s": 26.0,
+        "eval_s": 4.0,
+        "runner_s": 33.0,
+        "total_s": 63.0,
+    }
 
 
 def test_a_phase_that_was_not_entered_is_missing(hands: Hands) -> None:
@@ -80,7 +85,12 @@ def test_earlier_attempts_count(hands: Hands) -> None:
         hands.at += 1
         hands.clock.carry({"train": 10.0, "write": 2.0})
         hands.at += 1
-    assert hands.clock.ledger() == {"train_s": 12.0, "write_s": 2.0, "runner_s": 0.0, "total_s": 14.0}
+    assert hands.clock.ledger() == {
+        "train_s": 12.0,
+        "write_s": 2.0,
+        "runner_s": 0.0,
+        "total_s": 14.0,
+    }
 
 
 def test_unknown_phases_are_refused(hands: Hands) -> None:
@@ -90,7 +100,13 @@ def test_unknown_phases_are_refused(hands: Hands) -> None:
         hands.clock.carry({"lunch": 1.0})
 
 
-@given(st.recursive(st.integers(0, 9), lambda inner: st.tuples(st.sampled_from(PHASES), st.lists(inner, max_size=3)), max_leaves=8))
+@given(
+    st.recursive(
+        st.integers(0, 9),
+        lambda inner: st.tuples(st.sampled_from(PHASES), st.lists(inner, max_size=3)),
+        max_leaves=8,
+    )
+)
 def test_however_they_nest_the_phases_and_the_runner_make_the_total(plan: object) -> None:
     hands = Hands()
 

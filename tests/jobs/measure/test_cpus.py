@@ -10,7 +10,9 @@ import pytest
 from jobs.measure import cpus
 
 V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-V1_MOUNT = "33 32 0:29 {root} /sys/fs/cgroup/cpu,cpuacct rw shared:15 - cgroup cgroup rw,cpu,cpuacct\n"
+V1_MOUNT = (
+    "33 32 0:29 {root} /sys/fs/cgroup/cpu,cpuacct rw shared:15 - cgroup cgroup rw,cpu,cpuacct\n"
+)
 
 
 @pytest.fixture
@@ -34,14 +36,28 @@ def tree(root: Path, files: dict[str, str]) -> Path:
         ({}, 64),
         ({"sys/fs/cgroup/job/step/cpu.max": "max 100000\n"}, 64),
         ({"sys/fs/cgroup/job/step/cpu.max": "150000 100000\n"}, 1.5),
-        ({"sys/fs/cgroup/job/cpu.max": "400000 100000\n", "sys/fs/cgroup/job/step/cpu.max": "max 100000\n"}, 4),
-        ({"sys/fs/cgroup/job/cpu.max": "200000 100000\n", "sys/fs/cgroup/job/step/cpu.max": "800000 100000\n"}, 2),
+        (
+            {
+                "sys/fs/cgroup/job/cpu.max": "400000 100000\n",
+                "sys/fs/cgroup/job/step/cpu.max": "max 100000\n",
+            },
+            4,
+        ),
+        (
+            {
+                "sys/fs/cgroup/job/cpu.max": "200000 100000\n",
+                "sys/fs/cgroup/job/step/cpu.max": "800000 100000\n",
+            },
+            2,
+        ),
         ({"sys/fs/cgroup/cpu.max": "300000 100000\n"}, 3),
     ],
 )
 def test_version_2(tmp_path: Path, files: dict[str, str], granted: float) -> None:
     (tmp_path / "sys/fs/cgroup/job/step").mkdir(parents=True)
-    root = tree(tmp_path, {"proc/self/cgroup": "0::/job/step\n", "proc/self/mountinfo": V2_MOUNT, **files})
+    root = tree(
+        tmp_path, {"proc/self/cgroup": "0::/job/step\n", "proc/self/mountinfo": V2_MOUNT, **files}
+    )
     assert cpus.granted(root) == granted
 
 
@@ -56,7 +72,11 @@ def test_version_2(tmp_path: Path, files: dict[str, str], granted: float) -> Non
     ],
 )
 def test_version_1(tmp_path: Path, mounted: str, folder: str, quota: int, granted: float) -> None:
-    path = f"{mounted}/{folder}".replace("//", "/") if folder or mounted != "/" else "/docker/elsewhere"
+    path = (
+        f"{mounted}/{folder}".replace("//", "/")
+        if folder or mounted != "/"
+        else "/docker/elsewhere"
+    )
     group = f"sys/fs/cgroup/cpu,cpuacct/{folder}"
     root = tree(
         tmp_path,

@@ -78,7 +78,9 @@ def gpu(name: str) -> Gpu:
         (Expectation(gpu="a30", gpus=2), ["NVIDIA A30", "NVIDIA A30"], True),
     ],
 )
-def test_the_promise_is_checked(expect: Expectation, names: list[str], right: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_promise_is_checked(
+    expect: Expectation, names: list[str], right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gpus, "visible", lambda: tuple(map(gpu, names)))
     if right:
         device.check(expect)
@@ -100,8 +102,13 @@ def test_where_the_trial_runs(expect: Expectation, expected: str) -> None:
     assert expect.device == expected
 
 
-@pytest.mark.parametrize(("asked", "granted", "threads"), [(1, 8.0, 1), (4, 8.0, 4), (8, 4.0, 4), (4, 2.5, 2), (1, 0.5, 1)])
-def test_threads_are_cpus_both_asked_for_and_granted(asked: int, granted: float, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("asked", "granted", "threads"),
+    [(1, 8.0, 1), (4, 8.0, 4), (8, 4.0, 4), (4, 2.5, 2), (1, 0.5, 1)],
+)
+def test_threads_are_cpus_both_asked_for_and_granted(
+    asked: int, granted: float, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpus, "granted", lambda: granted)
     assert device.threads(Expectation(cpus=asked)) == threads
 
@@ -109,11 +116,17 @@ def test_threads_are_cpus_both_asked_for_and_granted(asked: int, granted: float,
 def test_gpu_columns_are_those_that_the_trial_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"), gpu("NVIDIA A30")))
     columns: dict[str, Any] = device.describe(Expectation(gpu="a30", gpus=2), "cuda")
-    assert (columns["gpu_name"], columns["gpu_count"], columns["gpu_total_gb"]) == ("NVIDIA A30", 2, 24.0)
+    assert (columns["gpu_name"], columns["gpu_count"], columns["gpu_total_gb"]) == (
+        "NVIDIA A30",
+        2,
+        24.0,
+    )
     assert not [name for name in device.describe(Expectation(), "cpu") if name.startswith("gpu")]
 
 
-def test_a_trial_that_left_its_gpu_unused_has_no_gpu_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_left_its_gpu_unused_has_no_gpu_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"),))
     columns = device.describe(Expectation(gpu="a30", gpus=1), "cpu")
     assert columns["device"] == "cpu"
@@ -131,7 +144,9 @@ def test_cuda_stops_reading_at_what_is_no_device(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("cut", "name"), [(True, "NVIDIA A30 MIG 1g.6gb"), (False, "NVIDIA A30")])
-def test_a_card_cut_into_slices_is_the_first_of_them(monkeypatch: pytest.MonkeyPatch, cut: bool, name: str) -> None:
+def test_a_card_cut_into_slices_is_the_first_of_them(
+    monkeypatch: pytest.MonkeyPatch, cut: bool, name: str
+) -> None:
     """As CUDA takes it, where an index stands for it; NVML's answers are made up here."""
 
     def slice_of(_card: str, index: int) -> str:

@@ -11,7 +11,12 @@ from jobs.measure.energy import Rapl
 
 @pytest.fixture
 def powercap(tmp_path: Path) -> Path:
-    for name, kind in (("intel-rapl:0", "package-0"), ("intel-rapl:1", "package-1"), ("intel-rapl:0:0", "core"), ("intel-rapl:2", "psys")):
+    for name, kind in (
+        ("intel-rapl:0", "package-0"),
+        ("intel-rapl:1", "package-1"),
+        ("intel-rapl:0:0", "core"),
+        ("intel-rapl:2", "psys"),
+    ):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "name").write_text(kind + "\n")

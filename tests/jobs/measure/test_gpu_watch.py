@@ -21,7 +21,13 @@ class Card:
     """One GPU that answers what it is told to; None is a refusal."""
 
     def __init__(self) -> None:
-        self.utilisation, self.mhz, self.milliwatts, self.celsius, self.throttled = 50, 1400, 120_000, 61, 0
+        self.utilisation, self.mhz, self.milliwatts, self.celsius, self.throttled = (
+            50,
+            1400,
+            120_000,
+            61,
+            0,
+        )
         self.millijoules: int | None = 1_000_000
         self.pids: list[int] | None = [os.getpid()]
 
@@ -44,7 +50,10 @@ def _nvml(monkeypatch: pytest.MonkeyPatch) -> None:
     answers("Temperature", lambda card: card.celsius)
     answers("CurrentClocksThrottleReasons", lambda card: card.throttled)
     answers("TotalEnergyConsumption", lambda card: card.millijoules)
-    answers("ComputeRunningProcesses", lambda card: None if card.pids is None else [SimpleNamespace(pid=pid) for pid in card.pids])
+    answers(
+        "ComputeRunningProcesses",
+        lambda card: None if card.pids is None else [SimpleNamespace(pid=pid) for pid in card.pids],
+    )
 
 
 @pytest.fixture
@@ -77,7 +86,13 @@ def test_readings_have_the_records_units(card: Card) -> None:
 def test_several_cards_add_up_their_power_and_energy(card: Card) -> None:
     other = Card()
     watched = watch(card, other)
-    card.utilisation, card.mhz, card.milliwatts, card.celsius, card.millijoules = 100, 1500, 200_000, 40, 3_000_000
+    card.utilisation, card.mhz, card.milliwatts, card.celsius, card.millijoules = (
+        100,
+        1500,
+        200_000,
+        40,
+        3_000_000,
+    )
     other.millijoules = 1_500_000
     watched.sample()
     assert watched.columns() == {
@@ -90,7 +105,9 @@ def test_several_cards_add_up_their_power_and_energy(card: Card) -> None:
     }
 
 
-def test_a_card_without_a_counter_has_the_power_of_all_integrated(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_without_a_counter_has_the_power_of_all_integrated(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [50.0]
     monkeypatch.setattr("jobs.measure.gpu_watch.time", SimpleNamespace(monotonic=lambda: now[0]))
     card.millijoules, card.milliwatts = None, 60_000
@@ -122,8 +139,13 @@ def test_what_slows_a_card_down(card: Card, bit: int, reason: str | None) -> Non
     assert watched.disturbances() == ([reason] if reason else [])
 
 
-@pytest.mark.parametrize(("share", "strangers", "disturbed"), [(1, 0, False), (1, 1, True), (0.5, 1, False), (0.5, 2, True)])
-def test_neighbours_are_those_beyond_the_share(card: Card, share: float, strangers: int, disturbed: bool) -> None:
+@pytest.mark.parametrize(
+    ("share", "strangers", "disturbed"),
+    [(1, 0, False), (1, 1, True), (0.5, 1, False), (0.5, 2, True)],
+)
+def test_neighbours_are_those_beyond_the_share(
+    card: Card, share: float, strangers: int, disturbed: bool
+) -> None:
     card.pids = [os.getpid(), *range(2**22, 2**22 + strangers)]
     watched = watch(card, share=share)
     watched.sample()
@@ -143,7 +165,12 @@ def test_a_trials_own_workers_are_no_strangers(card: Card, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("computes", "pids", "disturbed"),
-    [(True, [2**22], False), (True, [2**22, 2**22 + 1], True), (True, [os.getpid(), 2**22], True), (False, [2**22], True)],
+    [
+        (True, [2**22], False),
+        (True, [2**22, 2**22 + 1], True),
+        (True, [os.getpid(), 2**22], True),
+        (False, [2**22], True),
+    ],
 )
 def test_in_a_container_one_of_the_strangers_is_this_process(
     card: Card, monkeypatch: pytest.MonkeyPatch, computes: bool, pids: list[int], disturbed: bool
@@ -156,8 +183,13 @@ def test_in_a_container_one_of_the_strangers_is_this_process(
     assert watched.disturbances() == (["other processes on the GPU"] if disturbed else [])
 
 
-@pytest.mark.parametrize(("throttled", "readings", "disturbed"), [(1, 10, True), (1, 11, False), (2, 20, True), (2, 21, False)])
-def test_what_comes_and_goes_counts_from_a_tenth_of_the_readings(card: Card, throttled: int, readings: int, disturbed: bool) -> None:
+@pytest.mark.parametrize(
+    ("throttled", "readings", "disturbed"),
+    [(1, 10, True), (1, 11, False), (2, 20, True), (2, 21, False)],
+)
+def test_what_comes_and_goes_counts_from_a_tenth_of_the_readings(
+    card: Card, throttled: int, readings: int, disturbed: bool
+) -> None:
     watched = watch(card)
     for number in range(readings):
         card.throttled = pynvml.nvmlClocksThrottleReasonHwSlowdown if number < throttled else 0

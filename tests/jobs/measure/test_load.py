@@ -40,7 +40,9 @@ def eight_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
         (4, 0.0, 4.0, False),  # a trial that waits is not disturbed by those who do not
     ],
 )
-def test_others_may_use_what_was_not_promised(cpus: int, own: float, others: float, disturbed: bool) -> None:
+def test_others_may_use_what_was_not_promised(
+    cpus: int, own: float, others: float, disturbed: bool
+) -> None:
     seconds = 10.0
     last = CpuTimes(busy=100 + (own + others) * seconds, stolen=5, own=50 + own * seconds)
     assert bool(disturbance(CpuTimes(busy=100, stolen=5, own=50), last, seconds, cpus)) == disturbed
@@ -53,15 +55,28 @@ def test_a_hypervisor_that_takes_time_is_told() -> None:
 
 
 @pytest.mark.usefixtures("eight_cpus")
-@pytest.mark.parametrize(("cpus", "stolen", "disturbed"), [(8, 0.75, False), (8, 0.85, True), (1, 0.75, False), (1, 0.85, True)])
+@pytest.mark.parametrize(
+    ("cpus", "stolen", "disturbed"),
+    [(8, 0.75, False), (8, 0.85, True), (1, 0.75, False), (1, 0.85, True)],
+)
 def test_a_tenth_of_the_cpus_may_be_taken(cpus: int, stolen: float, disturbed: bool) -> None:
-    assert bool(disturbance(CpuTimes(10, 5, 10), CpuTimes(10, 5 + 10 * stolen, 10), 10.0, cpus)) == disturbed
+    assert (
+        bool(disturbance(CpuTimes(10, 5, 10), CpuTimes(10, 5 + 10 * stolen, 10), 10.0, cpus))
+        == disturbed
+    )
 
 
-def test_the_kernels_counters_are_those_of_the_allowed_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernels_counters_are_those_of_the_allowed_cpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each field another power of ten, so that a sum shows which are in it; guests are counted among the users."""
-    lines = [f"cpu{number} " + " ".join(str(number * 10**place) for place in range(10)) for number in range(1, 4)]
-    (tmp_path / "stat").write_text("\n".join(["cpu " + "9 " * 10, *lines, "intr 12345 6", "ctxt 7"]) + "\n")
+    lines = [
+        f"cpu{number} " + " ".join(str(number * 10**place) for place in range(10))
+        for number in range(1, 4)
+    ]
+    (tmp_path / "stat").write_text(
+        "\n".join(["cpu " + "9 " * 10, *lines, "intr 12345 6", "ctxt 7"]) + "\n"
+    )
     monkeypatch.setattr(load, "STAT", tmp_path / "stat")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {1, 3})
     ticks = os.sysconf("SC_CLK_TCK")
@@ -88,7 +103,9 @@ def test_a_childs_time_is_ones_own_while_it_runs_and_afterwards() -> None:
 
 def test_grandchildren_and_those_of_other_threads_are_family() -> None:
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(__import__(\"os\").getpid(), flush=True); input()'])"
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     grandchild = int(child.stdout.readline())
     assert {os.getpid(), child.pid, grandchild} <= family()

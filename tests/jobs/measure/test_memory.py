@@ -20,7 +20,9 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def set_peak(proc: Path, kib: int) -> None:
-    (proc / "status").write_text(f"Name:\tpython\nVmPeak:\t 9999999 kB\nVmHWM:\t {kib} kB\nVmRSS:\t    1000 kB\n")
+    (proc / "status").write_text(
+        f"Name:\tpython\nVmPeak:\t 9999999 kB\nVmHWM:\t {kib} kB\nVmRSS:\t    1000 kB\n"
+    )
 
 
 def test_the_kernels_kilobytes_are_gigabytes_of_the_record(proc: Path) -> None:

@@ -19,7 +19,9 @@ from jobs.measure.readings import Readings
         (["in an earlier attempt: steal", "steal"], [], ["in an earlier attempt: steal"]),
     ],
 )
-def test_a_disturbance_of_any_attempt_is_the_trials(earlier: list[str] | None, now: list[str] | None, together: list[str] | None) -> None:
+def test_a_disturbance_of_any_attempt_is_the_trials(
+    earlier: list[str] | None, now: list[str] | None, together: list[str] | None
+) -> None:
     assert Readings(now).after(Readings(earlier)).disturbed_by == together
 
 

@@ -39,7 +39,11 @@ def strangers() -> Iterator[None]:
     busy = f"import os, time\nos.write(1, b'%d\\n' % os.getpid())\nend = time.time() + {PATIENCE_S}\nwhile time.time() < end: pass"
     # The shell in between ends at once, so that nobody knows any more who started them.
     reading, writing = os.pipe()
-    subprocess.run(["sh", "-c", f'for i in $(seq {count}); do "$0" -c "$1" & done', sys.executable, busy], stdout=writing, check=True)
+    subprocess.run(
+        ["sh", "-c", f'for i in $(seq {count}); do "$0" -c "$1" & done', sys.executable, busy],
+        stdout=writing,
+        check=True,
+    )
     os.close(writing)
     with os.fdopen(reading) as lines:
         pids = [int(lines.readline()) for _ in range(count)]
@@ -54,7 +58,11 @@ def strangers() -> Iterator[None]:
 def test_a_stranger_on_the_cpus_disturbs() -> None:
     with Sampler((), 0, len(os.sched_getaffinity(0))) as sampler:
         watch(sampler)
-    assert [reason for reason in sampler.readings().disturbed_by or [] if reason.startswith("host load beyond the trial's own")]
+    assert [
+        reason
+        for reason in sampler.readings().disturbed_by or []
+        if reason.startswith("host load beyond the trial's own")
+    ]
 
 
 @pytest.mark.usefixtures("strangers")
@@ -103,10 +111,14 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, packages: Path) -> None:
         self.at, self.read, self.packages = 100.0, 0, packages
         self.says, self.answered = ["other processes on the GPU"], True
-        monkeypatch.setattr("jobs.measure.sampler.time", SimpleNamespace(monotonic=lambda: self.at, sleep=time.sleep))
+        monkeypatch.setattr(
+            "jobs.measure.sampler.time",
+            SimpleNamespace(monotonic=lambda: self.at, sleep=time.sleep),
+        )
         monkeypatch.setattr("jobs.measure.sampler.cpu_times", lambda: CpuTimes(0, 0, 0))
         monkeypatch.setattr(
-            "jobs.measure.sampler._watcher", SimpleNamespace(begin=lambda _sampler: None, end=lambda: None, held=nullcontext)
+            "jobs.measure.sampler._watcher",
+            SimpleNamespace(begin=lambda _sampler: None, end=lambda: None, held=nullcontext),
         )
         monkeypatch.setattr("jobs.measure.sampler.GpuWatch", lambda _gpus, _share: self)
         monkeypatch.setattr("jobs.measure.energy.Rapl", lambda: Rapl(packages))
@@ -184,7 +196,9 @@ def test_energy_is_counted_up_to_the_end(bench: Bench) -> None:
     ("says", "answered", "told"),
     [(["hot"], True, ["hot"]), (["hot"], False, ["hot"]), ([], True, []), ([], False, None)],
 )
-def test_a_gpu_left_unused_says_nothing_of_the_trial(bench: Bench, says: list[str], answered: bool, told: list[str] | None) -> None:
+def test_a_gpu_left_unused_says_nothing_of_the_trial(
+    bench: Bench, says: list[str], answered: bool, told: list[str] | None
+) -> None:
     bench.says, bench.answered = says, answered
     with bench.sampler:
         bench.tick(0.25)

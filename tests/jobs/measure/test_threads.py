@@ -35,4 +35,7 @@ print('held')
 def test_threads_follow_the_grant() -> None:
     """In a process of its own: the settings outlive the test."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "4", "OMP_NUM_THREADS": "4"}
-    assert subprocess.check_output([sys.executable, "-c", CODE], env=environment, text=True) == "held\n"
+    assert (
+        subprocess.check_output([sys.executable, "-c", CODE], env=environment, text=True)
+        == "held\n"
+    )

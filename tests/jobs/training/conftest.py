@@ -29,8 +29,13 @@ class Trained:
     def result(self) -> dict[str, Any]:
         """What was computed, without what depends on a clock; equal bit for bit if two trials computed the same."""
         timed = ("step_p50_s", "step_p95_s", "samples_per_s", "tflops_per_s")
-        rows = [{name: value for name, value in row.items() if name not in ("seconds", "samples_per_s")} for row in self.history]
-        return {name: value for name, value in self.columns.items() if name not in timed} | {"history": rows}
+        rows = [
+            {name: value for name, value in row.items() if name not in ("seconds", "samples_per_s")}
+            for row in self.history
+        ]
+        return {name: value for name, value in self.columns.items() if name not in timed} | {
+            "history": rows
+        }
 
 
 Train = Callable[..., Trained]
@@ -41,7 +46,12 @@ def train(tmp_path: Path) -> Train:
     """Run a small trial with these parameters, with one thread; ``_seed`` and ``_context`` go to the context."""
 
     def train(*, _seed: int = 0, _context: dict[str, Any] | None = None, **params: Any) -> Trained:
-        options: dict[str, Any] = {"files": tmp_path / "files", "trial": "t", "seed": _seed, "threads": 1} | (_context or {})
+        options: dict[str, Any] = {
+            "files": tmp_path / "files",
+            "trial": "t",
+            "seed": _seed,
+            "threads": 1,
+        } | (_context or {})
         context = Context(**options)
         columns = run(msgspec.convert(SMALL | params, TrainParams), context)
         return Trained(columns, context.history, context)

@@ -20,7 +20,9 @@ class Drawing(nn.Module):
         self.last = nn.Linear(shape.channels * shape.height * shape.width, shape.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.last(images.flatten(1) * random.gauss(1, 0.2) + float(np.random.normal(0, 0.2)))
+        logits: Tensor = self.last(
+            images.flatten(1) * random.gauss(1, 0.2) + float(np.random.normal(0, 0.2))
+        )
         return logits
 
 

@@ -24,7 +24,12 @@ def with_dropout(shape: ImageShape) -> nn.Module:
     """Draws from torch's generator in every step, and has buffers that every step changes."""
     n = shape.channels * shape.height * shape.width
     return nn.Sequential(
-        nn.BatchNorm2d(shape.channels), nn.Flatten(), nn.Linear(n, 24), nn.ReLU(), nn.Dropout(0.5), nn.Linear(24, shape.classes)
+        nn.BatchNorm2d(shape.channels),
+        nn.Flatten(),
+        nn.Linear(n, 24),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(24, shape.classes),
     )
 
 
@@ -49,7 +54,9 @@ class Remembering(nn.Module):
 
 def linear(shape: ImageShape) -> nn.Module:
     """As little as can be trained."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(shape.channels * shape.height * shape.width, shape.classes))
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(shape.channels * shape.height * shape.width, shape.classes)
+    )
 
 
 def keeping(shape: ImageShape) -> nn.Module:
@@ -100,12 +107,16 @@ class Watching(nn.Module):
         self.last = nn.Linear(4, shape.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        channels_last = images.is_contiguous(memory_format=torch.channels_last) and self.convolution.weight.is_contiguous(
+        channels_last = images.is_contiguous(
             memory_format=torch.channels_last
-        )
+        ) and self.convolution.weight.is_contiguous(memory_format=torch.channels_last)
         features = self.convolution(images)
         seen.append({"n": len(images), "training": self.training, "channels_last": channels_last})
-        seen[-1] |= {"type": features.dtype, "threads": torch.get_num_threads(), "device": images.device.type}
+        seen[-1] |= {
+            "type": features.dtype,
+            "threads": torch.get_num_threads(),
+            "device": images.device.type,
+        }
         seen[-1]["strides"] = images.stride()
         seen[-1]["deterministic"] = torch.are_deterministic_algorithms_enabled()
         logits: Tensor = self.last(features.mean((2, 3)))

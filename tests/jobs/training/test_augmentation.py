@@ -50,4 +50,6 @@ def test_what_is_drawn_is_what_the_name_says(name: str) -> None:
 
 def test_streams_differ_by_seed_purpose_and_epoch() -> None:
     streams = [(0, "order", 1), (1, "order", 1), (0, "augmentation", 1), (0, "order", 2)]
-    assert len({float(torch.rand(1, generator=seeds.stream(*stream))) for stream in streams}) == len(streams)
+    assert len(
+        {float(torch.rand(1, generator=seeds.stream(*stream))) for stream in streams}
+    ) == len(streams)

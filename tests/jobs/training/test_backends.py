@@ -37,7 +37,10 @@ def flags() -> dict[str, Any]:
         ({"cudnn_benchmark": True}, {"cudnn_benchmark": True}),
         ({"tf32": True}, {"tf32_convolutions": True, "tf32_matmul": True}),
         ({"tf32": False}, {"tf32_convolutions": False, "tf32_matmul": False}),
-        ({"deterministic": True}, {"deterministic": True, "cudnn_deterministic": True, "cublas_workspace": ":4096:8"}),
+        (
+            {"deterministic": True},
+            {"deterministic": True, "cudnn_deterministic": True, "cublas_workspace": ":4096:8"},
+        ),
     ],
     ids=str,
 )
@@ -51,16 +54,25 @@ def test_settings_hold_for_one_trial(params: dict[str, Any], changed: dict[str, 
 
 def test_settings_are_put_back_after_a_failure() -> None:
     before = flags()
-    with pytest.raises(ZeroDivisionError), backends.applied(TrainParams(cudnn=False, deterministic=True), GPU, 1):
+    with (
+        pytest.raises(ZeroDivisionError),
+        backends.applied(TrainParams(cudnn=False, deterministic=True), GPU, 1),
+    ):
         raise ZeroDivisionError
     assert flags() == before
 
 
 @pytest.mark.parametrize("blas", ["cublas", "cublaslt"])
-def test_the_blas_library_is_chosen_and_put_back(blas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blas_library_is_chosen_and_put_back(
+    blas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A build without CUDA cannot choose cuBLASLt, so the choice is only listened to."""
     told: list[Any] = []
-    monkeypatch.setattr(torch.backends.cuda, "preferred_blas_library", lambda *chosen: told.extend(chosen) or "the one before")
+    monkeypatch.setattr(
+        torch.backends.cuda,
+        "preferred_blas_library",
+        lambda *chosen: told.extend(chosen) or "the one before",
+    )
     with backends.applied(TrainParams(blas=blas), GPU, 1):
         assert told == [blas]
     assert told == [blas, "the one before"]
@@ -72,6 +84,9 @@ def test_a_cpu_trial_leaves_the_gpu_libraries_alone() -> None:
         assert not torch.backends.cuda.matmul.allow_tf32
 
 
-@pytest.mark.parametrize(("asked", "offered", "device"), [("auto", "cpu", "cpu"), ("cpu", "cuda", "cpu"), ("cpu", "cpu", "cpu")])
+@pytest.mark.parametrize(
+    ("asked", "offered", "device"),
+    [("auto", "cpu", "cpu"), ("cpu", "cuda", "cpu"), ("cpu", "cpu", "cpu")],
+)
 def test_the_device_is_the_targets_unless_asked_for(asked: Any, offered: str, device: str) -> None:
     assert backends.device_of(TrainParams(device=asked), offered).type == device

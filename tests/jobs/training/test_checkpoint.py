@@ -51,7 +51,9 @@ def in_pieces(train: Train, steps: int, **params: Any) -> tuple[Trained, int]:
     """Run a trial that is stopped after every so many steps, until an attempt reaches the end; with the number of stops."""
     for stops in range(1000):
         try:
-            return train(_context={"stop": stop_after(steps), "attempt": stops + 1}, **params), stops
+            return train(
+                _context={"stop": stop_after(steps), "attempt": stops + 1}, **params
+            ), stops
         except StopRequested:
             continue
     raise AssertionError("the trial never ended")
@@ -61,18 +63,31 @@ def in_pieces(train: Train, steps: int, **params: Any) -> tuple[Trained, int]:
     "params",
     [
         EVERYTHING,
-        EVERYTHING | {"optimizer": "sgd", "momentum": 0.9, "schedule": "cosine", "warmup_epochs": 1},
-        EVERYTHING | {"optimizer": "adamw", "fused": False, "schedule": "none", "patience": 1, "lr": 0.1},
+        EVERYTHING
+        | {"optimizer": "sgd", "momentum": 0.9, "schedule": "cosine", "warmup_epochs": 1},
+        EVERYTHING
+        | {"optimizer": "adamw", "fused": False, "schedule": "none", "patience": 1, "lr": 0.1},
         EVERYTHING | {"amp": "fp16", "grad_accumulation": 1, "epochs": 2},
         EVERYTHING | {"loader": "workers", "num_workers": 1, "epochs": 2, "split": "official"},
-        EVERYTHING | {"model": "simple_cnn", "schedule": "step", "lr_step_epochs": 1, "eval_every": 3, "channels_last": True},
+        EVERYTHING
+        | {
+            "model": "simple_cnn",
+            "schedule": "step",
+            "lr_step_epochs": 1,
+            "eval_every": 3,
+            "channels_last": True,
+        },
     ],
     ids=["onecycle", "sgd-cosine", "patience", "fp16", "workers", "simple_cnn"],
 )
-def test_stopped_after_every_step_it_ends_as_if_undisturbed(train: Train, params: dict[str, Any]) -> None:
+def test_stopped_after_every_step_it_ends_as_if_undisturbed(
+    train: Train, params: dict[str, Any]
+) -> None:
     undisturbed = train(**params)
     resumed, stops = in_pieces(train, 1, **params)
-    assert stops == undisturbed.columns["steps"]  # a stop after the last step leaves its evaluation to the next attempt
+    assert (
+        stops == undisturbed.columns["steps"]
+    )  # a stop after the last step leaves its evaluation to the next attempt
     assert resumed.result == undisturbed.result
     assert resumed.context.noted["resumed_from_epoch"] == undisturbed.columns["epochs_run"]
 
@@ -104,7 +119,9 @@ def test_the_scale_of_fp16_gradients_goes_on_where_it_was(train: Train, tmp_path
     undisturbed = train(**params)
     with pytest.raises(StopRequested):
         train(_context={"stop": stop_after(8)}, **params)
-    scale = torch.load(tmp_path / "files" / "checkpoint" / checkpoint.NAME, weights_only=True)["state"]["scaler"]["scale"]
+    scale = torch.load(tmp_path / "files" / "checkpoint" / checkpoint.NAME, weights_only=True)[
+        "state"
+    ]["scaler"]["scale"]
     assert scale < 65536
     resumed, _ = in_pieces(train, 1, **params)
     assert resumed.result == undisturbed.result
@@ -112,7 +129,13 @@ def test_the_scale_of_fp16_gradients_goes_on_where_it_was(train: Train, tmp_path
 
 
 def test_patience_counts_the_evaluations_of_all_attempts(train: Train) -> None:
-    params = {"split": SPLIT, "patience": 2, "epochs": 6, "lr": 1e-9, "optimizer": "sgd"}  # no epoch beats the first
+    params = {
+        "split": SPLIT,
+        "patience": 2,
+        "epochs": 6,
+        "lr": 1e-9,
+        "optimizer": "sgd",
+    }  # no epoch beats the first
     resumed, stops = in_pieces(train, 2, **params)
     assert stops > 3
     assert resumed.columns["epochs_run"] == train(**params).columns["epochs_run"] == 3
@@ -130,9 +153,13 @@ def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) 
     assert not list(path.parent.iterdir())  # a finished trial leaves no checkpoint
 
 
-def test_step_times_of_an_earlier_attempt_come_before_this_ones(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_times_of_an_earlier_attempt_come_before_this_ones(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[StepTimes] = []
-    monkeypatch.setattr(workload, "StepTimes", lambda device: made.append(StepTimes(device)) or made[-1])
+    monkeypatch.setattr(
+        workload, "StepTimes", lambda device: made.append(StepTimes(device)) or made[-1]
+    )
     with pytest.raises(StopRequested):
         train(_context={"stop": stop_after(2)}, **EVERYTHING)
     resumed = train(**EVERYTHING)
@@ -141,7 +168,9 @@ def test_step_times_of_an_earlier_attempt_come_before_this_ones(train: Train, mo
     assert both[:2] == first
 
 
-def test_a_checkpoint_is_written_every_ten_minutes(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_written_every_ten_minutes(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = SimpleNamespace(now=0.0)
     written_after: list[int] = []
 
@@ -158,7 +187,9 @@ def test_a_checkpoint_is_written_every_ten_minutes(train: Train, monkeypatch: py
     assert written_after == [4, 8, 12]
 
 
-def test_a_death_without_a_warning_costs_what_came_after_the_last_checkpoint(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_death_without_a_warning_costs_what_came_after_the_last_checkpoint(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     undisturbed = train(**EVERYTHING)
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
     asked: list[bool] = []
@@ -213,8 +244,14 @@ def test_nothing_in_a_checkpoint_is_run(train: Train, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps({"format": 1}, protocol=2)], ids=["empty", "text", "pickle"])
-def test_a_damaged_checkpoint_is_named_with_the_cure(train: Train, tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a checkpoint", pickle.dumps({"format": 1}, protocol=2)],
+    ids=["empty", "text", "pickle"],
+)
+def test_a_damaged_checkpoint_is_named_with_the_cure(
+    train: Train, tmp_path: Path, content: bytes
+) -> None:
     path = _checkpoint_path(tmp_path)
     path.write_bytes(content)
     with pytest.raises(UnreadableCheckpoint, match=f"{path}.*delete it"):
@@ -249,7 +286,9 @@ def _checkpoint_path(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_a_death_while_writing_left_goes_when_the_trial_is_done(train: Train, tmp_path: Path) -> None:
+def test_what_a_death_while_writing_left_goes_when_the_trial_is_done(
+    train: Train, tmp_path: Path
+) -> None:
     folder = tmp_path / "files" / "checkpoint"
     folder.mkdir(parents=True)
     (folder / f".{checkpoint.NAME}.123").write_bytes(b"half of it")

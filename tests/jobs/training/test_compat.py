@@ -21,9 +21,13 @@ def test_models_and_transforms_work_after_the_import() -> None:
 
 def test_operators_are_declared_only_where_the_compiled_ones_do_not_load() -> None:
     bare = run("import torchvision")
-    done = run("from jobs.training import compat; compat.torchvision(); print(len(compat._declared))")
+    done = run(
+        "from jobs.training import compat; compat.torchvision(); print(len(compat._declared))"
+    )
     assert done.stdout.strip() == ("0" if bare.returncode == 0 else "1"), done.stderr
 
 
 def test_asking_twice_is_harmless() -> None:
-    assert run("from jobs.training.compat import torchvision as t; assert t() is t()").returncode == 0
+    assert (
+        run("from jobs.training.compat import torchvision as t; assert t() is t()").returncode == 0
+    )

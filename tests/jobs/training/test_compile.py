@@ -19,14 +19,20 @@ from tests.jobs.training.conftest import Train
 LINEAR = f"{own_models.NAME}:linear"
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+@pytest.mark.skipif(
+    shutil.which("c++") is None,
+    reason="torch.compile needs a C++ compiler on a CPU, and there is none",
+)
 def test_a_compiled_trial_computes_the_same(train: Train) -> None:
     plain, fast = train(model=LINEAR), train(model=LINEAR, compile="default")
     assert fast.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=1e-4)
     assert fast.context.phases()["warmup"] > plain.context.phases()["warmup"]
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+@pytest.mark.skipif(
+    shutil.which("c++") is None,
+    reason="torch.compile needs a C++ compiler on a CPU, and there is none",
+)
 def test_a_repeat_compiles_again(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     caches: list[Path] = []
 
@@ -43,8 +49,13 @@ def test_a_repeat_compiles_again(train: Train, monkeypatch: pytest.MonkeyPatch) 
     assert not [cache for cache in caches if cache.exists()]
 
 
-@pytest.mark.parametrize(("asked", "mode"), [("default", None), ("reduce-overhead", "reduce-overhead"), ("max-autotune", "max-autotune")])
-def test_the_compiler_is_told_the_mode(asked: Any, mode: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [("default", None), ("reduce-overhead", "reduce-overhead"), ("max-autotune", "max-autotune")],
+)
+def test_the_compiler_is_told_the_mode(
+    asked: Any, mode: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(torch, "compile", lambda model, **options: told.append(options) or model)
     compiled(TrainParams(compile=asked), torch.nn.Linear(3, 2), 4)
@@ -56,7 +67,10 @@ def test_without_compile_the_model_is_called_itself() -> None:
     assert compiled(TrainParams(), model, 4) is model
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+@pytest.mark.skipif(
+    shutil.which("c++") is None,
+    reason="torch.compile needs a C++ compiler on a CPU, and there is none",
+)
 def test_only_full_batches_go_through_the_program() -> None:
     torch.compiler.reset()
     forward = compiled(TrainParams(compile="default"), torch.nn.Linear(3, 2), 4)

@@ -16,7 +16,13 @@ from jobs.measure.readings import Readings
 from jobs.measure.sampler import Sampler
 from jobs.spec import JobSpec
 
-PARAMS = {"train_subset": 192, "test_subset": 64, "epochs": 2, "split": [0.7, 0.1, 0.2], "threads": 1}
+PARAMS = {
+    "train_subset": 192,
+    "test_subset": 64,
+    "epochs": 2,
+    "split": [0.7, 0.1, 0.2],
+    "threads": 1,
+}
 
 
 def spec(**params: Any) -> JobSpec:
@@ -38,22 +44,40 @@ def test_the_record_gets_every_column_that_can_be_measured_here(tmp_path: Path) 
 def test_a_preempted_attempt_goes_on_in_the_next(tmp_path: Path) -> None:
     undisturbed = execute(spec(), files=tmp_path / "undisturbed")
     asked: list[bool] = []
-    stopped = execute(spec(), files=tmp_path / "files", stop_requested=lambda: len(asked) >= 4 or asked.append(True) is not None)
+    stopped = execute(
+        spec(),
+        files=tmp_path / "files",
+        stop_requested=lambda: len(asked) >= 4 or asked.append(True) is not None,
+    )
     assert stopped.outcome == Outcome.preempted
     resumed = execute(spec(), files=tmp_path / "files", attempt=2)
     assert resumed.outcome == Outcome.completed
     assert resumed.values["resumed_from_epoch"] == 2
     assert resumed.values["train_s"] > stopped.values["train_s"] > 0
-    for column in ("train_loss", "val_loss", "test_loss", "test_accuracy", "best_epoch", "epochs_run", "steps"):
+    for column in (
+        "train_loss",
+        "val_loss",
+        "test_loss",
+        "test_accuracy",
+        "best_epoch",
+        "epochs_run",
+        "steps",
+    ):
         assert resumed.values[column] == undisturbed.values[column]
     assert len(resumed.values["history"]) == 2
 
 
-def test_what_disturbed_an_earlier_attempt_disturbs_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_disturbed_an_earlier_attempt_disturbs_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Sampler, "readings", lambda _, **how: Readings(["a stranger"]))
         asked: list[bool] = []
-        execute(spec(), files=tmp_path, stop_requested=lambda: len(asked) >= 2 or asked.append(True) is not None)
+        execute(
+            spec(),
+            files=tmp_path,
+            stop_requested=lambda: len(asked) >= 2 or asked.append(True) is not None,
+        )
     resumed = execute(spec(), files=tmp_path, attempt=2)
     assert resumed.outcome == Outcome.completed
     assert resumed.values["disturbed"] is True
@@ -78,11 +102,25 @@ def test_a_warm_process_has_imported_what_a_trial_needs(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "spins"), [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")], ids=str
+    ("settings", "spins"),
+    [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+    ids=str,
 )
-def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(settings: dict[str, str], spins: str) -> None:
+def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(
+    settings: dict[str, str], spins: str
+) -> None:
     """Read before torch is loaded, so it has to be there by then."""
     code = "import jobs.training.params, sys, os; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
-    inherited = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=inherited | settings)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=inherited | settings,
+    )
     assert done.stdout.strip() == spins

@@ -73,7 +73,13 @@ def spent(trained: Trained) -> dict[str, float]:
     ],
 )
 def test_each_part_is_booked_to_its_phase(
-    train: Train, clock: Clock, monkeypatch: pytest.MonkeyPatch, owner: Any, part: str, phase: str, calls: int
+    train: Train,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    part: str,
+    phase: str,
+    calls: int,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
     monkeypatch.setattr(workload, "trace", lambda *_: None)
@@ -90,7 +96,9 @@ def test_reading_a_checkpoint_is_building(train: Train, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "part"), [(checkpoint, "save"), (TensorBoard, "epoch"), (Evaluation, "__call__")], ids=["checkpoint", "scalars", "evaluation"]
+    ("owner", "part"),
+    [(checkpoint, "save"), (TensorBoard, "epoch"), (Evaluation, "__call__")],
+    ids=["checkpoint", "scalars", "evaluation"],
 )
 def test_what_interrupts_training_is_no_part_of_its_epochs_and_steps(
     train: Train, clock: Clock, monkeypatch: pytest.MonkeyPatch, owner: Any, part: str
@@ -104,7 +112,9 @@ def test_what_interrupts_training_is_no_part_of_its_epochs_and_steps(
 
 
 @pytest.mark.parametrize("done", [1, STEPS - 1, STEPS, STEPS + 2])
-def test_seconds_and_images_of_all_attempts_are_counted(train: Train, clock: Clock, done: int) -> None:
+def test_seconds_and_images_of_all_attempts_are_counted(
+    train: Train, clock: Clock, done: int
+) -> None:
     ends = clock.now + done
     with pytest.raises(StopRequested):
         train(epochs=2, _context=clock.context(stop=lambda: clock.now >= ends))
@@ -121,5 +131,9 @@ def test_seconds_and_images_of_all_attempts_are_counted(train: Train, clock: Clo
 def test_an_epochs_throughput_is_that_of_its_images(train: Train, images: int) -> None:
     """A last batch counts by its images, one of a single image too."""
     trained = train(train_subset=images, epochs=2, grad_accumulation=2)
-    assert [row["samples_per_s"] * row["seconds"] for row in trained.history] == pytest.approx([images, images])
-    assert trained.columns["samples_per_s"] * sum(row["seconds"] for row in trained.history) == pytest.approx(2 * images)
+    assert [row["samples_per_s"] * row["seconds"] for row in trained.history] == pytest.approx(
+        [images, images]
+    )
+    assert trained.columns["samples_per_s"] * sum(
+        row["seconds"] for row in trained.history
+    ) == pytest.approx(2 * images)

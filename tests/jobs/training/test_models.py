@@ -26,7 +26,11 @@ def n_weights(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-@pytest.mark.parametrize("shape", [CIFAR, ImageShape(1, 28, 28, 10), ImageShape(1, 8, 8, 10), ImageShape(3, 64, 48, 7)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [CIFAR, ImageShape(1, 28, 28, 10), ImageShape(1, 8, 8, 10), ImageShape(3, 64, 48, 7)],
+    ids=str,
+)
 @pytest.mark.parametrize("name", ["simple_cnn", "resnet10", "resnet50"])
 def test_every_model_takes_every_image(name: str, shape: ImageShape) -> None:
     model = models.build(TrainParams(model=name), shape, None)
@@ -34,8 +38,16 @@ def test_every_model_takes_every_image(name: str, shape: ImageShape) -> None:
 
 
 def test_simple_cnn_is_the_net_of_the_first_study() -> None:
-    layers = [layer for layer in SimpleCNN(CIFAR).modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    assert [tuple(layer.weight.shape) for layer in layers] == [(6, 3, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)]
+    layers = [
+        layer for layer in SimpleCNN(CIFAR).modules() if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    assert [tuple(layer.weight.shape) for layer in layers] == [
+        (6, 3, 5, 5),
+        (16, 6, 5, 5),
+        (120, 400),
+        (84, 120),
+        (10, 84),
+    ]
 
 
 def test_simple_cnn_computes_what_the_plain_one_does() -> None:
@@ -56,7 +68,10 @@ def test_simple_cnn_pads_28_to_32_with_black() -> None:
     assert torch.allclose(small(images), whole(functional.pad(images, (2, 2, 2, 2))), atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "weights"), [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032)])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032)],
+)
 def test_resnets_are_torchvisions(name: str, weights: int) -> None:
     ours = resnets.build(name, ImageShape(3, 224, 224, 1000), "imagenet", None, pretrained=False)
     assert n_weights(ours) == weights == n_weights(getattr(torchvision().models, name)())
@@ -71,7 +86,9 @@ def test_resnet10_has_one_block_a_stage() -> None:
 def test_the_stem_decides_how_much_of_the_image_is_left(stem: str, side: int) -> None:
     model = resnets.build("resnet10", CIFAR, stem, None, pretrained=False)
     seen: list[torch.Size] = []
-    model.get_submodule("layer1").register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].shape))
+    model.get_submodule("layer1").register_forward_pre_hook(
+        lambda _module, inputs: seen.append(inputs[0].shape)
+    )
     model(torch.zeros(2, 3, 32, 32))
     assert seen[0][-2:] == (side, side)
 
@@ -91,23 +108,38 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torc
 
 
 @pytest.mark.parametrize(("stem", "fits"), [("imagenet", True), ("cifar", False)])
-def test_pretrained_weights_are_loaded_wherever_they_fit(published: dict[str, torch.Tensor], tmp_path: Path, stem: str, fits: bool) -> None:
+def test_pretrained_weights_are_loaded_wherever_they_fit(
+    published: dict[str, torch.Tensor], tmp_path: Path, stem: str, fits: bool
+) -> None:
     loaded = resnets.build("resnet18", CIFAR, stem, tmp_path, pretrained=True).state_dict()
-    same = {name for name in published if published[name].shape == loaded[name].shape and torch.equal(published[name], loaded[name])}
+    same = {
+        name
+        for name in published
+        if published[name].shape == loaded[name].shape
+        and torch.equal(published[name], loaded[name])
+    }
     assert set(published) - same == {"fc.weight", "fc.bias"} | (set() if fits else {"conv1.weight"})
 
 
 @pytest.mark.usefixtures("published")
 def test_pretrained_weights_answer_a_grey_image_as_its_three_equal_channels(tmp_path: Path) -> None:
-    grey = resnets.build("resnet18", ImageShape(1, 32, 32, 10), "imagenet", tmp_path, pretrained=True)
+    grey = resnets.build(
+        "resnet18", ImageShape(1, 32, 32, 10), "imagenet", tmp_path, pretrained=True
+    )
     colour = resnets.build("resnet18", CIFAR, "imagenet", tmp_path, pretrained=True)
     image = torch.randn(2, 1, 32, 32)
-    responses = grey.get_submodule("conv1")(image), colour.get_submodule("conv1")(image.expand(-1, 3, -1, -1))
+    responses = (
+        grey.get_submodule("conv1")(image),
+        colour.get_submodule("conv1")(image.expand(-1, 3, -1, -1)),
+    )
     assert torch.allclose(*responses, atol=1e-5)
 
 
 def test_missing_weights_are_named_with_the_command_that_fetches_them(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissing, match=r"resnet18-f37072fd\.pth is not there; .*runner data prepare weights:resnet18"):
+    with pytest.raises(
+        WeightsMissing,
+        match=r"resnet18-f37072fd\.pth is not there; .*runner data prepare weights:resnet18",
+    ):
         models.build(TrainParams(model="resnet18", pretrained=True), CIFAR, tmp_path)
 
 
@@ -121,7 +153,9 @@ def test_weights_that_are_not_the_published_ones_are_not_opened(tmp_path: Path) 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("size", [(4, 6), (28, 28), (5, 4)])
-def test_pooling_and_its_gradient_are_pytorchs(size: tuple[int, int], layout: torch.memory_format) -> None:
+def test_pooling_and_its_gradient_are_pytorchs(
+    size: tuple[int, int], layout: torch.memory_format
+) -> None:
     images = torch.randn(3, 2, *size).contiguous(memory_format=layout).requires_grad_()
     pooled, expected = MaxPool2x2()(images), functional.max_pool2d(images, 2)
     assert torch.equal(pooled, expected)

@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 
 def group(**params: Any) -> dict[str, Any]:
     """What the optimizer made of the parameters."""
-    options: dict[str, Any] = optimizers.build(TrainParams(**params), [nn.Parameter(torch.zeros(1))]).param_groups[0]
+    options: dict[str, Any] = optimizers.build(
+        TrainParams(**params), [nn.Parameter(torch.zeros(1))]
+    ).param_groups[0]
     return options
 
 
@@ -53,7 +55,9 @@ def test_implementations_agree(optimizer: str, implementation: dict[str, bool]) 
     def trained(**chosen: bool) -> torch.Tensor:
         torch.manual_seed(0)
         weight = nn.Parameter(torch.randn(50))
-        made = optimizers.build(TrainParams(optimizer=optimizer, lr=0.1, weight_decay=0.1, **chosen), [weight])
+        made = optimizers.build(
+            TrainParams(optimizer=optimizer, lr=0.1, weight_decay=0.1, **chosen), [weight]
+        )
         for _ in range(5):
             made.zero_grad()
             (weight**2).sum().backward()
@@ -99,14 +103,18 @@ def test_step_is_pytorchs_by_epochs() -> None:
 
 def test_onecycle_is_pytorchs_and_peaks_at_the_learning_rate() -> None:
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    theirs = rates(lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=STEPS * EPOCHS), optimizer)
+    theirs = rates(
+        lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=STEPS * EPOCHS), optimizer
+    )
     assert ours(schedule="onecycle") == pytest.approx(theirs)
     assert max(theirs) == pytest.approx(0.1, rel=1e-2)
 
 
 def test_a_warm_up_rises_in_a_line_and_the_schedule_follows() -> None:
     warm = ours(schedule="cosine", warmup_epochs=2)
-    assert warm[: 2 * STEPS] == pytest.approx([0.1 * (step + 1) / (2 * STEPS) for step in range(2 * STEPS)])
+    assert warm[: 2 * STEPS] == pytest.approx(
+        [0.1 * (step + 1) / (2 * STEPS) for step in range(2 * STEPS)]
+    )
     assert warm[2 * STEPS] == pytest.approx(0.1)
     assert warm[-1] == pytest.approx(0.1 * (1 + math.cos(math.pi * (1 - 1 / (6 * STEPS)))) / 2)
 
@@ -129,8 +137,15 @@ def test_patience_counts_evaluations_in_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("params", "scales"),
-    [({"amp": "fp16"}, True), ({"amp": "fp16", "grad_scaler": False}, False), ({"amp": "bf16"}, False), ({"amp": "off"}, False)],
+    [
+        ({"amp": "fp16"}, True),
+        ({"amp": "fp16", "grad_scaler": False}, False),
+        ({"amp": "bf16"}, False),
+        ({"amp": "off"}, False),
+    ],
     ids=str,
 )
-def test_gradients_are_scaled_with_fp16_unless_told_otherwise(params: dict[str, Any], scales: bool) -> None:
+def test_gradients_are_scaled_with_fp16_unless_told_otherwise(
+    params: dict[str, Any], scales: bool
+) -> None:
     assert Precision(TrainParams(**params), CPU).scaler.is_enabled() == scales

@@ -79,7 +79,12 @@ def test_the_defaults_are_in_order_and_all_act(target: Hardware) -> None:
 
 def test_every_parameter_is_explained() -> None:
     text = TrainParams.__doc__ or ""
-    explained = {name.strip() for line in text.splitlines() if ":" in line for name in line.partition(":")[0].split(",")}
+    explained = {
+        name.strip()
+        for line in text.splitlines()
+        if ":" in line
+        for name in line.partition(":")[0].split(",")
+    }
     assert set(TrainParams.__struct_fields__) <= explained
 
 
@@ -163,7 +168,12 @@ def test_what_is_no_contradiction_is_none(values: dict[str, Any], target: Hardwa
 
 
 def test_all_problems_are_told_at_once() -> None:
-    assert len(problems(params(dataset="minst", model="resnet19", lr=float("inf"), device="cuda"), CPU)) == 4
+    assert (
+        len(
+            problems(params(dataset="minst", model="resnet19", lr=float("inf"), device="cuda"), CPU)
+        )
+        == 4
+    )
 
 
 def test_a_misspelt_model_gets_the_nearest() -> None:
@@ -213,7 +223,9 @@ def test_a_misspelt_model_gets_the_nearest() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_act_collapses_with_a_note(idle: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
+def test_what_cannot_act_collapses_with_a_note(
+    idle: dict[str, Any], target: Hardware, beside: dict[str, Any]
+) -> None:
     collapsed, notes = collapse(params(**(beside | idle)), target)
     assert collapsed == collapse(params(**beside), target)[0]
     (note,) = notes
@@ -280,7 +292,9 @@ def test_what_acts_stays(acting: dict[str, Any], target: Hardware, beside: dict[
     ],
     ids=str,
 )
-def test_a_default_spelled_out_is_the_same_trial_without_a_note(spelled: dict[str, Any], target: Hardware, beside: dict[str, Any]) -> None:
+def test_a_default_spelled_out_is_the_same_trial_without_a_note(
+    spelled: dict[str, Any], target: Hardware, beside: dict[str, Any]
+) -> None:
     collapsed, notes = collapse(params(**(beside | spelled)), target)
     assert collapsed == collapse(params(**beside), target)[0]
     assert notes == []

@@ -16,10 +16,16 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize(
     ("seconds", "median", "late"),
-    [([1.0] * 60 + [10.0] * 36 + [1000.0] * 4, 1.0, 10.0), (range(1, 101), 50.5, 95.05), ([3.0], 3.0, 3.0)],
+    [
+        ([1.0] * 60 + [10.0] * 36 + [1000.0] * 4, 1.0, 10.0),
+        (range(1, 101), 50.5, 95.05),
+        ([3.0], 3.0, 3.0),
+    ],
     ids=["skewed", "even", "one"],
 )
-def test_the_record_has_median_and_95th_percentile(seconds: Iterable[float], median: float, late: float) -> None:
+def test_the_record_has_median_and_95th_percentile(
+    seconds: Iterable[float], median: float, late: float
+) -> None:
     times = StepTimes(CPU)
     times.carry(seconds)
     assert times.columns() == pytest.approx({"step_p50_s": median, "step_p95_s": late})
@@ -37,9 +43,13 @@ def test_carried_steps_come_first() -> None:
 
 
 @pytest.mark.parametrize(("together", "steps"), [(1, 9), (2, 6)])
-def test_the_steps_of_all_epochs_are_timed(train: Train, monkeypatch: pytest.MonkeyPatch, together: int, steps: int) -> None:
+def test_the_steps_of_all_epochs_are_timed(
+    train: Train, monkeypatch: pytest.MonkeyPatch, together: int, steps: int
+) -> None:
     made: list[StepTimes] = []
-    monkeypatch.setattr(workload, "StepTimes", lambda device: made.append(StepTimes(device)) or made[-1])
+    monkeypatch.setattr(
+        workload, "StepTimes", lambda device: made.append(StepTimes(device)) or made[-1]
+    )
     trained = train(epochs=3, grad_accumulation=together)
     (times,) = made
     assert len(times.seconds()) == trained.columns["steps"] == steps

@@ -34,7 +34,12 @@ META = torch.device("meta")
 def test_the_device_is_read_once_an_epoch_and_once_an_evaluation(
     params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"dataset": "synthetic:3x32x32x10x300", "split": [0.6, 0.2, 0.2], "epochs": 2, "fused": False}
+    small = {
+        "dataset": "synthetic:3x32x32x10x300",
+        "split": [0.6, 0.2, 0.2],
+        "epochs": 2,
+        "fused": False,
+    }
     asked = msgspec.convert(small | params, TrainParams)
     reads: list[Sums] = []
     monkeypatch.setattr(Sums, "read", lambda sums: reads.append(sums) or {"loss": 0.0, "right": 0})

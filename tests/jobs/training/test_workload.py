@@ -70,7 +70,9 @@ def test_the_same_trial_computes_the_same_bit_for_bit(train: Train) -> None:
     ],
     ids=str,
 )
-def test_another_value_computes_something_else(train: Train, other: dict[str, Any], beside: dict[str, Any]) -> None:
+def test_another_value_computes_something_else(
+    train: Train, other: dict[str, Any], beside: dict[str, Any]
+) -> None:
     assert train(**beside).result != train(**(beside | other)).result
 
 
@@ -87,12 +89,18 @@ def test_what_a_trial_reports(train: Train) -> None:
     assert columns["test_accuracy"] == history[-1]["test_accuracy"]
     assert columns["train_loss"] == history[-1]["train_loss"] < history[0]["train_loss"]
     assert 0 < columns["step_p50_s"] <= columns["step_p95_s"]
-    assert columns["samples_per_s"] == pytest.approx(3 * 192 / sum(row["seconds"] for row in history))
-    assert columns["tflops_per_s"] == pytest.approx(columns["flops_per_step"] / 64 * columns["samples_per_s"] / 1e12)
+    assert columns["samples_per_s"] == pytest.approx(
+        3 * 192 / sum(row["seconds"] for row in history)
+    )
+    assert columns["tflops_per_s"] == pytest.approx(
+        columns["flops_per_step"] / 64 * columns["samples_per_s"] / 1e12
+    )
     assert set(trained.context.phases()) >= {"data", "build", "warmup", "train", "eval"}
 
 
-def test_without_a_validation_part_there_are_no_validation_columns_and_every_epoch_is_tested(train: Train) -> None:
+def test_without_a_validation_part_there_are_no_validation_columns_and_every_epoch_is_tested(
+    train: Train,
+) -> None:
     trained = train(epochs=2)
     assert not [name for name in trained.columns if name.startswith(("val_", "best_"))]
     assert all("test_accuracy" in row for row in trained.history)
@@ -103,7 +111,9 @@ def test_it_learns(train: Train) -> None:
 
 
 def test_patience_stops_after_so_many_evaluations_without_a_better_one(train: Train) -> None:
-    stopped = train(split=SPLIT, patience=2, epochs=6, lr=1e-9, optimizer="sgd")  # learns nothing, so no epoch beats the first
+    stopped = train(
+        split=SPLIT, patience=2, epochs=6, lr=1e-9, optimizer="sgd"
+    )  # learns nothing, so no epoch beats the first
     assert [row["epoch"] for row in stopped.history] == [1, 2, 3]
     assert stopped.columns["epochs_run"] == 3
     assert stopped.columns["best_epoch"] == 1
@@ -123,7 +133,10 @@ def test_gradient_accumulation_steps_once_for_several_batches(train: Train) -> N
 
 
 def test_accumulated_batches_step_as_one_large_batch_does(train: Train) -> None:
-    parts, whole = train(batch_size=48, grad_accumulation=4, optimizer="sgd"), train(batch_size=192, optimizer="sgd")
+    parts, whole = (
+        train(batch_size=48, grad_accumulation=4, optimizer="sgd"),
+        train(batch_size=192, optimizer="sgd"),
+    )
     assert parts.columns["test_loss"] == pytest.approx(whole.columns["test_loss"], rel=1e-6)
 
 
@@ -135,7 +148,9 @@ def test_an_odd_batch_counts_by_its_images(train: Train) -> None:
 
 
 def test_flops_are_those_of_the_matrix_products(train: Train) -> None:
-    forward = backward = 2 * 64 * 10  # 64 pixels, 10 classes; the pixels themselves need no gradient
+    forward = backward = (
+        2 * 64 * 10
+    )  # 64 pixels, 10 classes; the pixels themselves need no gradient
     assert train(model=LINEAR).columns["flops_per_step"] == 64 * (forward + backward)
 
 
@@ -146,8 +161,12 @@ def test_evaluation_smooths_no_labels(train: Train) -> None:
     assert smoothed.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=1e-8)
 
 
-@pytest.mark.parametrize(("channels_last", "strides"), [(True, (64, 1, 8, 1)), (False, (64, 64, 8, 1))])
-def test_grey_images_lie_the_same_in_warm_up_and_training(train: Train, channels_last: bool, strides: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("channels_last", "strides"), [(True, (64, 1, 8, 1)), (False, (64, 64, 8, 1))]
+)
+def test_grey_images_lie_the_same_in_warm_up_and_training(
+    train: Train, channels_last: bool, strides: tuple[int, ...]
+) -> None:
     own_models.seen.clear()
     for loader in ("resident", "workers"):
         train(model=WATCHING, channels_last=channels_last, loader=loader)
@@ -191,7 +210,9 @@ def test_the_record_says_how_many_threads_computed(train: Train) -> None:
 
 def test_the_learning_rate_is_of_optimizer_steps_not_of_batches(train: Train) -> None:
     together = train(epochs=3, schedule="cosine", grad_accumulation=3).history
-    assert [row["lr"] for row in together] == pytest.approx([1e-3 * (1 + math.cos(math.pi * done / 3)) / 2 for done in range(3)])
+    assert [row["lr"] for row in together] == pytest.approx(
+        [1e-3 * (1 + math.cos(math.pi * done / 3)) / 2 for done in range(3)]
+    )
 
 
 def test_a_trial_leaves_the_process_as_it_was(train: Train) -> None:
@@ -210,15 +231,27 @@ def test_a_trace_is_not_made_again_when_the_trial_goes_on(train: Train) -> None:
 def test_a_trace_of_a_trial_with_one_step(train: Train) -> None:
     trained = train(profile=True, train_subset=32)
     assert trained.columns["steps"] == 1
-    assert "aten::convolution_backward" in (trained.context.files / "profile" / "operators.csv").read_text()
+    assert (
+        "aten::convolution_backward"
+        in (trained.context.files / "profile" / "operators.csv").read_text()
+    )
 
 
 def test_on_a_gpu_a_kernel_counts_for_its_operator_alone(tmp_path: Path) -> None:
     """Made-up figures, in torch's own shape: an operator has the time of its kernel, which also has a row of its own."""
 
-    def row(key: str, device: DeviceType, own_us: float, *, annotation: bool = False) -> SimpleNamespace:
+    def row(
+        key: str, device: DeviceType, own_us: float, *, annotation: bool = False
+    ) -> SimpleNamespace:
         times = {"self_cpu_time_total": 1.0, "cpu_time_total": 1.0, "device_time_total": own_us}
-        return SimpleNamespace(key=key, count=1, device_type=device, is_user_annotation=annotation, self_device_time_total=own_us, **times)
+        return SimpleNamespace(
+            key=key,
+            count=1,
+            device_type=device,
+            is_user_annotation=annotation,
+            self_device_time_total=own_us,
+            **times,
+        )
 
     rows = [row("aten::conv", DeviceType.CPU, 30), row("aten::relu", DeviceType.CPU, 10)]
     rows += [row("cudnn_kernel", DeviceType.CUDA, 30), row("relu_kernel", DeviceType.CUDA, 10)]
@@ -231,14 +264,22 @@ def test_on_a_gpu_a_kernel_counts_for_its_operator_alone(tmp_path: Path) -> None
 
     assert shares() == {"aten::conv": "0.7500", "aten::relu": "0.2500"}
     rows.append(row("replayed_kernel", DeviceType.CUDA, 40))
-    assert shares() == {"(kernels of CUDA graphs)": "0.5000", "aten::conv": "0.3750", "aten::relu": "0.1250"}
+    assert shares() == {
+        "(kernels of CUDA graphs)": "0.5000",
+        "aten::conv": "0.3750",
+        "aten::relu": "0.1250",
+    }
 
 
 def test_profile_writes_a_trace_and_a_table_of_operators(train: Train) -> None:
     files = train(profile=True, batch_size=32).context.files / "profile"
     events = json.loads((files / "trace.pt.trace.json").read_bytes())["traceEvents"]
     steps = [event["name"] for event in events if event["name"].startswith("ProfilerStep")]
-    assert steps == ["ProfilerStep#0", "ProfilerStep#1", "ProfilerStep#2"]  # of the epoch's six, the first three are left out
+    assert steps == [
+        "ProfilerStep#0",
+        "ProfilerStep#1",
+        "ProfilerStep#2",
+    ]  # of the epoch's six, the first three are left out
     head, *rows = (files / "operators.csv").read_text().splitlines()
     assert head.startswith("operator,calls,share")
     shares = [float(row.split(",")[2]) for row in rows]
@@ -260,18 +301,26 @@ def test_tensorboard_gets_what_was_measured_and_no_more(train: Train) -> None:
 
     trained = train(tensorboard=True, split=SPLIT, epochs=3, eval_every=2)
     events = EventAccumulator(str(trained.context.files / "tensorboard")).Reload()
-    points = {name: [point.step for point in events.Scalars(name)] for name in events.Tags()["scalars"]}
-    always = {key: [1, 2, 3] for key in ("seconds", "lr", "train_loss", "train_accuracy", "samples_per_s")}
+    points = {
+        name: [point.step for point in events.Scalars(name)] for name in events.Tags()["scalars"]
+    }
+    always = {
+        key: [1, 2, 3] for key in ("seconds", "lr", "train_loss", "train_accuracy", "samples_per_s")
+    }
     assert points == always | {"val_loss": [2, 3], "val_accuracy": [2, 3], "test_accuracy": [3]}
 
 
-def test_tensorboard_has_one_point_an_epoch_after_a_death(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_has_one_point_an_epoch_after_a_death(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dead in the third epoch, with a checkpoint of the second."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
     save, saves = checkpoint.save, iter([True] * 5)
-    monkeypatch.setattr(checkpoint, "save", lambda *content: save(*content) if next(saves, False) else None)
+    monkeypatch.setattr(
+        checkpoint, "save", lambda *content: save(*content) if next(saves, False) else None
+    )
     steps = iter(range(100))
 
     def dies() -> bool:
@@ -313,7 +362,9 @@ def test_a_model_that_does_not_know_all_classes_is_said(train: Train) -> None:
 
 
 @pytest.mark.parametrize(("model", "images"), [(LINEAR, 129), (DROPOUT, 128)])
-def test_a_last_batch_of_one_image_is_left_out_only_where_batches_are_normalized(train: Train, model: str, images: int) -> None:
+def test_a_last_batch_of_one_image_is_left_out_only_where_batches_are_normalized(
+    train: Train, model: str, images: int
+) -> None:
     trained = train(model=model, train_subset=129)
     assert trained.columns["steps"] == -(-images // 64)
     (row,) = trained.history

@@ -15,17 +15,32 @@ from artifacts.errors import UnknownSweep
 from runner import __version__
 from runner.cli import main as cli
 from runner.errors import RunnerError
-from runner.journal import Journal, Started
+from runner.sweep.journal import Journal, Started
 from tests.patience import PATIENCE_S
 from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 
 HEAVY = ("torch", "ray", "submitit", "sklearn", "pandas", "pyarrow", "numpy", "rich")
-NAMES = ("init", "params", "plan", "submit", "status", "collect", "show", "logs", "retry", "cancel", "data", "data prepare")
+NAMES = (
+    "init",
+    "params",
+    "plan",
+    "submit",
+    "status",
+    "collect",
+    "show",
+    "logs",
+    "retry",
+    "cancel",
+    "data",
+    "data prepare",
+)
 COMMANDS = [["--help"], *([*name.split(), "--help"] for name in NAMES)]
 
 
-def _commands(group: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:
+def _commands(
+    group: typer.core.TyperGroup, path: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], object]]:
     found: list[tuple[tuple[str, ...], object]] = []
     for name, command in group.commands.items():
         if isinstance(command, typer.core.TyperGroup):
@@ -43,7 +58,12 @@ def test_help_loads_nothing_heavy() -> None:
         "    except SystemExit as left: assert left.code == 0, (arguments, left.code)\n"
         "print([name for name in %r if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code % (COMMANDS, HEAVY)], capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(
+        [sys.executable, "-c", code % (COMMANDS, HEAVY)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
@@ -57,7 +77,10 @@ def test_every_command_has_an_example_that_names_it() -> None:
         assert f"Example:\n  runner {' '.join(path)}" in text, path
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["show"], ["collect", "--nonsense"], ["logs", "x", "--attempt", "two"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["show"], ["collect", "--nonsense"], ["logs", "x", "--attempt", "two"]],
+)
 def test_wrong_usage_is_2_and_says_why(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.code == 2
@@ -70,7 +93,9 @@ def test_the_version_is_that_of_the_package(run: Run) -> None:
     assert (done.code, done.out, done.err) == (0, f"runner {__version__}\n", "")
 
 
-def test_what_a_floor_reports_is_1_and_one_line_without_a_traceback(run: Run, tmp_path: Path) -> None:
+def test_what_a_floor_reports_is_1_and_one_line_without_a_traceback(
+    run: Run, tmp_path: Path
+) -> None:
     publish(tmp_path / "store")
     done = run("collect", "nowhere", "--store", str(tmp_path / "store"))
     assert done.code == 1
@@ -94,7 +119,9 @@ def _app_that(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr(cli, "app", app)
 
 
-def test_an_error_of_several_lines_stays_one_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_several_lines_stays_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     _app_that(monkeypatch, RunnerError("first\nsecond"))
     with pytest.raises(SystemExit) as left:
         cli.main([])
@@ -110,7 +137,9 @@ def test_an_error_nobody_expected_keeps_its_traceback(monkeypatch: pytest.Monkey
 
 def test_the_traceback_of_an_error_nobody_expected_shows_terminal_escapes() -> None:
     code = "import sys, runner.cli.main as cli\ndef bug(*_, **__): raise ZeroDivisionError('a \\x1b[31mbug')\ncli.app = bug\ncli.main([])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == r"ZeroDivisionError: a \x1b[31mbug"
 
@@ -123,12 +152,22 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
-    store = publish(tmp_path, *(record(i, {"width": i, "note": "x" * 200}, seed=0, total_s=1.0) for i in range(400)))
+    store = publish(
+        tmp_path,
+        *(record(i, {"width": i, "note": "x" * 200}, seed=0, total_s=1.0) for i in range(400)),
+    )
     reading, writing = os.pipe()
     os.close(reading)
     try:
         command = [sys.executable, "-m", "runner.cli.main", "collect", "--store", str(store.root)]
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, restore_signals=False)
+        done = subprocess.run(
+            command,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            restore_signals=False,
+        )
     finally:
         os.close(writing)
     assert done.stderr == ""
@@ -136,13 +175,20 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def _complete(run: Run, words: str, **environment: str) -> list[str]:
-    done = run(_RUNNER_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(len(words.split(" ")) - 1), **environment)
+    done = run(
+        _RUNNER_COMPLETE="complete_bash",
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split(" ")) - 1),
+        **environment,
+    )
     assert (done.code, done.err) == (0, "")
     return done.out.split()
 
 
 def test_the_shell_completes_commands_sweeps_trials_and_datasets(run: Run, tmp_path: Path) -> None:
-    store = publish(tmp_path / "store", record(1, {}, sweep="digits"), record(2, {}, sweep="letters"))
+    store = publish(
+        tmp_path / "store", record(1, {}, sweep="digits"), record(2, {}, sweep="letters")
+    )
     journal = Journal(store.sweep_folder("digits"), "worker")
     for trial in ("aa11", "ab22"):
         journal.write(Started(trial=trial, attempt=1, at=0.0, node="here", pid=1))
@@ -170,6 +216,19 @@ def test_the_documentation_names_every_command() -> None:
 def test_every_command_that_prints_a_result_has_json() -> None:
     root = typer.main.get_command(cli.app)
     assert isinstance(root, typer.core.TyperGroup)
-    found = {" ".join(path): {name for parameter in command.params for name in parameter.opts} for path, command in _commands(root)}
+    found = {
+        " ".join(path): {name for parameter in command.params for name in parameter.opts}
+        for path, command in _commands(root)
+    }
     with_json = {name for name, options in found.items() if "--json" in options}
-    assert with_json >= {"plan", "params", "submit", "status", "collect", "show", "retry", "cancel", "doctor"}
+    assert with_json >= {
+        "plan",
+        "params",
+        "submit",
+        "status",
+        "collect",
+        "show",
+        "retry",
+        "cancel",
+        "doctor",
+    }

@@ -16,9 +16,14 @@ def test_names_and_files_explain_each_other(desk: Desk) -> None:
         assert "my-sweep" in said or "nothing to retry" in said, command
     assert "grid.yaml is the grid of the sweep 'my-sweep'" in desk.run("status", "grid.yaml")
     refused = desk.run("submit", "my-sweep", code=2)
-    assert "'my-sweep' is the name of a sweep, but a grid is given by its file: that sweep was submitted from grid.yaml" in refused
+    assert (
+        "'my-sweep' is the name of a sweep, but a grid is given by its file: that sweep was submitted from grid.yaml"
+        in refused
+    )
     assert "file 'other.yaml' does not exist" in desk.run("plan", "other.yaml", code=2)
-    assert "other.yaml is not there: name one of the store's sweeps (my-sweep)" in desk.run("collect", "other.yaml", code=2)
+    assert "other.yaml is not there: name one of the store's sweeps (my-sweep)" in desk.run(
+        "collect", "other.yaml", code=2
+    )
 
 
 def test_status_names_the_file_to_submit_again(desk: Desk) -> None:

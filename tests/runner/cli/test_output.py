@@ -16,19 +16,23 @@ import pytest
 from artifacts.record import Outcome
 from runner.cli import output
 from runner.cli.submit import progress_display
-from runner.journal import Ended
-from runner.progress import Progress
 from runner.report.tables import Heading, Table
+from runner.run.progress import Progress
+from runner.sweep.journal import Ended
 from tests.runner.report.making import publish, record
 
 
 def _in_a_terminal(arguments: list[str], code: int = 0, **environment: str) -> str:
     """What a command writes to a terminal of 100 columns."""
     leader, follower = pty.openpty()
-    settings = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    settings = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")
+    }
     settings |= {"TERM": "xterm-256color", "COLUMNS": "100"} | environment
     command = [sys.executable, "-m", "runner.cli.main", *arguments]
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=settings) as process:
+    with subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, env=settings
+    ) as process:
         os.close(follower)
         written = b""
         try:
@@ -43,7 +47,11 @@ def _in_a_terminal(arguments: list[str], code: int = 0, **environment: str) -> s
 
 
 def test_a_terminal_gets_a_ruled_table_and_colour(tmp_path: Path) -> None:
-    store = publish(tmp_path, record(0, {"name": "[red]kept[/red]"}, test_accuracy=0.5), record(1, {"name": "b"}, test_accuracy=0.5))
+    store = publish(
+        tmp_path,
+        record(0, {"name": "[red]kept[/red]"}, test_accuracy=0.5),
+        record(1, {"name": "b"}, test_accuracy=0.5),
+    )
     shown = _in_a_terminal(["collect", "--store", str(store.root)])
     assert "─" in shown
     assert "\x1b[" in shown
@@ -51,7 +59,9 @@ def test_a_terminal_gets_a_ruled_table_and_colour(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_that_wants_it_plain_gets_it_plain(tmp_path: Path, setting: dict[str, str]) -> None:
+def test_a_terminal_that_wants_it_plain_gets_it_plain(
+    tmp_path: Path, setting: dict[str, str]
+) -> None:
     store = publish(tmp_path, record(0, {}, test_accuracy=0.5))
     shown = _in_a_terminal(["collect", "--store", str(store.root)], **setting)
     assert "\x1b[" not in shown
@@ -59,9 +69,17 @@ def test_a_terminal_that_wants_it_plain_gets_it_plain(tmp_path: Path, setting: d
     assert "50.00" in shown
 
 
-def test_a_plain_table_is_aligned_and_has_no_trailing_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_table_is_aligned_and_has_no_trailing_blanks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    output.table(Table((Heading("name"), Heading("n", right=True), Heading("note")), (("a", "5", ""), ("long", "10", "x")), ("below",)))
+    output.table(
+        Table(
+            (Heading("name"), Heading("n", right=True), Heading("note")),
+            (("a", "5", ""), ("long", "10", "x")),
+            ("below",),
+        )
+    )
     assert sys.stdout.getvalue() == "name   n  note\na      5\nlong  10  x\nbelow\n"  # type: ignore[attr-defined]
 
 
@@ -87,7 +105,9 @@ def test_what_a_terminal_obeys_is_shown_and_not_obeyed(capsys: pytest.CaptureFix
     assert r"[red]\n\tx" in captured.out, "a cell stays on its line"
 
 
-def test_json_spells_what_a_terminal_obeys_and_reads_back_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_spells_what_a_terminal_obeys_and_reads_back_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     output.json({EVIL: EVIL})
     out = capsys.readouterr().out
     assert out.replace("\n", "").isprintable()
@@ -110,7 +130,13 @@ def test_terminal_escapes_of_records_logs_and_arguments_are_shown(tmp_path: Path
     store.logs_folder("study").mkdir(parents=True)
     (store.root / log).write_text(f"=== trial {7:016x} attempt 1 ===\n{EVIL}\n")
     trial = f"{7:016x}"
-    for arguments in (["show", trial], ["show", "--failed", "study"], ["collect"], ["collect", "--attempts"], ["logs", trial]):
+    for arguments in (
+        ["show", trial],
+        ["show", "--failed", "study"],
+        ["collect"],
+        ["collect", "--attempts"],
+        ["logs", trial],
+    ):
         shown = _in_a_terminal([*arguments, "--store", str(store.root)])
         ours = re.sub(r"\x1b\[[0-9;]*m", "", shown)  # bold, colors, and their end
         assert ours.replace("\n", "").isprintable(), arguments
@@ -126,7 +152,9 @@ class _Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("columns", [50, 80])
-def test_the_progress_line_keeps_bar_count_and_time_left(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_progress_line_keeps_bar_count_and_time_left(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     screen, now = _Terminal(), [0.0]
     for name, value in {"COLUMNS": str(columns), "TERM": "xterm-256color"}.items():
         monkeypatch.setenv(name, value)
@@ -139,7 +167,9 @@ def test_the_progress_line_keeps_bar_count_and_time_left(columns: int, monkeypat
     progress.end(Ended("ff", 1, Outcome.completed, accuracy=0.98))
     with progress_display("a-sweep-with-a-rather-long-[red]name") as show:
         show(progress)
-    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
+    lines = (
+        re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
+    )
     line = next(line for line in reversed(lines) if line.strip())
     assert len(line) <= columns
     assert "━" in line
@@ -147,13 +177,32 @@ def test_the_progress_line_keeps_bar_count_and_time_left(columns: int, monkeypat
 
 
 @pytest.mark.parametrize("setting", [{}, {"NO_COLOR": "1"}])
-def test_a_narrow_terminal_gets_whole_cells_in_blocks(tmp_path: Path, setting: dict[str, str]) -> None:
-    values = {"augmentation": "crop_flip", "weight_decay": 0.000123456, "learning_rate_schedule": "onecycle", "model": "resnet18"}
-    store = publish(tmp_path, *(record(i, {name: f"{value}{i}" for name, value in values.items()}, node="node-17") for i in range(2)))
+def test_a_narrow_terminal_gets_whole_cells_in_blocks(
+    tmp_path: Path, setting: dict[str, str]
+) -> None:
+    values = {
+        "augmentation": "crop_flip",
+        "weight_decay": 0.000123456,
+        "learning_rate_schedule": "onecycle",
+        "model": "resnet18",
+    }
+    store = publish(
+        tmp_path,
+        *(
+            record(i, {name: f"{value}{i}" for name, value in values.items()}, node="node-17")
+            for i in range(2)
+        ),
+    )
     lines = re.sub(
-        r"\x1b\[[0-9;]*m", "", _in_a_terminal(["collect", "--attempts", "--store", str(store.root)], COLUMNS="80", **setting)
+        r"\x1b\[[0-9;]*m",
+        "",
+        _in_a_terminal(
+            ["collect", "--attempts", "--store", str(store.root)], COLUMNS="80", **setting
+        ),
     ).splitlines()
     assert max(len(line) for line in lines if not line.startswith("next: ")) <= 80
-    assert len([line for line in lines if line.startswith(f"{1:016x}")]) > 1, "the id stands in every block"
+    assert len([line for line in lines if line.startswith(f"{1:016x}")]) > 1, (
+        "the id stands in every block"
+    )
     for cell in ("crop_flip1", "0.0001234561", "onecycle1", "resnet181", "node-17"):
         assert any(cell in line.split() for line in lines), cell

@@ -11,7 +11,10 @@ from tests.runner.cli.conftest import Run
 def test_it_lists_type_range_default_meaning_and_when_it_acts(run: Run) -> None:
     done = run("params", "train", COLUMNS="80")
     assert (done.code, done.err) == (0, "")
-    assert "  momentum: float or null, >= 0, < 1; default null\n      Momentum; null is PyTorch's default, 0.\n" in done.out
+    assert (
+        "  momentum: float or null, >= 0, < 1; default null\n      Momentum; null is PyTorch's default, 0.\n"
+        in done.out
+    )
     assert "      Acts with optimizer: sgd, " in done.out
     assert max(map(len, done.out.splitlines())) <= 80
 
@@ -26,7 +29,9 @@ def test_without_a_name_all_built_in_workloads_are_listed(run: Run) -> None:
 
 
 def test_a_function_beside_the_user_is_read(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "here" / "own_params.py").write_text("raise SystemExit('never imported')\ndef f(depth: int): ...\n")
+    (tmp_path / "here" / "own_params.py").write_text(
+        "raise SystemExit('never imported')\ndef f(depth: int): ...\n"
+    )
     assert "  depth: int; required\n" in run("params", "own_params:f").out
     unknown = run("params", "trian")
     assert unknown.code == 1

@@ -14,7 +14,14 @@ from tests.patience import PATIENCE_S
 from tests.runner.conftest import Desk
 
 GRID = "workload: toys:quick\nmatrix: {width: [1, 2]}\nrepeats: 2\n"
-COMMANDS = ["collect toy", "status toy", "collect toy --json", "plan grid.yaml", "params train", "--help"]
+COMMANDS = [
+    "collect toy",
+    "status toy",
+    "collect toy --json",
+    "plan grid.yaml",
+    "params train",
+    "--help",
+]
 
 
 def _shell(desk: Desk, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,21 +40,33 @@ def test_a_submit_that_cannot_speak_still_runs_and_records_everything(desk: Desk
     assert "Traceback" not in done.stderr, done.stderr
     assert desk.outcomes() == Counter(completed=4), done.stderr
     assert done.returncode == {">/dev/full": 1, "| true": 141}.get(to, 0)
-    assert ("error: not everything could be printed: No space left on device" in done.stderr) is (to == ">/dev/full")
+    assert ("error: not everything could be printed: No space left on device" in done.stderr) is (
+        to == ">/dev/full"
+    )
 
 
 def test_no_command_has_a_traceback_for_words_that_are_lost(desk: Desk) -> None:
     desk.grid(GRID)
     desk.run("submit", "grid.yaml", "--backend", "inline")
     for command in COMMANDS:
-        done = _shell(desk, f"RUNNER {command} >/dev/full; echo $?; RUNNER {command} >&-; echo $?; RUNNER {command} | true; echo $?")
+        done = _shell(
+            desk,
+            f"RUNNER {command} >/dev/full; echo $?; RUNNER {command} >&-; echo $?; RUNNER {command} | true; echo $?",
+        )
         assert done.stdout.split() == ["1", "0", "141"], command
-        assert done.stderr == "error: not everything could be printed: No space left on device\n", command
+        assert done.stderr == "error: not everything could be printed: No space left on device\n", (
+            command
+        )
 
 
 def test_a_terminal_that_knows_ascii_alone_gets_ascii(desk: Desk) -> None:
-    desk.grid(GRID.replace("[1, 2]", "[1, '\N{GREEK SMALL LETTER MU}']").replace("quick", "quick_text"), "toy")
-    (desk.folder / "toys.py").write_text("def quick_text(width: int | str = 1, seed: int = 0): return {'score': float(seed)}\n")
+    desk.grid(
+        GRID.replace("[1, 2]", "[1, '\N{GREEK SMALL LETTER MU}']").replace("quick", "quick_text"),
+        "toy",
+    )
+    (desk.folder / "toys.py").write_text(
+        "def quick_text(width: int | str = 1, seed: int = 0): return {'score': float(seed)}\n"
+    )
     desk.run("submit", "grid.yaml", "--backend", "inline")
     done = _shell(desk, "RUNNER collect toy --by width", PYTHONIOENCODING="ascii:strict")
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.journal import Ended, Journal, Started
-from runner.pace import Pace
+from runner.sweep.journal import Ended, Journal, Started
+from runner.sweep.pace import Pace
 from tests.runner.conftest import Desk
 
 GRID = "workload: toys:held\nmatrix: {width: [1, 2, 4]}\nfixed: {tally: TALLY, gate: GATE}\n"
@@ -24,13 +24,18 @@ def test_it_is_redrawn_in_place_with_rate_and_time_left(desk: Desk, tmp_path: Pa
     leader, follower = pty.openpty()
     settings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
     command = [RUNNER, "status", "--watch", "--store", desk.store_folder]
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=settings) as watching:
+    with subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, env=settings
+    ) as watching:
         os.close(follower)
         written = b""
         try:
             while chunk := os.read(leader, 65536):
                 written += chunk
-                if re.search(rb"running.*/(s|min|h)", written, re.DOTALL) and written.count(b"2 of 3 trials") > 1:
+                if (
+                    re.search(rb"running.*/(s|min|h)", written, re.DOTALL)
+                    and written.count(b"2 of 3 trials") > 1
+                ):
                     gate.touch()
         except OSError:  # how Linux ends the reading of a terminal that nobody has open any more
             pass

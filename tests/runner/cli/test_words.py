@@ -7,11 +7,18 @@ from pathlib import Path
 
 from artifacts.columns import OUTCOMES
 from runner.doctor.findings import Level
-from runner.status import CUT_SHORT, QUEUED, RUNNING, WAITING
+from runner.sweep.status import CUT_SHORT, QUEUED, RUNNING, WAITING
 
 WORDS = Path(__file__).parents[3] / "docs" / "words.md"
 
 
 def test_states_outcomes_and_verdicts_are_defined() -> None:
     defined = set(re.findall(r"^\| `([^`]+)` \|", WORDS.read_text(), re.MULTILINE))
-    assert {*OUTCOMES, *(level.value for level in Level), WAITING, QUEUED, RUNNING, CUT_SHORT} <= defined
+    assert {
+        *OUTCOMES,
+        *(level.value for level in Level),
+        WAITING,
+        QUEUED,
+        RUNNING,
+        CUT_SHORT,
+    } <= defined

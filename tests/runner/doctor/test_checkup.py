@@ -30,9 +30,17 @@ def findings(done: Finished) -> dict[str | None, list[dict[str, str]]]:
 
 
 @pytest.mark.parametrize("backend", ["inline", pytest.param("ray", marks=pytest.mark.ray)])
-def test_a_good_machine_gets_a_clean_bill_and_keeps_nothing_of_it(run: Run, tmp_path: Path, backend: str) -> None:
+def test_a_good_machine_gets_a_clean_bill_and_keeps_nothing_of_it(
+    run: Run, tmp_path: Path, backend: str
+) -> None:
     store = tmp_path / "new" / "store"
-    done = run("doctor", "--cluster", profile(tmp_path, f"backend: {backend}\n{CPU}"), "--store", str(store))
+    done = run(
+        "doctor",
+        "--cluster",
+        profile(tmp_path, f"backend: {backend}\n{CPU}"),
+        "--store",
+        str(store),
+    )
     assert done.code == 0, done.out
     assert "cpu" in done.out
     assert "ok" in done.out
@@ -43,14 +51,24 @@ def test_a_good_machine_gets_a_clean_bill_and_keeps_nothing_of_it(run: Run, tmp_
 def test_a_store_that_is_there_stays_as_it_was(run: Run, tmp_path: Path) -> None:
     store = tmp_path / "store"
     (store / "records").mkdir(parents=True)
-    done = run("doctor", "--cluster", profile(tmp_path, f"backend: inline\n{CPU}"), "--store", str(store))
+    done = run(
+        "doctor", "--cluster", profile(tmp_path, f"backend: inline\n{CPU}"), "--store", str(store)
+    )
     assert done.code == 0, done.out
     assert [entry.name for entry in store.rglob("*")] == ["records"]
 
 
 def test_what_this_machine_can_never_run(run: Run, tmp_path: Path) -> None:
-    targets = "targets: {cpu: {cpus: 1}, wide: {cpus: 4000}, deep: {mem_gb: 900000}, fast: {gpus: 99}}"
-    done = run("doctor", "--cluster", profile(tmp_path, f"backend: inline\n{targets}"), "--no-probe", "--json")
+    targets = (
+        "targets: {cpu: {cpus: 1}, wide: {cpus: 4000}, deep: {mem_gb: 900000}, fast: {gpus: 99}}"
+    )
+    done = run(
+        "doctor",
+        "--cluster",
+        profile(tmp_path, f"backend: inline\n{targets}"),
+        "--no-probe",
+        "--json",
+    )
     assert done.code == 1
     found = findings(done)
     assert set(found) == {"wide", "deep", "fast"}
@@ -63,7 +81,12 @@ def test_what_this_machine_can_never_run(run: Run, tmp_path: Path) -> None:
 def test_a_machine_without_a_gpu_is_told_before_a_trial_is(run: Run, tmp_path: Path) -> None:
     if machine.gpus():
         pytest.skip("this machine has a GPU")
-    done = run("doctor", "--cluster", profile(tmp_path, "backend: inline\ntargets: {a30: {gpus: 1, gpu: a30}}"), "--json")
+    done = run(
+        "doctor",
+        "--cluster",
+        profile(tmp_path, "backend: inline\ntargets: {a30: {gpus: 1, gpu: a30}}"),
+        "--json",
+    )
     assert done.code == 1
     [finding] = findings(done)["a30"]
     assert "no GPU that NVML shows" in finding["cure"]
@@ -73,7 +96,14 @@ def test_a_machine_without_a_gpu_is_told_before_a_trial_is(run: Run, tmp_path: P
 def test_a_store_that_cannot_be_written(run: Run, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("mine")
     store = tmp_path / place
-    done = run("doctor", "--cluster", profile(tmp_path, f"backend: inline\n{CPU}"), "--store", str(store), "--json")
+    done = run(
+        "doctor",
+        "--cluster",
+        profile(tmp_path, f"backend: inline\n{CPU}"),
+        "--store",
+        str(store),
+        "--json",
+    )
     assert done.code == 1
     [finding] = findings(done)[None]
     assert "--store" in finding["cure"]
@@ -100,7 +130,13 @@ def test_mistakes_in_the_profile_are_named_by_line(run: Run, tmp_path: Path) -> 
 def test_without_slurm_it_says_so(run: Run, tmp_path: Path) -> None:
     empty = tmp_path / "bin"
     empty.mkdir()
-    done = run("doctor", "--cluster", profile(tmp_path, f"backend: slurm\n{CPU}"), "--json", PATH=os.fspath(empty))
+    done = run(
+        "doctor",
+        "--cluster",
+        profile(tmp_path, f"backend: slurm\n{CPU}"),
+        "--json",
+        PATH=os.fspath(empty),
+    )
     assert done.code == 1
     [finding] = findings(done)[None]
     assert "not on PATH" in finding["what"]

@@ -14,7 +14,7 @@ from artifacts.errors import StoreNotWritable
 from artifacts.store import _check_links
 from runner.doctor.files import check_file_system
 from runner.errors import LocksMissing
-from runner.lock import sweep_lock
+from runner.sweep.lock import sweep_lock
 
 
 def test_a_file_system_that_can_do_it_all_is_left_as_it_was(tmp_path: Path) -> None:
@@ -24,7 +24,9 @@ def test_a_file_system_that_can_do_it_all_is_left_as_it_was(tmp_path: Path) -> N
 
 def test_a_file_system_without_hard_links(tmp_path: Path) -> None:
     # Of those that every Linux has, message queues are files that cannot be linked.
-    if subprocess.run(["mount", "-t", "mqueue", "none", tmp_path], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "mqueue", "none", tmp_path], check=False, capture_output=True
+    ).returncode:
         pytest.skip("this machine does not allow mounts")
     try:
         [finding] = check_file_system(tmp_path)

@@ -52,22 +52,54 @@ def test_nothing_is_said_where_all_is_well() -> None:
     ("changes", "level", "what", "cure"),
     [
         ({"word": "another"}, Level.REFUSED, "another file", "share"),
-        ({"broken": {"torch": "OSError: libcudart.so.13"}}, Level.REFUSED, "torch 2.13.0 cannot be imported (OSError: libcudart", "repair"),
-        ({"broken": {"pyarrow": "No module"}}, Level.REFUSED, "pyarrow is not installed", "/venv/bin/python"),
-        ({"pair_problem": "torchvision 1 is built for torch 0"}, Level.WARNING, "built for", "pair"),
-        ({"installed": {"torch": "2.12.0"}}, Level.WARNING, "torch 2.12.0 (2.13.0 here)", "one environment"),
+        (
+            {"broken": {"torch": "OSError: libcudart.so.13"}},
+            Level.REFUSED,
+            "torch 2.13.0 cannot be imported (OSError: libcudart",
+            "repair",
+        ),
+        (
+            {"broken": {"pyarrow": "No module"}},
+            Level.REFUSED,
+            "pyarrow is not installed",
+            "/venv/bin/python",
+        ),
+        (
+            {"pair_problem": "torchvision 1 is built for torch 0"},
+            Level.WARNING,
+            "built for",
+            "pair",
+        ),
+        (
+            {"installed": {"torch": "2.12.0"}},
+            Level.WARNING,
+            "torch 2.12.0 (2.13.0 here)",
+            "one environment",
+        ),
         ({"python": "3.11.2"}, Level.WARNING, "python 3.11.2 (3.12.1 here)", "one environment"),
         ({"wrong_device": "the target promises an A30"}, Level.REFUSED, "wrong_device", "gres"),
         ({"torch_gpus": 0, "torch_cuda": None}, Level.REFUSED, "is built without CUDA", "CUDA"),
         ({"torch_gpus": 0}, Level.REFUSED, "with CUDA 13.0 finds none", "driver"),
         ({"cpu_shortage": "fewer CPUs than asked: 1 of 2"}, Level.WARNING, "1 of 2", "cpus"),
-        ({"data_problems": {"": "/data is not there"}}, Level.REFUSED, "the data folder /data is not there", "--data-dir"),
-        ({"data_problems": {"mnist": "no such file"}}, Level.REFUSED, "the dataset mnist", "data folder"),
+        (
+            {"data_problems": {"": "/data is not there"}},
+            Level.REFUSED,
+            "the data folder /data is not there",
+            "--data-dir",
+        ),
+        (
+            {"data_problems": {"mnist": "no such file"}},
+            Level.REFUSED,
+            "the dataset mnist",
+            "data folder",
+        ),
         ({"answered_at": 1100.0}, Level.WARNING, "at least 90 s ahead of", "NTP"),
         ({"heard_at": 970.0, "answered_at": 979.0}, Level.WARNING, "at least 30 s behind", "NTP"),
     ],
 )
-def test_each_thing_that_is_wrong_is_named_with_its_node_and_a_cure(changes: dict[str, Any], level: Level, what: str, cure: str) -> None:
+def test_each_thing_that_is_wrong_is_named_with_its_node_and_a_cure(
+    changes: dict[str, Any], level: Level, what: str, cure: str
+) -> None:
     [finding] = judged(**changes)
     assert (finding.target, finding.level) == ("a30", level)
     assert finding.what.startswith("n1: ")

@@ -22,12 +22,21 @@ def test_a_torch_of_another_version_is_no_pair() -> None:
     problem = packages.pair_problem({**installed, "torch": "1.0.0+cu90"})
     assert problem is not None
     assert "torch is 1.0.0+cu90" in problem
-    assert packages.pair_problem({**installed, "torch": installed["torch"].partition("+")[0] + "+rocm7"}) is None
+    assert (
+        packages.pair_problem(
+            {**installed, "torch": installed["torch"].partition("+")[0] + "+rocm7"}
+        )
+        is None
+    )
 
 
-def test_a_package_that_does_not_import_is_named_and_the_others_are_still_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_does_not_import_is_named_and_the_others_are_still_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "msgspec").mkdir()
-    (tmp_path / "msgspec" / "__init__.py").write_text("raise OSError('libstdc++.so.6: version\\n not found')")
+    (tmp_path / "msgspec" / "__init__.py").write_text(
+        "raise OSError('libstdc++.so.6: version\\n not found')"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "msgspec")
     assert packages.broken() == {"msgspec": "OSError: libstdc++.so.6: version not found"}

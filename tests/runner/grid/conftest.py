@@ -24,7 +24,9 @@ def expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expand:
 
     def expand(text: str, **options: Any) -> Expanded:
         Path("grid.yaml").write_text(text, encoding="utf-8")
-        return load_grid(Path("grid.yaml"), **{"targets": TARGETS, "profile_name": "cluster.yaml", **options})
+        return load_grid(
+            Path("grid.yaml"), **{"targets": TARGETS, "profile_name": "cluster.yaml", **options}
+        )
 
     return expand
 

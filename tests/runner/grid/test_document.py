@@ -12,7 +12,9 @@ import pytest
 
 from tests.runner.grid.conftest import Expand
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "grid-language.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "grid-language.md").read_text(
+    encoding="utf-8"
+)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
 EXAMPLES = [text for kind, text in BLOCKS if kind == "yaml"]
 FAULTY = "# mistakes"
@@ -32,7 +34,10 @@ def test_an_example_has_as_many_trials_as_it_says(example: str, expand: Expand) 
     assert len(expand(example).specs) == trials(example)
 
 
-@pytest.mark.parametrize(("example", "line"), [(before, line) for before, block in following("sh") for line in block.splitlines()])
+@pytest.mark.parametrize(
+    ("example", "line"),
+    [(before, line) for before, block in following("sh") for line in block.splitlines()],
+)
 def test_a_command_has_as_many_trials_as_it_says(example: str, line: str, expand: Expand) -> None:
     words = shlex.split(line, comments=True)
     sets = [value for option, value in pairwise(words) if option == "--set"]
@@ -41,6 +46,8 @@ def test_a_command_has_as_many_trials_as_it_says(example: str, line: str, expand
 
 
 @pytest.mark.parametrize(("example", "printed"), following("text"))
-def test_what_is_printed_is_what_is_shown(example: str, printed: str, expand: Expand, mistakes: Callable[[str], list[str]]) -> None:
+def test_what_is_printed_is_what_is_shown(
+    example: str, printed: str, expand: Expand, mistakes: Callable[[str], list[str]]
+) -> None:
     said = mistakes(example) if example.startswith(FAULTY) else expand(example).notes
     assert said == printed.splitlines()

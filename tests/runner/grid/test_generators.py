@@ -55,12 +55,16 @@ def test_arguments_of_another_form_are_refused(generator: dict[str, Any], messag
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("generator", [{"range": [0, 1e15]}, {"linspace": [0, 1, 10**15]}, {"logspace": [1, 2, 10**15]}])
+@pytest.mark.parametrize(
+    "generator", [{"range": [0, 1e15]}, {"linspace": [0, 1, 10**15]}, {"logspace": [1, 2, 10**15]}]
+)
 def test_an_endless_axis_is_counted_and_not_built(generator: dict[str, Any]) -> None:
     assert generate(generator, most=1000) == (10**15, [])
 
 
-WRITTEN = st.builds(lambda digits, power: float(f"{digits}e{power}"), st.integers(1, 999), st.integers(-9, 6))
+WRITTEN = st.builds(
+    lambda digits, power: float(f"{digits}e{power}"), st.integers(1, 999), st.integers(-9, 6)
+)
 
 
 @settings(deadline=None)

@@ -105,7 +105,9 @@ def read(data: bytes, sets: tuple[str, ...] = ()) -> None:
         path = Path(folder, "grid.yaml")
         path.write_bytes(data)
         try:
-            load_grid(path, targets=TARGETS, profile_name="cluster.yaml", sets=sets, max_trials=1000)
+            load_grid(
+                path, targets=TARGETS, profile_name="cluster.yaml", sets=sets, max_trials=1000
+            )
         except GridError as error:
             str(error).encode("utf-8", "backslashreplace")
 
@@ -116,13 +118,18 @@ def test_an_odd_value_anywhere_is_a_mistake_at_most(where: str) -> None:
         read(where.format(value).encode("utf-8", "surrogatepass"))
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252", "utf-7"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252", "utf-7"]
+)
 def test_another_encoding_is_a_mistake_at_most(encoding: str) -> None:
     read("name: x\nfixed: {dataset: 'é'}\n".encode(encoding))
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.binary(max_size=60) | st.text("{}[]:,-&*!|>?'\"#%@` \t\n\r\0ax1.~<é\u2028", max_size=40).map(str.encode))
+@given(
+    st.binary(max_size=60)
+    | st.text("{}[]:,-&*!|>?'\"#%@` \t\n\r\0ax1.~<é\u2028", max_size=40).map(str.encode)
+)
 def test_any_bytes_are_a_mistake_at_most(data: bytes) -> None:
     read(data)
     read(b"name: x\nfixed: " + data)
@@ -135,7 +142,14 @@ def test_an_odd_override_is_a_mistake_at_most(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["npz:" + "f" * 5000, "npz:a\0b", "folder:\0", "npz:~nobody-of-that-name/x", "folder:~nobody-of-that-name"]
+    "name",
+    [
+        "npz:" + "f" * 5000,
+        "npz:a\0b",
+        "folder:\0",
+        "npz:~nobody-of-that-name/x",
+        "folder:~nobody-of-that-name",
+    ],
 )
 def test_an_odd_path_of_a_dataset_is_said_to_be_missing(name: str) -> None:
     assert "cannot be read" in (missing(name, None) or "")

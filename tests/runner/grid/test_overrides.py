@@ -30,7 +30,12 @@ groups:
     ("sets", "key", "train", "svm"),
     [
         ([], "lr", {1: 4, 2: 8, 9: 1}, {None: 1}),
-        (["lr=7"], "lr", {7: 9}, {None: 1}),  # batch 8 and 16, epochs 3 and 4, two targets, and the included point
+        (
+            ["lr=7"],
+            "lr",
+            {7: 9},
+            {None: 1},
+        ),  # batch 8 and 16, epochs 3 and 4, two targets, and the included point
         (["lr=5,6,7"], "lr", {5: 9, 6: 9, 7: 9}, {None: 1}),
         (["epochs=1"], "epochs", {1: 13}, {None: 1}),
         (["epochs=1"], "momentum", {0.9: 6, 0.8: 6, None: 1}, {None: 1}),
@@ -43,17 +48,26 @@ groups:
         (["nets.target=a30,cpu"], "target", {"a30": 7, "cpu": 7}, {"cpu": 1}),
         (["train.target=a30"], "target", {"a30": 7}, {"cpu": 1}),
         (["split=[0.5,0.25,0.25]"], "split", {(0.5, 0.25, 0.25): 13}, {(0.5, 0.25, 0.25): 1}),
-        (["lr={logspace: [1, 100, 3]}"], "lr", {1: 5, 10: 9, 100: 9}, {None: 1}),  # 1 with batch size 16 is excluded
+        (
+            ["lr={logspace: [1, 100, 3]}"],
+            "lr",
+            {1: 5, 10: 9, 100: 9},
+            {None: 1},
+        ),  # 1 with batch size 16 is excluded
         (["lr= 1e-2 , 0.01 "], "lr", {0.01: 9}, {None: 1}),
         (["dataset='npz:a,b.npz'"], "dataset", {"npz:a,b.npz": 13}, {"npz:a,b.npz": 1}),
     ],
 )
-def test_set(sets: list[str], key: str, train: dict[Any, int], svm: dict[Any, int], expand: Expand) -> None:
+def test_set(
+    sets: list[str], key: str, train: dict[Any, int], svm: dict[Any, int], expand: Expand
+) -> None:
     expanded = expand(GRID, sets=sets)
 
     for workload, wanted in (("train", train), ("svm", svm)):
         specs = [spec for spec in expanded.specs if spec.workload == workload]
-        found = Counter(spec.target if key == "target" else _frozen(spec.params.get(key)) for spec in specs)
+        found = Counter(
+            spec.target if key == "target" else _frozen(spec.params.get(key)) for spec in specs
+        )
         assert found == wanted
 
 
@@ -82,7 +96,10 @@ def test_an_exclude_about_what_was_set_may_match_nothing(expand: Expand) -> None
 
 def test_a_group_stays_more_than_its_includes_when_its_axis_becomes_fixed(expand: Expand) -> None:
     grid = "name: x\nmatrix: {lr: [1, 2]}\ninclude: [{lr: 3, epochs: 9}]"
-    assert [spec.params for spec in expand(grid, sets=["lr=5"]).specs] == [{"lr": 5}, {"epochs": 9, "lr": 5}]
+    assert [spec.params for spec in expand(grid, sets=["lr=5"]).specs] == [
+        {"lr": 5},
+        {"epochs": 9, "lr": 5},
+    ]
 
 
 def test_a_function_of_ones_own_is_called_by_its_whole_name(expand: Expand, tmp_path: Any) -> None:
@@ -107,16 +124,33 @@ def test_a_function_of_ones_own_is_called_by_its_whole_name(expand: Expand, tmp_
         (["lr=1", "lr=2"], "--set: lr: is set twice: give all its values at once"),
         (["repeats=0"], "--set: repeats: expected a whole number of at least 1, got 0"),
         (["repeats=1,2"], "--set: repeats: takes one value"),
-        (["resources.time_mn=3"], "--set: resources.time_mn: unknown key (did you mean 'time_min'?)"),
-        (["nets.target=gpu"], "--set: nets.target: cluster.yaml has no target 'gpu' (it has a30, cpu, t4)"),
-        (["nets.workload=svm"], "--set: nets.workload: no group has a parameter 'workload': known: "),
+        (
+            ["resources.time_mn=3"],
+            "--set: resources.time_mn: unknown key (did you mean 'time_min'?)",
+        ),
+        (
+            ["nets.target=gpu"],
+            "--set: nets.target: cluster.yaml has no target 'gpu' (it has a30, cpu, t4)",
+        ),
+        (
+            ["nets.workload=svm"],
+            "--set: nets.workload: no group has a parameter 'workload': known: ",
+        ),
     ],
 )
-def test_what_cannot_be_set(sets: list[str], printed: str, mistakes: Callable[..., list[str]]) -> None:
+def test_what_cannot_be_set(
+    sets: list[str], printed: str, mistakes: Callable[..., list[str]]
+) -> None:
     (said,) = mistakes(GRID, sets=sets)
     assert said.startswith(printed)
 
 
-def test_mistakes_of_the_command_line_follow_those_of_the_file(mistakes: Callable[..., list[str]]) -> None:
+def test_mistakes_of_the_command_line_follow_those_of_the_file(
+    mistakes: Callable[..., list[str]],
+) -> None:
     said = mistakes("name: x\nfixed: {lr: 0}", sets=["epoch=1", "momentum=2"])
-    assert [line.split(": ")[:2] for line in said] == [["grid.yaml:2", "fixed.lr"], ["--set", "epoch"], ["--set", "momentum"]]
+    assert [line.split(": ")[:2] for line in said] == [
+        ["grid.yaml:2", "fixed.lr"],
+        ["--set", "epoch"],
+        ["--set", "momentum"],
+    ]

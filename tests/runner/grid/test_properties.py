@@ -25,8 +25,16 @@ POOL: dict[str, list[Any]] = {
     "coef0": [0, 0.5, 2],
     "scaling": ["unit", "none"],
 }
-AXES = st.fixed_dictionaries({}, optional={key: st.lists(st.sampled_from(values), min_size=1, max_size=3) for key, values in POOL.items()})
-SEVERAL = AXES.map(lambda axes: {key: values for key, values in axes.items() if len(set(map(str, values))) > 1})
+AXES = st.fixed_dictionaries(
+    {},
+    optional={
+        key: st.lists(st.sampled_from(values), min_size=1, max_size=3)
+        for key, values in POOL.items()
+    },
+)
+SEVERAL = AXES.map(
+    lambda axes: {key: values for key, values in axes.items() if len(set(map(str, values))) > 1}
+)
 
 
 def expand(grid: dict[str, Any]) -> Expanded:
@@ -46,12 +54,20 @@ def test_the_order_of_keys_changes_no_id(matrix: dict[str, Any], random: Any, re
     keys = list(matrix)
     random.shuffle(keys)
     one = expand({"name": "x", **group(matrix, repeats=repeats)})
-    other = expand({"name": "y", **dict(reversed(group({key: matrix[key] for key in keys}, repeats=repeats).items()))})
+    other = expand(
+        {
+            "name": "y",
+            **dict(reversed(group({key: matrix[key] for key in keys}, repeats=repeats).items())),
+        }
+    )
     assert sorted(one.ids) == sorted(other.ids)
 
 
 @small
-@given(st.floats(1e-12, 1e12) | st.integers(1, 10**12), st.sampled_from(["{!r}", "{:.17e}", "+{:.17g}", "{:.17E}"]))
+@given(
+    st.floats(1e-12, 1e12) | st.integers(1, 10**12),
+    st.sampled_from(["{!r}", "{:.17e}", "+{:.17g}", "{:.17E}"]),
+)
 def test_the_spelling_of_a_number_changes_no_id(value: float, spelling: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "grid.yaml")
@@ -64,8 +80,17 @@ def test_the_spelling_of_a_number_changes_no_id(value: float, spelling: str) -> 
 
 @small
 @given(st.lists(SEVERAL, min_size=1, max_size=3), st.integers(1, 2))
-def test_every_point_is_accounted_for_and_no_trial_is_there_twice(matrices: list[dict[str, Any]], repeats: int) -> None:
-    expanded = expand({"name": "x", "groups": [group(matrix, repeats=repeats, target=["cpu", "a30"]) for matrix in matrices]})
+def test_every_point_is_accounted_for_and_no_trial_is_there_twice(
+    matrices: list[dict[str, Any]], repeats: int
+) -> None:
+    expanded = expand(
+        {
+            "name": "x",
+            "groups": [
+                group(matrix, repeats=repeats, target=["cpu", "a30"]) for matrix in matrices
+            ],
+        }
+    )
     assert len(set(expanded.ids)) == len(expanded.ids) == len(expanded.specs)
     assert expanded.ids == [spec.trial_id for spec in expanded.specs]
     for count in expanded.groups:
@@ -75,7 +100,9 @@ def test_every_point_is_accounted_for_and_no_trial_is_there_twice(matrices: list
 
 @small
 @given(SEVERAL, SEVERAL)
-def test_a_union_of_groups_is_the_union_of_their_trials(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_a_union_of_groups_is_the_union_of_their_trials(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     apart = [expand({"name": "x", **group(matrix)}).ids for matrix in (one, other)]
     together = expand({"name": "x", "groups": [group(one), group(other)]})
     assert together.ids == list(dict.fromkeys(apart[0] + apart[1]))
@@ -84,12 +111,27 @@ def test_a_union_of_groups_is_the_union_of_their_trials(one: dict[str, Any], oth
 @small
 @given(SEVERAL, st.data())
 def test_exclude_is_a_filter_over_the_product(matrix: dict[str, Any], data: st.DataObject) -> None:
-    names = ("C", "scaling")  # these act with every kernel, so each point of the product is a trial of its own
+    names = (
+        "C",
+        "scaling",
+    )  # these act with every kernel, so each point of the product is a trial of its own
     matrix = {key: list(dict.fromkeys(matrix.get(key, POOL[key]))) for key in names}
-    points = [dict(zip(names, values, strict=True), seed=seed) for values in product(*matrix.values()) for seed in (0, 1)]
+    points = [
+        dict(zip(names, values, strict=True), seed=seed)
+        for values in product(*matrix.values())
+        for seed in (0, 1)
+    ]
     chosen = data.draw(st.lists(st.sampled_from(points), max_size=2))
-    entries = [{key: point[key] for key in data.draw(st.sets(st.sampled_from([*names, "seed"]), min_size=1))} for point in chosen]
-    left = [point for point in points if not any(entry.items() <= point.items() for entry in entries)]
+    entries = [
+        {
+            key: point[key]
+            for key in data.draw(st.sets(st.sampled_from([*names, "seed"]), min_size=1))
+        }
+        for point in chosen
+    ]
+    left = [
+        point for point in points if not any(entry.items() <= point.items() for entry in entries)
+    ]
     defaults = {"C": 1, "scaling": "unit"}
     specs = expand({"name": "x", **group(matrix, exclude=entries, repeats=2)}).specs
     assert [{**defaults, **spec.params, "seed": spec.seed} for spec in specs] == left

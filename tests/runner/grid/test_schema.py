@@ -41,7 +41,14 @@ def test_the_documented_mistakes_are_found_where_they_are(grid: Path, tmp_path: 
     path.write_text(example)
     found = dict(check([str(path)], grid))
     # Left to `runner plan`: what concerns several values at once.
-    assert found.keys() == {"$.name", "$", "$.matrix.lr[1]", "$.matrix", "$.matrix.batch_size", "$.zip.optimizer[1]"}
+    assert found.keys() == {
+        "$.name",
+        "$",
+        "$.matrix.lr[1]",
+        "$.matrix",
+        "$.matrix.batch_size",
+        "$.zip.optimizer[1]",
+    }
     assert "targt" in found["$"]
     assert "modle" in found["$.matrix"]
 
@@ -66,7 +73,13 @@ def test_a_mistake_is_found(grid: Path, tmp_path: Path, text: str, place: str) -
     assert place in dict(check([str(path)], grid))
 
 
-@pytest.mark.parametrize("text", ["{name: a, workload: 'mine:fit', matrix: {anything: [1, x]}}", "{name: a, groups: [{name: b}]}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{name: a, workload: 'mine:fit', matrix: {anything: [1, x]}}",
+        "{name: a, groups: [{name: b}]}",
+    ],
+)
 def test_what_only_the_user_knows_is_let_pass(grid: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(text)
@@ -74,7 +87,10 @@ def test_what_only_the_user_knows_is_let_pass(grid: Path, tmp_path: Path, text: 
 
 
 def test_it_has_every_key_of_a_group() -> None:
-    assert set(grid_schema()["definitions"]["group"]["properties"]) == {"name", *language.GROUP_KEYS}
+    assert set(grid_schema()["definitions"]["group"]["properties"]) == {
+        "name",
+        *language.GROUP_KEYS,
+    }
 
 
 def test_the_profile_of_the_documentation_and_of_the_studies_fits(run: Run, tmp_path: Path) -> None:
@@ -85,7 +101,11 @@ def test_the_profile_of_the_documentation_and_of_the_studies_fits(run: Run, tmp_
     example.write_text(text.partition("```yaml\n")[2].partition("```")[0])
     assert check([str(example), str(REPOSITORY / "tests" / "grids" / "cluster.yaml")], schema) == []
     example.write_text("targets: {a30: {gpus: -1}, t4: {colour: red}}\nbackend: pbs")
-    assert {place for place, _ in check([str(example)], schema)} == {"$.targets.a30.gpus", "$.targets.t4", "$.backend"}
+    assert {place for place, _ in check([str(example)], schema)} == {
+        "$.targets.a30.gpus",
+        "$.targets.t4",
+        "$.backend",
+    }
 
 
 def test_both_are_printed_as_they_are_made(run: Run) -> None:

@@ -98,7 +98,10 @@ def test_every_value_has_a_line(path: tuple[str | int, ...], line: int) -> None:
     [
         ("a: 1\nb: 2\na: 3", "f:3: a: 'a' is already given on line 1"),
         ("a:\n  1: x\n  '1': y", "f:3: a.1: '1' is already given on line 2"),
-        ("a: !!python/object/apply:os.system [ls]", "f:1: a: the tag !!python/object/apply:os.system is not allowed"),
+        (
+            "a: !!python/object/apply:os.system [ls]",
+            "f:1: a: the tag !!python/object/apply:os.system is not allowed",
+        ),
         ("a:\n  - !mine 3", "f:2: a[0]: the tag !mine is not allowed"),
         ("a: !!timestamp 2020-01-01", "f:1: a: the tag !!timestamp is not allowed"),
         ("a: !!int x", "f:1: a: 'x' is not of the type that its tag says"),
@@ -111,7 +114,10 @@ def test_every_value_has_a_line(path: tuple[str | int, ...], line: int) -> None:
         ("a: b: c", "f:1: is not YAML: mapping values are not allowed"),
         ("a: 1\nb: \x01", "f:2: is not YAML: the character '\\x01' is not allowed"),
         ("[" * 100_000, f"f:1: is nested more than {MAX_DEPTH} deep"),
-        ("a0: &a0 [1]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in range(200)), f"f:{MAX_DEPTH - 1}: is nested more than"),
+        (
+            "a0: &a0 [1]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in range(200)),
+            f"f:{MAX_DEPTH - 1}: is nested more than",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text: str, printed: str) -> None:
@@ -126,7 +132,10 @@ def test_all_of_it_is_told_at_once() -> None:
 
 def test_aliases_cannot_fill_the_memory() -> None:
     lines = ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in zip("abcdefgh", "bcdefghi", strict=True)]
+    lines += [
+        f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]"
+        for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
     (problem,) = parse_yaml("\n".join(lines), "f").problems
     assert "more than 1,000,000 values" in problem.message
     assert problem.line <= 7
@@ -155,10 +164,15 @@ def test_the_error_survives_a_pickle() -> None:
 
 
 # PyYAML leaves words bare that only YAML 1.2 takes for numbers.
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])).filter(lambda text: core_scalar(text) in (text, None))
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])).filter(
+    lambda text: core_scalar(text) in (text, None)
+)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcxyz-", min_size=1), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abcxyz-", min_size=1), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

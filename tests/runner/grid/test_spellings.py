@@ -75,7 +75,9 @@ def drawn(pool: dict[str, list[Any]], *names: str) -> st.SearchStrategy[dict[str
 @pytest.mark.parametrize("name", POOLS)
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), target=st.sampled_from(sorted(TARGETS)))
-def test_what_is_asked_and_what_acts_of_it_are_one_trial(name: str, data: st.DataObject, target: str) -> None:
+def test_what_is_asked_and_what_acts_of_it_are_one_trial(
+    name: str, data: st.DataObject, target: str
+) -> None:
     found, there = workload(name), TARGETS[target]
     asked = data.draw(drawn(POOLS[name]))
     params_asked = found.read(asked)
@@ -88,7 +90,10 @@ def test_what_is_asked_and_what_acts_of_it_are_one_trial(name: str, data: st.Dat
     zipped = {key: [asked[key], written[key]] for key in asked}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "grid.yaml")
-        path.write_text(json.dumps({"name": "x", "workload": name, "target": target, "zip": zipped}), encoding="utf-8")
+        path.write_text(
+            json.dumps({"name": "x", "workload": name, "target": target, "zip": zipped}),
+            encoding="utf-8",
+        )
         expanded = load_grid(path, targets=TARGETS, profile_name="cluster.yaml")
     (spec,) = expanded.specs
     assert spec.params == found.canonical(acting)
@@ -111,7 +116,9 @@ def test_what_is_asked_and_what_acts_of_it_are_one_trial(name: str, data: st.Dat
     ),
     st.data(),
 )
-def test_optimizers_that_torch_cannot_tell_apart_are_one_trial(asked: dict[str, Any], data: st.DataObject) -> None:
+def test_optimizers_that_torch_cannot_tell_apart_are_one_trial(
+    asked: dict[str, Any], data: st.DataObject
+) -> None:
     name = data.draw(st.sampled_from(sorted(asked)))
     other = asked | {name: data.draw(st.sampled_from(TRAIN[name]))}
     one, two = (msgspec.convert(values, TrainParams) for values in (asked, other))
@@ -129,7 +136,11 @@ def _steps_of(asked: TrainParams) -> tuple[Any, ...]:
     seen = []
     for step in count(1):
         (group,) = optimizer.param_groups
-        chosen = {key: group[key] for key in ("lr", "momentum", "betas", "weight_decay", "fused") if key in group}
+        chosen = {
+            key: group[key]
+            for key in ("lr", "momentum", "betas", "weight_decay", "fused")
+            if key in group
+        }
         seen.append({**chosen, "fused": bool(chosen["fused"]), "foreach": bool(group["foreach"])})
         if step == 3 * asked.epochs:
             break

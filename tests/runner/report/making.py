@@ -16,10 +16,21 @@ SWEEP = "study"
 
 
 def record(
-    number: int, parameters: Mapping[str, Any], *, attempt: int = 0, results: Mapping[str, Any] | None = None, **values: Any
+    number: int,
+    parameters: Mapping[str, Any],
+    *,
+    attempt: int = 0,
+    results: Mapping[str, Any] | None = None,
+    **values: Any,
 ) -> Record:
     """The record of trial ``number``: a completed train trial on a CPU unless told otherwise."""
-    values = {"outcome": "completed", "workload": "train", "target": "cpu", "seed": 0, "cpu_model": "Model T"} | values
+    values = {
+        "outcome": "completed",
+        "workload": "train",
+        "target": "cpu",
+        "seed": 0,
+        "cpu_model": "Model T",
+    } | values
     sweep = values.pop("sweep", SWEEP)
     return Record(sweep, f"{number:016x}", attempt, parameters, values, results or {})
 

@@ -18,7 +18,12 @@ def test_without_keys_it_groups_by_what_varies_but_the_seed(tmp_path: Path) -> N
     table = collected(
         tmp_path,
         *(
-            record(10 * i + seed, {"lr": lr, "epochs": 3}, seed=seed, test_accuracy=0.5 + lr + seed / 10)
+            record(
+                10 * i + seed,
+                {"lr": lr, "epochs": 3},
+                seed=seed,
+                test_accuracy=0.5 + lr + seed / 10,
+            )
             for i, lr in enumerate((0.1, 0.01))
             for seed in range(3)
         ),
@@ -40,11 +45,17 @@ def test_a_parameter_that_only_the_other_workload_has_is_no_key(tmp_path: Path) 
     )
     summary = summarise(table)
     assert summary.by == ("workload", "kernel")
-    assert [group.keys for group in summary.groups] == [("svm", "poly"), ("svm", "rbf"), ("train", None)]
+    assert [group.keys for group in summary.groups] == [
+        ("svm", "poly"),
+        ("svm", "rbf"),
+        ("train", None),
+    ]
 
 
 def test_a_parameter_left_at_its_default_in_some_trials_is_a_key(tmp_path: Path) -> None:
-    table = collected(tmp_path, record(0, {}, test_accuracy=0.5), record(1, {"momentum": 0.9}, test_accuracy=0.6))
+    table = collected(
+        tmp_path, record(0, {}, test_accuracy=0.5), record(1, {"momentum": 0.9}, test_accuracy=0.6)
+    )
     assert [group.keys for group in summarise(table).groups] == [(None,), (0.9,)]
 
 
@@ -89,7 +100,10 @@ def test_two_kinds_of_hardware_in_one_cell_are_named(tmp_path: Path) -> None:
 
 
 def test_the_same_trial_in_two_sweeps_is_not_averaged_with_itself(tmp_path: Path) -> None:
-    table = collected(tmp_path, *(record(0, {"lr": 0.1}, sweep=sweep, test_accuracy=0.5) for sweep in ("one", "two")))
+    table = collected(
+        tmp_path,
+        *(record(0, {"lr": 0.1}, sweep=sweep, test_accuracy=0.5) for sweep in ("one", "two")),
+    )
     summary = summarise(table)
     assert summary.by == ("sweep",)
     assert [group.n for group in summary.groups] == [1, 1]
@@ -117,19 +131,34 @@ def test_each_workload_keeps_its_own_metric(tmp_path: Path) -> None:
         record(1, {}, workload="mine:main", results={"score": 7.0}, total_s=3.0),
     )
     summary = summarise(table)
-    assert [metric.name for metric in summary.metrics] == ["test_accuracy", "score", "train_s", "total_s"]
+    assert [metric.name for metric in summary.metrics] == [
+        "test_accuracy",
+        "score",
+        "train_s",
+        "total_s",
+    ]
     custom, train = summary.groups
     assert custom.means.keys() == {"score", "total_s"}
     assert train.means.keys() == {"test_accuracy", "train_s", "total_s"}
 
 
 def test_a_list_or_a_mapping_is_a_key_like_any_other(tmp_path: Path) -> None:
-    table = collected(tmp_path, record(0, {"split": [0.7, 0.3]}, total_s=1.0), record(1, {"split": [0.8, 0.2]}, total_s=1.0))
-    assert [group.keys for group in summarise(table, ["split"]).groups] == [([0.7, 0.3],), ([0.8, 0.2],)]
+    table = collected(
+        tmp_path,
+        record(0, {"split": [0.7, 0.3]}, total_s=1.0),
+        record(1, {"split": [0.8, 0.2]}, total_s=1.0),
+    )
+    assert [group.keys for group in summarise(table, ["split"]).groups] == [
+        ([0.7, 0.3],),
+        ([0.8, 0.2],),
+    ]
 
 
 def test_numbers_sort_as_numbers_also_in_a_mixed_column(tmp_path: Path) -> None:
-    table = collected(tmp_path, *(record(i, {"gamma": gamma}, total_s=1.0) for i, gamma in enumerate((10, "scale", 9))))
+    table = collected(
+        tmp_path,
+        *(record(i, {"gamma": gamma}, total_s=1.0) for i, gamma in enumerate((10, "scale", 9))),
+    )
     assert [str(group.keys[0]) for group in summarise(table).groups] == ["9", "10", "scale"]
 
 
@@ -159,7 +188,9 @@ def test_a_mean_without_a_number_in_it_says_so() -> None:
         ([2**62, 2**62 + 1024], 2.0**62 + 512, 512 * math.sqrt(2)),
     ],
 )
-def test_no_number_is_too_large_or_too_small_for_a_mean(numbers: list[float], mean: float, sd: float) -> None:
+def test_no_number_is_too_large_or_too_small_for_a_mean(
+    numbers: list[float], mean: float, sd: float
+) -> None:
     found = mean_of(numbers)
     assert found.mean == pytest.approx(mean, rel=1e-12, abs=0, nan_ok=True)
     assert found.sd == pytest.approx(sd, rel=1e-12, abs=0, nan_ok=True)
@@ -167,7 +198,9 @@ def test_no_number_is_too_large_or_too_small_for_a_mean(numbers: list[float], me
 
 def test_values_of_different_kinds_are_different_keys(tmp_path: Path) -> None:
     values: list[Any] = [1, "1", True, "true", [1, 2], "[1,2]", 1.0]
-    table = collected(tmp_path, *(record(i, {"p": value}, total_s=1.0) for i, value in enumerate(values)))
+    table = collected(
+        tmp_path, *(record(i, {"p": value}, total_s=1.0) for i, value in enumerate(values))
+    )
     summary = summarise(table)
     assert summary.by == ("p",)
     assert {spelled(group.keys[0]): group.n for group in summary.groups} == {
@@ -177,12 +210,24 @@ def test_values_of_different_kinds_are_different_keys(tmp_path: Path) -> None:
 
 def test_a_result_named_like_another_workloads_parameter_is_no_key(tmp_path: Path) -> None:
     shared = [
-        record(10 * width + seed, {"width": width}, workload="x:shared", seed=seed, results={"height": 2.0 * width})
+        record(
+            10 * width + seed,
+            {"width": width},
+            workload="x:shared",
+            seed=seed,
+            results={"height": 2.0 * width},
+        )
         for width in (1, 2)
         for seed in range(3)
     ]
     other = [
-        record(100 * height + seed, {"height": height}, workload="x:other", seed=seed, results={"width": height + 0.1 * seed})
+        record(
+            100 * height + seed,
+            {"height": height},
+            workload="x:other",
+            seed=seed,
+            results={"width": height + 0.1 * seed},
+        )
         for height in (4, 5)
         for seed in range(3)
     ]
@@ -199,7 +244,10 @@ def test_a_result_named_like_another_workloads_parameter_is_no_key(tmp_path: Pat
 
 def test_what_is_no_number_leaves_the_metric_and_is_told(tmp_path: Path) -> None:
     scores: list[Any] = [0.5, 0.7, True, "best", "0.9", None]
-    table = collected(tmp_path, *(record(i, {}, seed=i, results={"score": score}) for i, score in enumerate(scores)))
+    table = collected(
+        tmp_path,
+        *(record(i, {}, seed=i, results={"score": score}) for i, score in enumerate(scores)),
+    )
     summary = summarise(table)
     (group,) = summary.groups
     assert group.means["score"].mean == pytest.approx(0.6)
@@ -214,6 +262,9 @@ def test_a_key_that_is_nan_is_one_key(tmp_path: Path) -> None:
 
 def test_completed_trials_that_diverged_are_counted(tmp_path: Path) -> None:
     table = collected(
-        tmp_path, record(0, {}, val_loss=0.5, total_s=1.0), record(1, {}, val_loss=math.inf, total_s=1.0), record(2, {}, outcome="failed")
+        tmp_path,
+        record(0, {}, val_loss=0.5, total_s=1.0),
+        record(1, {}, val_loss=math.inf, total_s=1.0),
+        record(2, {}, outcome="failed"),
     )
     assert [row["diverged"] for row in summarise(table).as_rows()] == [1]

@@ -109,7 +109,10 @@ def diverging(lr: float, tally: str, model: str = "small") -> dict[str, float]:
 
 def outlandish(case: str, *, context: Context) -> dict[str, Any]:
     """Measures what is hard to write down; every case but ``object`` is a result all the same."""
-    context.report({"step": 3_000_000_000, "half": 0.5}.get(case, 1), **{"m\udcff" if case == "name" else "m": 1.0})
+    context.report(
+        {"step": 3_000_000_000, "half": 0.5}.get(case, 1),
+        **{"m\udcff" if case == "name" else "m": 1.0},
+    )
     if case == "raises":
         raise ValueError("\udcff\0" + "x" * 100_000)
     returned: dict[str, Any] = {
@@ -133,7 +136,9 @@ def damaging(width: int) -> dict[str, int]:
         while True:
             LEAKED.append(os.open(os.devnull, os.O_RDONLY))
     if width == 2:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+        )
         signal.alarm(1)
     if width == 3:
         os.umask(0o777)
@@ -157,9 +162,16 @@ def alone(width: int) -> dict[str, int]:
 def crippling(width: int) -> dict[str, int]:
     """Takes from its process, for good, the right to write files; width 0 does not."""
     if width:
-        libc, head, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        libc, head, sets = (
+            ctypes.CDLL(None),
+            (ctypes.c_uint32 * 2)(0x20080522, 0),
+            (ctypes.c_uint32 * 6)(),
+        )
         libc.capget(head, sets)
-        sets[0], sets[1] = sets[0] & ~(1 << 24), sets[1] & ~(1 << 24)  # without CAP_SYS_RESOURCE root is like anybody
+        sets[0], sets[1] = (
+            sets[0] & ~(1 << 24),
+            sets[1] & ~(1 << 24),
+        )  # without CAP_SYS_RESOURCE root is like anybody
         libc.capset(head, sets)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
     return {"doubled": 2 * width}

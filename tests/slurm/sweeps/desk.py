@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner.journal import Started, read_all
+from runner.sweep.journal import Started, read_all
 from tests.patience import PATIENCE_S
 from tests.runner.builders import WORKLOADS, hide_what_is_needed
 from tests.runner.conftest import Desk
@@ -40,43 +40,61 @@ class SlurmDesk(Desk):
     def profile(self, targets: str, slurm: str = "{}") -> None:
         """Write the site's cluster.yaml; `SMALL` in it is what a small trial needs."""
         text = targets.replace("SMALL", SMALL)
-        (self.folder / "cluster.yaml").write_text(f"backend: slurm\ntargets:\n{text}\nslurm: {slurm}\n")
+        (self.folder / "cluster.yaml").write_text(
+            f"backend: slurm\ntargets:\n{text}\nslurm: {slurm}\n"
+        )
 
     def grid(self, text: str, name: str = "toy") -> Path:
         """Write a grid, `TALLY` and `GATE` in it replaced, to a file of its own."""
         path = self.folder / f"{name}.yaml"
-        path.write_text(f"name: {name}\n" + text.replace("TALLY", str(self.tally)).replace("GATE", str(self.gate)))
+        path.write_text(
+            f"name: {name}\n"
+            + text.replace("TALLY", str(self.tally)).replace("GATE", str(self.gate))
+        )
         return path
 
     def begun(self, sweep: str = "toy") -> dict[tuple[str, int], Started]:
         """What the workers noted when they began, by trial and attempt."""
         entries = read_all(self.store.sweep_folder(sweep))
-        return {(entry.trial, entry.attempt): entry for entry in entries if isinstance(entry, Started)}
+        return {
+            (entry.trial, entry.attempt): entry for entry in entries if isinstance(entry, Started)
+        }
 
     def tasks(self, sweep: str = "toy") -> dict[str, str]:
         """SLURM's id of the array task that began each trial last."""
-        return {entry.trial: f"{entry.job}_{entry.task}" for _, entry in sorted(self.begun(sweep).items())}
+        return {
+            entry.trial: f"{entry.job}_{entry.task}"
+            for _, entry in sorted(self.begun(sweep).items())
+        }
 
     def trials(self, sweep: str = "toy", **wanted: Any) -> list[str]:
         """Ids of the trials of a sweep with these parameters (or target)."""
-        from runner.status import latest_submission
+        from runner.sweep.status import latest_submission
 
         specs = latest_submission(self.store, sweep).specs
         return [
-            spec.trial_id for spec in specs if wanted.items() <= {**spec.params, "target": spec.target, "workload": spec.workload}.items()
+            spec.trial_id
+            for spec in specs
+            if wanted.items()
+            <= {**spec.params, "target": spec.target, "workload": spec.workload}.items()
         ]
 
     def rows(self, sweep: str = "toy", **wanted: Any) -> list[dict[str, Any]]:
         """Every attempt of the trials with these parameters (or columns), in order of attempts, as it was when first asked for."""
         if sweep not in self._collected:
             self._collected[sweep] = self.json("collect", sweep, "--attempts")
-        return sorted((row for row in self._collected[sweep] if wanted.items() <= row.items()), key=lambda row: row["attempt"])
+        return sorted(
+            (row for row in self._collected[sweep] if wanted.items() <= row.items()),
+            key=lambda row: row["attempt"],
+        )
 
     def until(self, true: Callable[[], object], what: str) -> None:
         """Until a condition holds; squeue's words and the journal tell why it does not."""
         deadline = time.monotonic() + PATIENCE_S
         while not true():
-            assert time.monotonic() < deadline, f"waited in vain until {what}:\n{self.site.run('squeue', '--all')}\n{self.outcomes_text()}"
+            assert time.monotonic() < deadline, (
+                f"waited in vain until {what}:\n{self.site.run('squeue', '--all')}\n{self.outcomes_text()}"
+            )
             time.sleep(0.3)
 
     def until_idle(self) -> None:

@@ -70,7 +70,10 @@ def _warn(desk: SlurmDesk) -> None:
     """Send the tasks of `stepwise` the warning that comes ahead of their walltime, as often as they begin a trial that heeds it."""
     for role, attempt in (("second", 1), ("endless", 1), ("alone", 1), ("alone", 2)):
         (trial,) = desk.trials("endings", workload="trials:stepwise", role=role)
-        desk.until(lambda key=(trial, attempt): key in desk.begun("endings"), f"attempt {attempt} of the trial '{role}' runs")
+        desk.until(
+            lambda key=(trial, attempt): key in desk.begun("endings"),
+            f"attempt {attempt} of the trial '{role}' runs",
+        )
         desk.site.run("scancel", "--signal=USR2", desk.tasks("endings")[trial])
 
 
@@ -87,18 +90,29 @@ def _move(desk: SlurmDesk) -> None:
             {"width": 12},
         )
     )
-    desk.until(lambda: {requeued, one, two, *whole} <= desk.tasks("moved").keys(), "the trials to be moved run")
+    desk.until(
+        lambda: {requeued, one, two, *whole} <= desk.tasks("moved").keys(),
+        "the trials to be moved run",
+    )
     tasks = desk.tasks("moved")
     site.run("scontrol", "requeue", tasks[requeued])
     site.run("scancel", tasks[one])
     site.run("scancel", tasks[whole[0]].partition("_")[0])
     ending = {tasks[trial] for trial in (one, *whole)}
-    desk.until(lambda: not ending & set(site.run("squeue", "--noheader", "--format=%i").split()), "what was cancelled has ended")
+    desk.until(
+        lambda: not ending & set(site.run("squeue", "--noheader", "--format=%i").split()),
+        "what was cancelled has ended",
+    )
     desk.gate.touch()
     (deaf,) = desk.trials("moved", workload="trials:deaf")
     marks = [desk.folder / "held", desk.folder / "begun"]
-    desk.until(lambda: all(mark.exists() for mark in marks) and deaf in desk.tasks("moved"), "the spare node computes")
-    site.run("sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null", "--wrap", "true")
+    desk.until(
+        lambda: all(mark.exists() for mark in marks) and deaf in desk.tasks("moved"),
+        "the spare node computes",
+    )
+    site.run(
+        "sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null", "--wrap", "true"
+    )
 
 
 def outcomes(rows: list[dict[str, Any]]) -> list[str]:
@@ -106,14 +120,34 @@ def outcomes(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_trials_land_where_their_target_says(day: SlurmDesk) -> None:
-    for target, partition, visible in (("a30", "gpu-a30", {"0", "1"}), ("t4", "gpu-t4", {"0", "1"}), ("cpu", "cpu", {"none"})):
+    for target, partition, visible in (
+        ("a30", "gpu-a30", {"0", "1"}),
+        ("t4", "gpu-t4", {"0", "1"}),
+        ("cpu", "cpu", {"none"}),
+    ):
         rows = day.rows("endings", target=target, workload="trials:environment")
         assert outcomes(rows) == ["completed"] * 2
         for row in rows:
-            assert (row["partition"], row["partition_seen"], row["backend"]) == (partition, partition, "slurm")
+            assert (row["partition"], row["partition_seen"], row["backend"]) == (
+                partition,
+                partition,
+                "slurm",
+            )
             assert row["visible"] in visible
             assert row["node"].startswith(partition.removeprefix("gpu-"))
-            missing = [name for name in ("job_id", "task", "log", "queue_s", "total_s", "host_rss_gb", "cpus_granted") if row[name] is None]
+            missing = [
+                name
+                for name in (
+                    "job_id",
+                    "task",
+                    "log",
+                    "queue_s",
+                    "total_s",
+                    "host_rss_gb",
+                    "cpus_granted",
+                )
+                if row[name] is None
+            ]
             assert not missing
 
 
@@ -137,17 +171,31 @@ def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None
 
 def test_a_gpu_that_faults_costs_its_trial_alone(day: SlurmDesk) -> None:
     rows = {row["width"]: row for row in day.rows("endings", workload="toys:faulty")}
-    assert {width: row["outcome"] for width, row in rows.items()} == {20: "completed", 21: "failed", 22: "completed", 23: "completed"}
+    assert {width: row["outcome"] for width, row in rows.items()} == {
+        20: "completed",
+        21: "failed",
+        22: "completed",
+        23: "completed",
+    }
     assert rows[20]["pid"] == rows[21]["pid"] != rows[22]["pid"] == rows[23]["pid"]
     assert [day.ran()[str(width)] for width in rows] == [1] * 4
 
 
 def test_what_a_trial_does_to_its_process_costs_no_other(day: SlurmDesk) -> None:
     rows = {row["width"]: row for row in day.rows("endings", workload="toys:damaging")}
-    assert [rows[width]["outcome"] for width in range(7)] == ["completed", "failed", "completed", "completed", "failed", *["completed"] * 2]
+    assert [rows[width]["outcome"] for width in range(7)] == [
+        "completed",
+        "failed",
+        "completed",
+        "completed",
+        "failed",
+        *["completed"] * 2,
+    ]
     assert rows[4]["error_type"] == "KeyboardInterrupt"
     assert not any(row["derived"] for row in rows.values())
-    assert [day.run("logs", row["trial"]).splitlines()[0] for row in rows.values()] == [f"width {width}" for width in rows]
+    assert [day.run("logs", row["trial"]).splitlines()[0] for row in rows.values()] == [
+        f"width {width}" for width in rows
+    ]
 
 
 def test_an_isolated_trial_has_a_process_for_itself(day: SlurmDesk) -> None:
@@ -157,12 +205,16 @@ def test_an_isolated_trial_has_a_process_for_itself(day: SlurmDesk) -> None:
 
 
 def test_a_trial_that_takes_too_much_memory(day: SlurmDesk) -> None:
-    rows = {row["mebibytes"]: row["outcome"] for row in day.rows("endings", workload="trials:greedy")}
+    rows = {
+        row["mebibytes"]: row["outcome"] for row in day.rows("endings", workload="trials:greedy")
+    }
     assert rows == {1: "completed", 550: "out_of_memory", 2: "completed"}
 
 
 def test_a_pack_outlives_its_walltime_as_often_as_it_may(day: SlurmDesk) -> None:
-    rows = {role: day.rows("endings", role=role) for role in ("brief", "second", "endless", "alone")}
+    rows = {
+        role: day.rows("endings", role=role) for role in ("brief", "second", "endless", "alone")
+    }
     assert outcomes(rows["brief"]) == ["completed"]
     assert outcomes(rows["second"]) == ["preempted", "completed"]
     assert rows["second"][1]["lives"] == 2
@@ -175,13 +227,27 @@ def test_a_pack_outlives_its_walltime_as_often_as_it_may(day: SlurmDesk) -> None
 def test_a_preempted_training_ends_as_an_undisturbed_one(day: SlurmDesk) -> None:
     cut, resumed = day.rows("moved", workload="train", target="spare")
     (calm,) = day.rows("moved", workload="train", target="cpu")
-    assert [row["outcome"] for row in (cut, resumed, calm)] == ["preempted", "completed", "completed"]
+    assert [row["outcome"] for row in (cut, resumed, calm)] == [
+        "preempted",
+        "completed",
+        "completed",
+    ]
     assert resumed["resumed_from_epoch"] is not None
     assert 0 < (cut["steps"] or 1) < calm["steps"] == resumed["steps"]
-    for name in ("train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss", "best_epoch"):
+    for name in (
+        "train_accuracy",
+        "val_accuracy",
+        "test_accuracy",
+        "train_loss",
+        "val_loss",
+        "test_loss",
+        "best_epoch",
+    ):
         assert resumed[name] == calm[name], name
     figures = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    assert [[row[name] for name in figures] for row in resumed["history"]] == [[row[name] for name in figures] for row in calm["history"]]
+    assert [[row[name] for name in figures] for row in resumed["history"]] == [
+        [row[name] for name in figures] for row in calm["history"]
+    ]
 
 
 def test_what_cannot_be_saved_starts_anew_after_a_preemption(day: SlurmDesk) -> None:
@@ -209,7 +275,11 @@ def test_what_was_cancelled_from_outside_is_recorded_so(day: SlurmDesk) -> None:
 
 
 def test_a_group_that_fails_from_the_start_in_one_way_is_stopped(day: SlurmDesk) -> None:
-    assert sorted(width for width in day.ran() if width.isdigit() and int(width) >= 100) == ["100", "101", "102"]
+    assert sorted(width for width in day.ran() if width.isdigit() and int(width) >= 100) == [
+        "100",
+        "101",
+        "102",
+    ]
     said = day.run("status", "endings")
     assert "was stopped" in said
     assert "is a width like any other" in said
@@ -230,7 +300,10 @@ def test_what_was_out_of_memory_comes_back_with_more(day: SlurmDesk) -> None:
     assert day.site.run("squeue", "--noheader", "--Format=MinMemory").strip() == "922M"
     (day.folder / "gate-memory").touch()
     day.until_idle()
-    assert [attempt.outcome for attempt in day.store.index("endings").attempts(trial)] == ["out_of_memory", "completed"]
+    assert [attempt.outcome for attempt in day.store.index("endings").attempts(trial)] == [
+        "out_of_memory",
+        "completed",
+    ]
 
 
 def test_nothing_was_lost(day: SlurmDesk) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.lock import is_held
+from runner.sweep.lock import is_held
 from tests.slurm.site import Site
 
 from .desk import SlurmDesk, at_site
@@ -89,7 +89,9 @@ def test_ctrl_c_waits_for_the_answer_of_sbatch(desk: SlurmDesk, sbatch: Path) ->
     each_ran_once(desk)
 
 
-def test_a_second_signal_ends_it_at_once_and_the_array_is_found_by_name(desk: SlurmDesk, sbatch: Path) -> None:
+def test_a_second_signal_ends_it_at_once_and_the_array_is_found_by_name(
+    desk: SlurmDesk, sbatch: Path
+) -> None:
     grid = desk.grid(GRID)
     put(sbatch, INTERRUPTED_TWICE)
     desk.run("submit", grid, "--pack", "4", code=130)
@@ -100,7 +102,9 @@ def test_a_second_signal_ends_it_at_once_and_the_array_is_found_by_name(desk: Sl
     each_ran_once(desk)
 
 
-def test_an_sbatch_that_outlives_its_submit_keeps_the_sweep_locked(desk: SlurmDesk, sbatch: Path) -> None:
+def test_an_sbatch_that_outlives_its_submit_keeps_the_sweep_locked(
+    desk: SlurmDesk, sbatch: Path
+) -> None:
     grid = desk.grid(GRID)
     put(sbatch, OUTLIVES_ITS_SUBMIT)
     desk.run("submit", grid, "--pack", "4", code=-9)
@@ -113,7 +117,9 @@ def test_an_sbatch_that_outlives_its_submit_keeps_the_sweep_locked(desk: SlurmDe
     each_ran_once(desk)
 
 
-def test_a_number_is_not_given_again_and_a_banner_is_no_answer(desk: SlurmDesk, sbatch: Path) -> None:
+def test_a_number_is_not_given_again_and_a_banner_is_no_answer(
+    desk: SlurmDesk, sbatch: Path
+) -> None:
     grid = desk.grid(GRID)
     put(sbatch, NEVER_GETS_THERE)
     desk.run("submit", grid, "--pack", "2", code=-9)

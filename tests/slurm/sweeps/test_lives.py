@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.journal import Started
+from runner.sweep.journal import Started
 from tests.slurm.site import Site
 
 from .desk import SlurmDesk, at_site
@@ -30,7 +30,11 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
 
 def supervisor_of(started: Started) -> int:
     """The process that SLURM started for the task."""
-    above = [process for process in psutil.Process(started.pid).parents() if "cluster.slurm_task" in process.cmdline()]
+    above = [
+        process
+        for process in psutil.Process(started.pid).parents()
+        if "cluster.slurm.task" in process.cmdline()
+    ]
     return above[-1].pid
 
 
@@ -48,7 +52,10 @@ def test_a_worker_ends_with_its_supervisor(desk: SlurmDesk) -> None:
     desk.until(lambda: desk.ran().total() == 2, "it runs again")
     desk.gate.touch()
     desk.until_idle()
-    assert [(row["outcome"], row["derived"]) for row in desk.rows()] == [("killed", True), ("completed", False)]
+    assert [(row["outcome"], row["derived"]) for row in desk.rows()] == [
+        ("killed", True),
+        ("completed", False),
+    ]
 
 
 def test_two_lives_of_a_task_behind_a_parted_network_lose_nothing(desk: SlurmDesk) -> None:
@@ -67,11 +74,17 @@ def test_two_lives_of_a_task_behind_a_parted_network_lose_nothing(desk: SlurmDes
     assert (late.node != early.node, late.life, late.attempt) == (True, 1, 2)
     assert [one.outcome.value for one in desk.store.index("toy").attempts(first)] == ["node_failed"]
     desk.gate.touch()
-    desk.until(lambda: desk.ran()[second] == 2 and desk.outcomes()["completed"] == 4, "both lives have done both trials")
+    desk.until(
+        lambda: desk.ran()[second] == 2 and desk.outcomes()["completed"] == 4,
+        "both lives have done both trials",
+    )
     site.start_node(short)
     desk.until_idle()
     assert desk.standing() == {"completed": 2}
     assert [row["trial"] for row in desk.json("collect")] == sorted((first, second))
     for trial in (first, second):
-        assert [(row["attempt"], row["derived"]) for row in desk.rows(trial=trial)] == [(1, False), (2, False)]
+        assert [(row["attempt"], row["derived"]) for row in desk.rows(trial=trial)] == [
+            (1, False),
+            (2, False),
+        ]
     assert {row["node"] for row in desk.rows(trial=first)} == {early.node, late.node}

@@ -17,7 +17,12 @@ TARGETS = """
 def test_a_lost_node_is_recorded_and_excluded(running_site: Site, tmp_path: Path) -> None:
     with at_site(running_site, tmp_path) as desk:
         desk.profile(TARGETS)
-        desk.run("submit", desk.grid("workload: trials:gated\ntarget: [stays, ends]\nfixed: {gate: GATE, tally: TALLY}\n"))
+        desk.run(
+            "submit",
+            desk.grid(
+                "workload: trials:gated\ntarget: [stays, ends]\nfixed: {gate: GATE, tally: TALLY}\n"
+            ),
+        )
         (ends,), (stays,) = desk.trials(target="ends"), desk.trials(target="stays")
         desk.until(lambda: len(desk.ran()) == 2, "both run")
         (lost,) = set(running_site.run("squeue", "--noheader", "--format=%N").split())
@@ -36,4 +41,8 @@ def test_a_lost_node_is_recorded_and_excluded(running_site: Site, tmp_path: Path
         assert second["outcome"] == "completed"
         assert second["node"] != lost  # which is back, and would be the first choice
         first, second = desk.rows(target="stays")
-        assert (first["outcome"], first["node"], second["outcome"]) == ("node_failed", lost, "completed")
+        assert (first["outcome"], first["node"], second["outcome"]) == (
+            "node_failed",
+            lost,
+            "completed",
+        )

@@ -49,16 +49,22 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
         yield desk
 
 
-def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(
+    desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grid = desk.grid(GATED)
     shims = desk.folder / "bin"
     shims.mkdir()
-    (shims / "sbatch").write_text(DIES_IN_ITS_SECOND_SBATCH.format(sbatch=shutil.which("sbatch"), folder=shims))
+    (shims / "sbatch").write_text(
+        DIES_IN_ITS_SECOND_SBATCH.format(sbatch=shutil.which("sbatch"), folder=shims)
+    )
     (shims / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{shims}:{os.environ['PATH']}")
     assert desk.run("submit", grid, "--pack", "4", code=-9) == ""
     assert len(list(desk.store_folder.rglob("*.ticket"))) == 1
-    assert "4 trials queued in 1 task of 1 array, 8 trials with the scheduler already" in desk.run("submit", grid, "--pack", "4")
+    assert "4 trials queued in 1 task of 1 array, 8 trials with the scheduler already" in desk.run(
+        "submit", grid, "--pack", "4"
+    )
     desk.gate.touch()
     desk.until_idle()
     assert sorted(desk.ran().values()) == [1] * 12
@@ -79,7 +85,9 @@ def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
 def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) -> None:
     desk.profile("  cpu: {partition: cpu, cpus: 1, mem_gb: 0.5, time_min: 20}", "{max_submit: 30}")
     n_trials = MAX_ARRAY_SIZE + 9
-    grid = desk.grid(f"workload: toys:counted\nmatrix: {{width: {{range: [0, {n_trials}]}}}}\nfixed: {{tally: TALLY}}\n")
+    grid = desk.grid(
+        f"workload: toys:counted\nmatrix: {{width: {{range: [0, {n_trials}]}}}}\nfixed: {{tally: TALLY}}\n"
+    )
     plan = desk.json("plan", grid, "--pack", "1")
     assert [array["tasks"] for array in plan["arrays"]] == [MAX_ARRAY_SIZE, 9]
     (script,) = plan["scripts"]
@@ -92,10 +100,15 @@ def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) 
 
 
 def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
-    grid = desk.grid("workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n")
+    grid = desk.grid(
+        "workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n"
+    )
     desk.profile(TARGETS, "{array_parallelism: 1}")
     desk.run("submit", grid, "--pack", "1")
-    desk.until(lambda: desk.ran(), "the first trial has begun, and the accounts know of it; only the controller knows of the other")
+    desk.until(
+        lambda: desk.ran(),
+        "the first trial has begun, and the accounts know of it; only the controller knows of the other",
+    )
     desk.site.stop_controller()
     assert "the scheduler does not answer" in desk.run("status")
     assert "nothing was queued" in desk.run("submit", grid, code=1)
@@ -107,7 +120,9 @@ def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
 
 
 def test_a_suspended_task_is_not_waiting(desk: SlurmDesk) -> None:
-    grid = desk.grid("workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n")
+    grid = desk.grid(
+        "workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n"
+    )
     desk.run("submit", grid, "--pack", "2")
     desk.until(lambda: desk.ran(), "the first trial of the pack has begun")
     (job,) = desk.site.run("squeue", "--noheader", "--Format=JobID").split()
@@ -121,14 +136,22 @@ def test_a_suspended_task_is_not_waiting(desk: SlurmDesk) -> None:
 
 
 def test_a_task_whose_step_could_not_be_created_is_run_by_the_next_submit(desk: SlurmDesk) -> None:
-    desk.profile(TARGETS, f"{{setup: ['touch {desk.folder}/set-up', 'until [ -e {desk.gate} ]; do sleep 0.1; done']}}")
-    grid = desk.grid("workload: toys:counted\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {tally: TALLY}\n")
+    desk.profile(
+        TARGETS,
+        f"{{setup: ['touch {desk.folder}/set-up', 'until [ -e {desk.gate} ]; do sleep 0.1; done']}}",
+    )
+    grid = desk.grid(
+        "workload: toys:counted\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {tally: TALLY}\n"
+    )
     desk.run("submit", grid, "--pack", "2")
     desk.until((desk.folder / "set-up").exists, "the batch script runs")
     desk.site.stop_controller()
     desk.gate.touch()
     gave_up = "Unable to contact slurm controller"
-    desk.until(lambda: any(gave_up in log.read_text() for log in desk.store_folder.rglob("*.err")), "srun has given up")
+    desk.until(
+        lambda: any(gave_up in log.read_text() for log in desk.store_folder.rglob("*.err")),
+        "srun has given up",
+    )
     desk.site.start_controller()
     desk.until_idle()
     assert "1 task ended before a trial began (exit code 1)" in desk.run("status")
@@ -149,20 +172,31 @@ def test_accounts_that_are_away_for_a_while(desk: SlurmDesk) -> None:
 
 
 def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
-    other = desk.site.run("sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "sleep 3600")
+    other = desk.site.run(
+        "sbatch", "--parsable", "--partition=cpu", "--output=/dev/null", "--wrap", "sleep 3600"
+    )
     desk.run("submit", desk.grid(CANCELLED), "--pack", "1")
     desk.until(lambda: len(desk.ran()) == 4, "all trials run")
     assert "cancelled 2 tasks with 2 trials" in desk.run("cancel", "toy", "--target", "t4")
     first, second = desk.trials(target="cpu")
     assert "cancelled 1 task with 1 trial" in desk.run("cancel", first)
-    desk.until(lambda: len(desk.site.run("squeue", "--noheader").splitlines()) == 2, "only two jobs are left")
-    assert desk.site.run("squeue", "--noheader", f"--jobs={other}", "--Format=State").strip() == "RUNNING"
+    desk.until(
+        lambda: len(desk.site.run("squeue", "--noheader").splitlines()) == 2,
+        "only two jobs are left",
+    )
+    assert (
+        desk.site.run("squeue", "--noheader", f"--jobs={other}", "--Format=State").strip()
+        == "RUNNING"
+    )
     assert desk.standing() == {"running": 1, "cancelled": 3}
     desk.gate.touch()
     desk.site.run("scancel", other)
     desk.until_idle()
     desk.run("status", "--wait", code=1)
-    assert {row["trial"]: row["outcome"] for row in desk.rows(target="cpu")} == {first: "cancelled", second: "completed"}
+    assert {row["trial"]: row["outcome"] for row in desk.rows(target="cpu")} == {
+        first: "cancelled",
+        second: "completed",
+    }
     assert [row["outcome"] for row in desk.rows(target="t4")] == ["cancelled"] * 2
 
 
@@ -171,7 +205,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system that fills up soon."""
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", mount], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", mount],
+        check=False,
+        capture_output=True,
+    ).returncode:
         pytest.skip("this machine does not allow mounts")
     yield mount
     subprocess.run(["umount", "-l", mount], check=True)
@@ -179,7 +217,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_store_that_fills_up_while_tasks_run(desk: SlurmDesk, small_disk: Path) -> None:
     desk.store_folder = small_disk / "store"
-    grid = desk.grid("workload: toys:counted\ntarget: cpu\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n")
+    grid = desk.grid(
+        "workload: toys:counted\ntarget: cpu\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n"
+    )
     desk.run("submit", grid, "--pack", "40")
     desk.until_idle()
     recorded = desk.outcomes()
@@ -198,7 +238,10 @@ def test_a_task_that_cannot_begin_says_why(desk: SlurmDesk) -> None:
     desk.run("submit", desk.grid(COUNTED.replace("[cpu, a30, t4]", "cpu")), "--pack", "2")
     desk.until_idle()
     said = desk.run("status")
-    assert "2 tasks ended before a trial began (exit code 1; runner: this line of setup failed with exit code 1: cd /nowhere)" in said
+    assert (
+        "2 tasks ended before a trial began (exit code 1; runner: this line of setup failed with exit code 1: cd /nowhere)"
+        in said
+    )
     assert desk.standing() == {"waiting": 4}
     assert "no such module" in desk.run("logs", desk.trials()[0])
     assert not desk.ran()

@@ -27,7 +27,10 @@ def test_a_sweep_without_accounts(running_site_without_accounting: Site, tmp_pat
         grid = desk.grid(GRID)
         desk.run("submit", grid, "--pack", "9")
         (gated,) = desk.trials(target="a30")
-        desk.until(lambda: gated in desk.ran() and desk.outcomes().total() == 9, "the pack has ended and the other trial runs")
+        desk.until(
+            lambda: gated in desk.ran() and desk.outcomes().total() == 9,
+            "the pack has ended and the other trial runs",
+        )
         assert {row["width"]: row["outcome"] for row in desk.rows(target="cpu")} == {
             0: "completed", 1: "failed", 2: "completed", 3: "killed", 4: "completed",
             5: "crashed", 6: "completed", 7: "out_of_memory", 8: "completed",
@@ -40,4 +43,8 @@ def test_a_sweep_without_accounts(running_site_without_accounting: Site, tmp_pat
         desk.run("submit", grid, "--pack", "9")
         desk.gate.touch()
         desk.until_idle()
-        assert [row["outcome"] for row in desk.json("collect", "toy", "--attempts") if row["trial"] == gated] == ["UNKNOWN", "completed"]
+        assert [
+            row["outcome"]
+            for row in desk.json("collect", "toy", "--attempts")
+            if row["trial"] == gated
+        ] == ["UNKNOWN", "completed"]

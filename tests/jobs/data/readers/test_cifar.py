@@ -27,7 +27,13 @@ def text(value: bytes) -> bytes:
 def python2_batch(pixels: NDArray[np.uint8], labels: list[int]) -> bytes:
     """A batch as Python 2 and an old numpy pickled it: byte strings, and numpy.core where numpy._core is today."""
     shape = b"".join(b"M" + struct.pack("<H", size) for size in pixels.shape) + b"\x86"
-    dtype = b"cnumpy\ndtype\n(" + text(b"u1") + b"K\x00K\x01tR(K\x03" + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    dtype = (
+        b"cnumpy\ndtype\n("
+        + text(b"u1")
+        + b"K\x00K\x01tR(K\x03"
+        + text(b"|")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    )
     raw = b"T" + struct.pack("<i", pixels.size) + pixels.tobytes()
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85"
@@ -40,7 +46,16 @@ def python2_batch(pixels: NDArray[np.uint8], labels: list[int]) -> bytes:
         + b"tb"
     )
     numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
-    return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + numbers + text(b"batch_label") + text(b"a batch") + b"u."
+    return (
+        b"\x80\x02}("
+        + text(b"data")
+        + array
+        + text(b"labels")
+        + numbers
+        + text(b"batch_label")
+        + text(b"a batch")
+        + b"u."
+    )
 
 
 class Trap:
@@ -71,7 +86,10 @@ def test_nothing_is_unpickled_that_has_not_passed_its_checksum(tmp_path: Path) -
     folder.mkdir()
     for name in PUBLISHED_MD5:
         (folder / name).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
-    with pytest.raises(ChecksumMismatch, match=r"data_batch_1: md5 is .*, the published file has c99cafc1.*: delete it"):
+    with pytest.raises(
+        ChecksumMismatch,
+        match=r"data_batch_1: md5 is .*, the published file has c99cafc1.*: delete it",
+    ):
         open_dataset("cifar10", tmp_path)
     assert not (tmp_path / "sprung").exists()
 
@@ -83,14 +101,19 @@ def test_even_a_file_with_the_right_checksum_can_only_make_arrays(tmp_path: Path
     assert not (tmp_path / "sprung").exists()
 
 
-def test_all_batches_become_one_array_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_batches_become_one_array_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pixels = np.random.RandomState(0).randint(0, 256, (6, 10, 3072), np.uint8)
     files = tuple(tmp_path / name for name in PUBLISHED_MD5)
     for at, file in enumerate(files):
         file.write_bytes(python2_batch(pixels[at], [at] * 10))
     monkeypatch.setattr(cifar, "PUBLISHED_MD5", {file.name: md5(file) for file in files})
     images = np.empty((60, 32, 32, 3), np.uint8)
-    contents = cifar.read(Source("cifar10", "cifar", files, replace(PUBLISHED["cifar10"], n_train=50, n_test=10)), lambda shape: images)
+    contents = cifar.read(
+        Source("cifar10", "cifar", files, replace(PUBLISHED["cifar10"], n_train=50, n_test=10)),
+        lambda shape: images,
+    )
     assert contents.n_train == 50
     assert contents.labels[[0, 49, 50]].tolist() == [0, 4, 5]
     # One row of a batch is all red, then all green, then all blue values; an image has them side by side.

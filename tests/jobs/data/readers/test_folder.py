@@ -47,7 +47,10 @@ def test_grey_images_keep_one_channel_unless_one_has_colour(folder: Path) -> Non
 def test_images_of_two_sizes_are_named(folder: Path) -> None:
     save(folder / "a" / "1.png", np.zeros((4, 4), np.uint8))
     save(folder / "b" / "odd.png", np.zeros((4, 5), np.uint8))
-    with pytest.raises(BadSource, match=r"b/odd.png: is 5 x 4 pixels, .*a/1.png is 4 x 4: bring all images to one size first"):
+    with pytest.raises(
+        BadSource,
+        match=r"b/odd.png: is 5 x 4 pixels, .*a/1.png is 4 x 4: bring all images to one size first",
+    ):
         open_dataset(f"folder:{folder}", None)
 
 
@@ -64,11 +67,15 @@ def test_a_file_that_is_no_image_is_named(folder: Path) -> None:
 
 def test_more_than_8_bits_are_refused_and_not_cut(folder: Path) -> None:
     save(folder / "a" / "1.png", np.full((4, 4), 1000, np.uint16))
-    with pytest.raises(BadSource, match=r"1\.png: has colour mode I;16: save it with 8 bits a channel"):
+    with pytest.raises(
+        BadSource, match=r"1\.png: has colour mode I;16: save it with 8 bits a channel"
+    ):
         open_dataset(f"folder:{folder}", None)
 
 
-def test_the_cache_beside_the_images_is_no_class(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_beside_the_images_is_no_class(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RUNNER_CACHE")
     save(folder / "cat" / "1.png", np.zeros((4, 4), np.uint8))
     save(folder / "dog" / "1.png", np.zeros((4, 4), np.uint8))

@@ -28,7 +28,10 @@ def test_plain_and_gzipped_are_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_idx(tmp_path / "images.gz"), array)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08", b"\0\0\x08\x03\0\0", b"<html>not found</html>", b"\0\0\x0d\x01\0\0\0\0"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0\0\x08", b"\0\0\x08\x03\0\0", b"<html>not found</html>", b"\0\0\x0d\x01\0\0\0\0"],
+)
 def test_what_is_no_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "images").write_bytes(content)
     with pytest.raises(BadSource, match=r"images: .*fetch it again"):
@@ -62,12 +65,18 @@ def test_fashion_mnist_has_its_own_folder_and_classes(tmp_path: Path) -> None:
 
 
 def test_half_of_mnist_is_not_mnist(tmp_path: Path) -> None:
-    save(tmp_path / "MNIST" / "raw", np.zeros((30_000, 28, 28), np.uint8), np.zeros(30_000, np.uint8))
+    save(
+        tmp_path / "MNIST" / "raw", np.zeros((30_000, 28, 28), np.uint8), np.zeros(30_000, np.uint8)
+    )
     with pytest.raises(BadSource, match="the train set of mnist has 60000 images, this one 30000"):
         open_dataset("mnist", tmp_path)
 
 
 def test_labels_of_another_file_are_refused(tmp_path: Path) -> None:
-    save(tmp_path / "MNIST" / "raw", np.zeros((60_000, 28, 28), np.uint8), np.full(60_000, 10, np.uint8))
+    save(
+        tmp_path / "MNIST" / "raw",
+        np.zeros((60_000, 28, 28), np.uint8),
+        np.full(60_000, 10, np.uint8),
+    )
     with pytest.raises(BadSource, match="train-labels-idx1-ubyte: these are not the labels of"):
         open_dataset("mnist", tmp_path)

@@ -15,7 +15,9 @@ X, Y = np.zeros((6, 4, 5, 3), np.uint8), np.array([0, 1, 2, 0, 1, 2])
 
 
 def test_training_and_test_set(tmp_path: Path) -> None:
-    np.savez(tmp_path / "own.npz", x_train=X + 1, y_train=Y, x_test=X[:2] + 2, y_test=Y[:2].reshape(2, 1))
+    np.savez(
+        tmp_path / "own.npz", x_train=X + 1, y_train=Y, x_test=X[:2] + 2, y_test=Y[:2].reshape(2, 1)
+    )
     data = open_dataset("npz:own.npz", tmp_path)
     assert (data.images.shape, data.n_train) == ((8, 4, 5, 3), 6)
     assert data.images[:, 0, 0, 0].tolist() == [1] * 6 + [2] * 2
@@ -37,16 +39,25 @@ def test_without_a_test_set(tmp_path: Path, keys: tuple[str, str]) -> None:
         ({"x": X, "y": Y}, "holds x, y; its arrays must be called x_train, y_train"),
         ({"x_test": X, "y_test": Y}, "its arrays must be called"),
         ({"x_train": X / 255, "y_train": Y}, "x_train is float64: give uint8 pixels"),
-        ({"x_train": X.transpose(0, 3, 1, 2), "y_train": Y}, r"x_train has shape \(6, 3, 4, 5\): give \(n, height, width\)"),
+        (
+            {"x_train": X.transpose(0, 3, 1, 2), "y_train": Y},
+            r"x_train has shape \(6, 3, 4, 5\): give \(n, height, width\)",
+        ),
         ({"x_train": X, "y_train": Y[:5]}, r"y_train has shape \(5,\) for 6 images"),
         ({"x_train": X, "y_train": Y / 1}, "y_train must be whole numbers"),
-        ({"x_train": X, "y_train": Y - 1}, "y_train must be whole numbers, 0 for the first class .*least -1"),
+        (
+            {"x_train": X, "y_train": Y - 1},
+            "y_train must be whole numbers, 0 for the first class .*least -1",
+        ),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y},
             r"its test images are \(3, 5, 3\), its training ones \(4, 5, 3\)",
         ),
         ({"x_train": X[:0], "y_train": Y[:0]}, "x_train has shape"),
-        ({"x_train": X, "y_train": np.array([{}] * 6)}, "cannot be read as an .npz file of plain arrays"),
+        (
+            {"x_train": X, "y_train": np.array([{}] * 6)},
+            "cannot be read as an .npz file of plain arrays",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, arrays: dict[str, Any], problem: str) -> None:

@@ -28,7 +28,9 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def shard(path: Path, images: list[Any], labels: list[int], image: str = "img", label: str = "label") -> None:
+def shard(
+    path: Path, images: list[Any], labels: list[int], image: str = "img", label: str = "label"
+) -> None:
     pq.write_table(pa.table({image: images, label: labels}), path)
 
 
@@ -48,7 +50,9 @@ def pixels() -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(("image", "label"), [("img", "label"), ("image", "labels")])
-def test_shards_join_in_order_whatever_the_columns_are_called(tmp_path: Path, pixels: NDArray[np.uint8], image: str, label: str) -> None:
+def test_shards_join_in_order_whatever_the_columns_are_called(
+    tmp_path: Path, pixels: NDArray[np.uint8], image: str, label: str
+) -> None:
     encoded = [{"bytes": png(one), "path": None} for one in pixels]
     shard(tmp_path / "train-0", encoded[:2], [1, 2], image, label)
     shard(tmp_path / "train-1", encoded[2:3], [3], image, label)
@@ -69,13 +73,27 @@ def test_images_may_be_plain_bytes(tmp_path: Path, pixels: NDArray[np.uint8]) ->
     ("images", "labels", "problem"),
     [
         ([b"no image"] * 3, [0, 0, 0], "row 0 is not an image"),
-        ([{"bytes": None, "path": "1.png"}] * 3, [0, 0, 0], "row 0 names an image instead of holding it"),
-        ([png(np.zeros((28, 28, 3), np.uint8))] * 3, [0, 0, 0], r"row 0 is \(28, 28\), the images of this dataset are \(32, 32\)"),
+        (
+            [{"bytes": None, "path": "1.png"}] * 3,
+            [0, 0, 0],
+            "row 0 names an image instead of holding it",
+        ),
+        (
+            [png(np.zeros((28, 28, 3), np.uint8))] * 3,
+            [0, 0, 0],
+            r"row 0 is \(28, 28\), the images of this dataset are \(32, 32\)",
+        ),
         ([png(np.zeros((32, 32, 3), np.uint8))] * 3, [0, 10, 0], "labels outside 0 to 9"),
-        ([png(np.zeros((32, 32, 3), np.uint8))] * 2, [0, 0], "the train set of cifar10 has 3 images, this one 2"),
+        (
+            [png(np.zeros((32, 32, 3), np.uint8))] * 2,
+            [0, 0],
+            "the train set of cifar10 has 3 images, this one 2",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, images: list[Any], labels: list[int], problem: str) -> None:
+def test_what_is_wrong_is_said_with_its_place(
+    tmp_path: Path, images: list[Any], labels: list[int], problem: str
+) -> None:
     shard(tmp_path / "train-0", images, labels)
     shard(tmp_path / "test-0", images[:1], labels[:1])
     with pytest.raises(BadSource, match=f"train-0: .*{problem}"):

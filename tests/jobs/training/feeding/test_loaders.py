@@ -26,7 +26,9 @@ CPU = torch.device("cpu")
 N = 100
 
 
-@pytest.mark.parametrize(("asked", "loader"), [("resident", ResidentLoader), ("workers", WorkersLoader)])
+@pytest.mark.parametrize(
+    ("asked", "loader"), [("resident", ResidentLoader), ("workers", WorkersLoader)]
+)
 def test_the_loader_is_the_one_that_was_asked_for(asked: Any, loader: type) -> None:
     data = open_data(TrainParams(loader=asked), None, CPU)
     assert isinstance(data.train, loader)
@@ -34,12 +36,16 @@ def test_the_loader_is_the_one_that_was_asked_for(asked: Any, loader: type) -> N
     assert isinstance(data.test[0], loader)
 
 
-def part_and_pixels(*, channels_last: bool = False, dataset: str = "synthetic:3x9x8x10x300") -> tuple[Part, Pixels]:
+def part_and_pixels(
+    *, channels_last: bool = False, dataset: str = "synthetic:3x9x8x10x300"
+) -> tuple[Part, Pixels]:
     """A training part of `N` images that are neither square nor of one channel."""
     params = TrainParams(dataset=dataset, train_subset=N, split=(0.5, 0.0, 0.5))
     opened = open_dataset(params.dataset, None)
     split = cut(params, opened)
-    return parts_of(opened, split).train, Pixels(*statistics("dataset", opened, split.train), channels_last=channels_last, device=CPU)
+    return parts_of(opened, split).train, Pixels(
+        *statistics("dataset", opened, split.train), channels_last=channels_last, device=CPU
+    )
 
 
 def workers(**options: Any) -> WorkersLoader:
@@ -56,7 +62,9 @@ def order(augment: str = "crop_flip", start: int = 0, epoch: int = 1) -> Order:
 
 def equal(some: Iterator[tuple[Tensor, Tensor]], others: Iterator[tuple[Tensor, Tensor]]) -> bool:
     """Whether two loaders feed the same batches, bit for bit."""
-    return all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(some, others, strict=True))
+    return all(
+        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(some, others, strict=True)
+    )
 
 
 @pytest.mark.parametrize("augment", ["none", "flip", "crop", "crop_flip"])
@@ -80,7 +88,9 @@ def test_batches_made_together_are_the_same(n_batches: int) -> None:
 def test_a_pass_can_begin_in_the_middle(options: dict[str, Any]) -> None:
     loader = workers(**options)
     for start in (0, 3, 6, 7):
-        whole = list(loader.batches(order()))  # to its end first: kept workers serve one pass at a time
+        whole = list(
+            loader.batches(order())
+        )  # to its end first: kept workers serve one pass at a time
         assert equal(iter(whole[start:]), loader.batches(order(start=start)))
     loader.close()
     resident = ResidentLoader(*part_and_pixels(), CPU)
@@ -91,7 +101,11 @@ def test_every_image_comes_once_and_with_its_own_label() -> None:
     part, pixels = part_and_pixels(dataset="digits")
     loader = ResidentLoader(part, pixels, CPU)
     shuffled = training_order(N, 15, seed=3, epoch=1, augment="none", size=(8, 8))
-    fed = [pair for images, labels in loader.batches(shuffled) for pair in zip(images, labels, strict=True)]
+    fed = [
+        pair
+        for images, labels in loader.batches(shuffled)
+        for pair in zip(images, labels, strict=True)
+    ]
     as_they_lie = next(iter(loader.batches(plain_order(N, N))))
     found = [next(i for i in range(N) if torch.equal(as_they_lie[0][i], image)) for image, _ in fed]
     assert sorted(found) == list(range(N))
@@ -106,10 +120,16 @@ def test_images_are_normalised_by_the_training_part_alone() -> None:
     assert images.std((0, 2, 3), correction=0).numpy() == pytest.approx(np.ones(3), abs=1e-5)
 
 
-@pytest.mark.parametrize(("normalisation", "low", "high"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)])
-def test_fixed_normalisations_spread_the_bytes_over_their_range(normalisation: str, low: float, high: float) -> None:
+@pytest.mark.parametrize(
+    ("normalisation", "low", "high"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)]
+)
+def test_fixed_normalisations_spread_the_bytes_over_their_range(
+    normalisation: str, low: float, high: float
+) -> None:
     opened = open_dataset("digits", None)
-    pixels = Pixels(*statistics(normalisation, opened, np.arange(4)), channels_last=False, device=CPU)
+    pixels = Pixels(
+        *statistics(normalisation, opened, np.arange(4)), channels_last=False, device=CPU
+    )
     extremes = pixels(torch.tensor([[[[0], [255]]]], dtype=torch.uint8), None)
     assert extremes.flatten().tolist() == pytest.approx([low, high])
 
@@ -122,21 +142,35 @@ def test_the_order_is_the_seeds_and_the_epochs() -> None:
 
 
 def test_the_order_is_the_same_in_every_year() -> None:
-    assert training_order(10, 4, seed=0, epoch=1, augment="none", size=(8, 8)).positions.tolist() == [1, 2, 6, 4, 3, 5, 0, 9, 7, 8]
+    assert training_order(
+        10, 4, seed=0, epoch=1, augment="none", size=(8, 8)
+    ).positions.tolist() == [1, 2, 6, 4, 3, 5, 0, 9, 7, 8]
 
 
 @pytest.mark.parametrize(
-    ("n", "batch_size", "batches", "in_pairs"), [(10, 5, 2, 2), (11, 5, 3, 2), (12, 5, 3, 3), (1, 5, 1, 1), (3, 1, 3, 3)]
+    ("n", "batch_size", "batches", "in_pairs"),
+    [(10, 5, 2, 2), (11, 5, 3, 2), (12, 5, 3, 3), (1, 5, 1, 1), (3, 1, 3, 3)],
 )
-def test_a_last_batch_of_one_can_be_left_out(n: int, batch_size: int, batches: int, in_pairs: int) -> None:
+def test_a_last_batch_of_one_can_be_left_out(
+    n: int, batch_size: int, batches: int, in_pairs: int
+) -> None:
     for pairs, expected in ((False, batches), (True, in_pairs)):
         assert n_batches_of(n, batch_size, pairs) == expected
-        assert training_order(n, batch_size, seed=0, epoch=1, augment="none", size=(8, 8), pairs=pairs).n_batches == expected
+        assert (
+            training_order(
+                n, batch_size, seed=0, epoch=1, augment="none", size=(8, 8), pairs=pairs
+            ).n_batches
+            == expected
+        )
 
 
 def children() -> set[int]:
     """Worker processes alive: those that share this process's program, not its resource tracker."""
-    return {child.pid for child in psutil.Process().children(recursive=True) if "tracker" not in " ".join(child.cmdline())}
+    return {
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if "tracker" not in " ".join(child.cmdline())
+    }
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
@@ -169,15 +203,22 @@ def test_prefetch_factor_reaches_the_loader(factor: int | None, handed_on: int) 
     assert workers(num_workers=1, prefetch_factor=factor)._loader.prefetch_factor == handed_on
 
 
-@pytest.mark.parametrize(("asked", "device", "pins"), [(True, "cuda", True), (False, "cuda", False), (True, "cpu", False)])
+@pytest.mark.parametrize(
+    ("asked", "device", "pins"),
+    [(True, "cuda", True), (False, "cuda", False), (True, "cpu", False)],
+)
 def test_memory_is_pinned_where_it_is_copied_to_a_gpu(asked: bool, device: str, pins: bool) -> None:
     part, pixels = part_and_pixels()
-    loader = WorkersLoader(part, pixels, TrainParams(loader="workers", pin_memory=asked), torch.device(device))
+    loader = WorkersLoader(
+        part, pixels, TrainParams(loader="workers", pin_memory=asked), torch.device(device)
+    )
     assert loader._loader.pin_memory is pins
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_non_blocking_is_how_batches_are_copied(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_non_blocking_is_how_batches_are_copied(
+    asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[bool] = []
     to = Tensor.to
 

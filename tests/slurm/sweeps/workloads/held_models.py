@@ -20,12 +20,18 @@ class Held(nn.Module):
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(shape.channels * shape.height * shape.width, shape.classes))
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(shape.channels * shape.height * shape.width, shape.classes)
+        )
         self.passes = 0
 
     def forward(self, images: Tensor) -> Tensor:
         self.passes += self.training
-        if self.passes == HELD_AT and os.environ["SLURM_JOB_PARTITION"] == "preemptible" and "SLURM_RESTART_COUNT" not in os.environ:
+        if (
+            self.passes == HELD_AT
+            and os.environ["SLURM_JOB_PARTITION"] == "preemptible"
+            and "SLURM_RESTART_COUNT" not in os.environ
+        ):
             HELD.touch()
             while not stop_requested():
                 time.sleep(0.05)

@@ -13,7 +13,10 @@ from jobs.errors import StopRequested
 
 def environment() -> dict[str, Any]:
     """What SLURM granted, as the trial sees it."""
-    return {"visible": os.environ.get("CUDA_VISIBLE_DEVICES", "none"), "partition_seen": os.environ["SLURM_JOB_PARTITION"]}
+    return {
+        "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "none"),
+        "partition_seen": os.environ["SLURM_JOB_PARTITION"],
+    }
 
 
 def stepwise(context: Context, tally: str, role: str) -> dict[str, int]:

@@ -1,0 +1,123 @@
+"""The warm workers of one array on Ray: started, given one task each, ended."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cluster.processes import kill_tree
+from cluster.ray.session import answered
+from cluster.ray.shares import Need
+from cluster.ray.worker import Started, TaskWorker, warn
+from cluster.tasks import TaskArray
+
+Report = Callable[["Worker", "Future[Any]"], None]
+
+_numbers = itertools.count()
+
+
+@dataclass(eq=False)
+class Worker:
+    """One actor, seen from the driver."""
+
+    actor: Any
+    pool: Pool
+    crash_file: Path | None
+    asked_at: float  # when Ray was asked for it, on the monotonic clock
+    started: Started | None = None  # None: not up yet
+    ready: bool = False  # it is warm
+    index: int | None = None  # of the task it runs
+    deadline: float = float("inf")  # of that task, on the monotonic clock
+
+    @property
+    def node(self) -> str:
+        """Its host's name, once it is up."""
+        return self.started.node if self.started else ""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, once it is up."""
+        return self.started.pid if self.started else None
+
+    def is_on(self, node_id: str) -> bool:
+        """It is up, on this node."""
+        return self.started is not None and self.started.node_id == node_id
+
+
+@dataclass(eq=False)
+class Pool:
+    """One array's workers. ``report`` is called from Ray's own thread for everything that a worker answers."""
+
+    tasks: TaskArray
+    need: Need
+    time_min: float | None
+    options: dict[str, Any]
+    arguments: tuple[
+        bytes, bytes | None, dict[str, str], list[str]
+    ]  # of TaskWorker, but for the last
+    folder: Path | None
+    node_id: str  # this machine's
+    report: Report
+    workers: set[Worker] = field(default_factory=set)
+    share: int = 0
+    deaths_before_work: int = 0  # in a row
+
+    @property
+    def wanted(self) -> int:
+        """Workers it has something to do for."""
+        return self.tasks.pending + self.busy
+
+    @property
+    def busy(self) -> int:
+        """Workers that run a task."""
+        return sum(worker.index is not None for worker in self.workers)
+
+    def spawn(self) -> None:
+        """Ask Ray for one more worker."""
+        crash_file = self.folder / f"crash-{next(_numbers)}" if self.folder is not None else None
+        asked_at = time.time()
+        remote = ray.remote(**self.options)(TaskWorker).remote
+        actor = answered(lambda: remote(*self.arguments, str(crash_file) if crash_file else None))
+        worker = Worker(actor, self, crash_file, time.monotonic())
+        self.workers.add(worker)
+        self._ask(worker, actor.start.remote())
+        self._ask(worker, actor.prepare.remote(asked_at))
+
+    def give(self, worker: Worker, index: int) -> None:
+        """Have a worker run a task."""
+        worker.index = index
+        self._ask(worker, worker.actor.run.remote(index))
+
+    def warn(self, worker: Worker) -> None:
+        """Ask the task that a worker runs to stop at its next step."""
+        assert worker.started is not None, "only a worker that is up runs a task"
+        if worker.is_on(self.node_id):
+            warn(worker.started.pid)
+        else:
+            there = NodeAffinitySchedulingStrategy(worker.started.node_id, soft=False)
+            ray.remote(num_cpus=0, scheduling_strategy=there)(warn).remote(worker.started.pid)
+
+    def end(self, worker: Worker) -> None:
+        """Kill a worker, with all that it started if it is on this machine."""
+        self.abandon(worker)
+        answered(lambda: ray.kill(worker.actor))
+
+    def abandon(self, worker: Worker) -> None:
+        """The same where there is no Ray to be asked any more."""
+        self.workers.discard(worker)
+        if worker.pid is not None and worker.is_on(self.node_id):
+            kill_tree(worker.pid)
+        if worker.crash_file is not None:
+            worker.crash_file.unlink(missing_ok=True)
+
+    def _ask(self, worker: Worker, answer: Any) -> None:
+        future: Future[Any] = answer.future()
+        future.add_done_callback(lambda done: self.report(worker, done))

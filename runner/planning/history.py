@@ -1,0 +1,53 @@
+"""What the store already knows about a sweep's trials, as the plan needs it."""
+
+from __future__ import annotations
+
+from artifacts.index import Index
+from artifacts.record import Outcome
+from artifacts.store import Store
+from runner.planning.packing import History
+from runner.run.retry import RESULTS
+from runner.sweep.journal import Ended, Follower
+
+
+def history_of(
+    store: Store, sweep: str, index: Index, queued: frozenset[str] = frozenset()
+) -> History:
+    """Completed and failed trials, attempt numbers taken, and how long attempts took."""
+    last = {
+        trial: max(attempt.attempt for attempt in attempts)
+        for trial, attempts in index.trials.items()
+    }
+    for damaged in index.unreadable:
+        if damaged.trial is not None and damaged.attempt is not None:
+            last[damaged.trial] = max(last.get(damaged.trial, 0), damaged.attempt)
+    seconds: dict[str, float] = {}
+    for entry in Follower(store.sweep_folder(sweep)).new_entries():
+        # A number that was begun is taken for good, even if its record was never written: no two attempts share one.
+        last[entry.trial] = max(last.get(entry.trial, 0), entry.attempt)
+        if (
+            isinstance(entry, Ended)
+            and entry.outcome == Outcome.completed
+            and entry.total_s is not None
+        ):
+            seconds[entry.trial] = entry.total_s
+    failed = {
+        trial
+        for trial, attempts in index.trials.items()
+        if trial not in index.completed and attempts[-1].outcome in RESULTS
+    }
+    return History(
+        completed=frozenset(index.completed),
+        last_attempt=last,
+        failed=frozenset(failed),
+        queued=queued,
+        seconds=seconds,
+    )
+
+
+def recorded_attempts(index: Index) -> dict[str, frozenset[int]]:
+    """Attempt numbers that have a record, by trial."""
+    return {
+        trial: frozenset(attempt.attempt for attempt in attempts)
+        for trial, attempts in index.trials.items()
+    }

@@ -1,0 +1,194 @@
+"""What the user asks for: a grid read against a profile, checked whole before anything is queued."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster.errors import UnknownTarget
+from cluster.profile import Profile
+from jobs.command import PROMPT
+from jobs.command import read as read_command
+from jobs.data import missing, missing_weights, split_refusal
+from jobs.hardware import Hardware
+from jobs.importing import file_of
+from jobs.registry import defaults_of, is_custom
+from jobs.spec import JobSpec
+from runner.errors import ProblemsFound
+from runner.grid.expand import load_grid
+from runner.planning.profile import Site, find_site, frozen_site
+from runner.sweep.provenance import capture
+from runner.sweep.submission import About, Submission, frozen_bytes, frozen_text
+
+MAX_TRIALS = 100_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a submit freezes and runs."""
+
+    sweep: str
+    specs: Sequence[JobSpec]
+    """Every trial of the grid."""
+    ids: Sequence[str]
+    """Their ids, in the same order: hashing 100,000 of them once is enough."""
+    grid_text: str
+    site: Site
+    about: About
+    patch: str
+
+    @property
+    def profile(self) -> Profile:
+        """The site's targets and limits."""
+        return self.site.profile
+
+
+def read_request(
+    grid: Path,
+    *,
+    sets: Sequence[str] = (),
+    on: Mapping[str, str] | None = None,
+    cluster_file: Path | None = None,
+    data_dir: Path | None = None,
+    backend: str = "auto",
+    max_trials: int = MAX_TRIALS,
+) -> Request:
+    """Read a grid and check all that can be checked without running it.
+
+    Raises:
+        GridError: The grid has mistakes; all are listed.
+        ProblemsFound: The profile has, or datasets are missing.
+        UnknownTarget: ``on`` maps to a target that the profile does not have.
+    """
+    # A pipe has no folder of its own: what stands beside the grid is then what stands here.
+    folder = grid.resolve().parent if grid.is_file() else Path.cwd()
+    site = find_site(cluster_file, folder)
+    profile = site.profile
+    for target in (on or {}).values():
+        if target not in profile.targets:
+            raise UnknownTarget(target, tuple(profile.targets), profile.name)
+    expanded = load_grid(
+        grid,
+        folder=folder,
+        sets=sets,
+        targets={
+            name: Hardware(target.wants_gpu, target.gpu, target.cpus)
+            for name, target in profile.targets.items()
+        },
+        on=on or {},
+        max_trials=max_trials,
+        profile_name=profile.name,
+    )
+    _check_resources(expanded.specs, profile)
+    check_data(expanded.specs, data_dir)
+    import_path = tuple(dict.fromkeys((str(folder), str(Path.cwd()))))
+    environment, code = capture(folder, _files(expanded.specs, import_path))
+    about = About(
+        backend=backend,
+        data_dir=str(data_dir.resolve()) if data_dir else None,
+        import_path=list(import_path)
+        if own_modules(expanded.specs) or _commands(expanded.specs)
+        else [],
+        environment=environment,
+        grid=str(grid.resolve()) if grid.is_file() else "",
+        notes=[*expanded.notes, *([code.trouble] if code.trouble else [])],
+        merged=expanded.merged,
+    )
+    return Request(
+        expanded.name, expanded.specs, expanded.ids, expanded.text, site, about, code.patch
+    )
+
+
+def frozen_request(submission: Submission) -> Request:
+    """The request that a submission froze, for running its trials again whatever the files say today.
+
+    Code of the user's is run as it is now, and described as it is now.
+    """
+    about, patch = (
+        submission.about,
+        frozen_bytes(submission.folder / "uncommitted.patch").decode(errors="surrogateescape"),
+    )
+    if about.import_path:
+        files = _files(submission.specs, tuple(about.import_path))
+        environment, code = capture(Path(about.import_path[0]), files)
+        about, patch = msgspec.structs.replace(about, environment=environment), code.patch
+    return Request(
+        sweep=submission.sweep,
+        specs=submission.specs,
+        ids=[spec.trial_id for spec in submission.specs],
+        grid_text=frozen_text(submission.folder / "grid.yaml"),
+        site=frozen_site(submission.folder / "cluster.yaml"),
+        about=about,
+        patch=patch,
+    )
+
+
+def own_modules(specs: Sequence[JobSpec]) -> tuple[str, ...]:
+    """The modules of the user's own functions and models, each once."""
+    names = (
+        spec.workload if is_custom(spec.workload) else str(spec.params.get("model", ""))
+        for spec in specs
+    )
+    return tuple(
+        dict.fromkeys(
+            name.partition(":")[0] for name in names if ":" in name and not name.startswith(PROMPT)
+        )
+    )
+
+
+def _commands(specs: Sequence[JobSpec]) -> tuple[str, ...]:
+    """The command lines, each once."""
+    return tuple(dict.fromkeys(spec.workload for spec in specs if spec.workload.startswith(PROMPT)))
+
+
+def _files(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Path]:
+    """The files of the user's own modules and the scripts of the commands."""
+    modules = [path for module in own_modules(specs) if (path := file_of(module, import_path))]
+    return modules + [
+        script for name in _commands(specs) if (script := read_command(name, import_path).script)
+    ]
+
+
+def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
+    """ProblemsFound names all data that the built-in workloads would not find, and the command that prepares it."""
+    ours = [spec.params for spec in specs if not is_custom(spec.workload)]
+    datasets = Counter(params["dataset"] for params in ours if "dataset" in params)
+    pretrained = Counter(params["model"] for params in ours if params.get("pretrained"))
+    problems = [
+        f"{trials} trial{'s' * (trials > 1)} need the dataset '{name}': {why}"
+        for name, trials in datasets.items()
+        if (why := missing(name, data_dir))
+    ]
+    splits = Counter(_split_of(spec) for spec in specs if not is_custom(spec.workload))
+    for (name, *how), trials in splits.items():
+        if why := split_refusal(name, data_dir, *how):
+            problems.append(
+                f"{trials} trial{'s' * (trials > 1)} cannot split the dataset '{name}': {why}"
+            )
+    for model, trials in pretrained.items():
+        if why := missing_weights(model, data_dir):
+            problems.append(f"{trials} trials start from weights: {why}")
+    if problems:
+        raise ProblemsFound(tuple(problems))
+
+
+def _split_of(spec: JobSpec) -> tuple[str, Any, int | None, int | None]:
+    """The dataset and how it is split, defaults written out."""
+    default = defaults_of(spec.workload)
+    dataset, how, train, test = (
+        spec.params.get(name, default[name])
+        for name in ("dataset", "split", "train_subset", "test_subset")
+    )
+    return dataset, tuple(how) if isinstance(how, list) else how, train, test
+
+
+def _check_resources(specs: Sequence[JobSpec], profile: Profile) -> None:
+    """InvalidResources names whatever a group asks on top of its target and cannot have."""
+    classes = {(spec.target, repr(spec.resources)): spec for spec in specs}
+    for spec in classes.values():
+        profile.target(spec.target).merged(spec.resources)

@@ -1,0 +1,65 @@
+"""Ends what this store submitted and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from artifacts.store import Store
+from cluster.state import State
+from runner.errors import CancelLocal, SchedulerSilent
+from runner.sweep.lock import is_held
+from runner.sweep.queue import look, scheduler_of
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What was ended."""
+
+    tasks: int
+    trials: frozenset[str]
+    """Without a final record in those tasks."""
+
+
+def cancel(
+    store: Store, sweep: str, *, trials: Collection[str] | None = None, target: str | None = None
+) -> Cancelled:
+    """Cancel the queued and running array tasks of a sweep.
+
+    A task runs its pack as a whole, so a trial named takes the others of its pack along; they are counted, and the next submit
+    runs them.
+
+    Args:
+        store: Only arrays whose tickets lie in here are touched.
+        sweep: Name of the sweep.
+        trials: Only tasks with one of these; all if None.
+        target: Only tasks of this target.
+
+    Raises:
+        CancelLocal: A submit on this machine drives the sweep; it is stopped there.
+        SchedulerSilent: The scheduler does not answer.
+    """
+    if is_held(store.sweep_folder(sweep)):
+        raise CancelLocal(sweep)
+    view = look(store, sweep)
+    if view.trouble:
+        raise SchedulerSilent(sweep, view.trouble)
+    tasks, ended = 0, set()
+    for queued, states in view.arrays:
+        if queued.handle is None or (target is not None and queued.array.target != target):
+            continue
+        indices = []
+        for index, state in enumerate(states):
+            members = {
+                queued.submission.spec(line).trial_id for line, _ in queued.array.packs[index]
+            }
+            if state in (State.PENDING, State.RUNNING) and (
+                trials is None or members & set(trials)
+            ):
+                indices.append(index)
+                ended |= members & view.states.keys()
+        if indices:
+            with scheduler_of(store, sweep, queued) as scheduler:
+                scheduler.cancel(queued.handle, indices)
+            tasks += len(indices)
+    return Cancelled(tasks, frozenset(ended))

@@ -1,0 +1,114 @@
+"""Queues a plan with a scheduler: at once where it fits, else as fast as the user's limit lets it in."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from artifacts.store import Store
+from cluster.profile import Profile
+from cluster.scheduler import NOT_QUEUED, SubmitLimitReached, warning_s
+from runner.planning.packing import Plan, PlannedArray
+from runner.run.interruption import held_back
+from runner.run.progress import Feeding
+from runner.run.supervisor import run_supervised
+from runner.sweep.journal import Ended, Follower
+from runner.sweep.queue import job_name, write_ticket
+from runner.sweep.submission import Submission, discard, freeze_array
+
+if TYPE_CHECKING:
+    from cluster.scheduler import Scheduler
+
+_LOOK_S = 1.0
+_ASK_S = (30.0, 180.0)
+"""Without news from the workers the scheduler is asked for room after this long, then ever more seldom up to the second."""
+_NEWS = 0.25
+"""Share of the queued trials that must have ended, by the workers' own word, before the scheduler is asked sooner."""
+
+
+class Feeder:
+    """Queues the arrays of one plan."""
+
+    def __init__(
+        self, scheduler: Scheduler, store: Store, submission: Submission, profile: Profile
+    ) -> None:
+        self._scheduler, self._store, self._submission, self._profile = (
+            scheduler,
+            store,
+            submission,
+            profile,
+        )
+        self._follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
+        self._queued_trials = self._pause_s = 0.0
+
+    def feed(self, plan: Plan, watch: Callable[[Feeding], None]) -> None:
+        """Queue everything; returns when the last task is in, which is at once unless the user's limit is smaller than the plan.
+
+        Raises:
+            ClusterError: The scheduler does not want an array, or gives no answer; what is queued stays, and is found again.
+        """
+        waiting = deque(plan.arrays)
+        queued = 0
+        self._pause_s = _ASK_S[0]
+        while waiting:
+            before = queued
+            room = self._scheduler.limits().room
+            while waiting and (room is None or room > 0):
+                array = _fitting(waiting, room)
+                if not self._queue(array):
+                    waiting.appendleft(array)
+                    break
+                queued += len(array.packs)
+                room = None if room is None else room - len(array.packs)
+            watch(Feeding(queued, sum(len(array.packs) for array in waiting)))
+            if waiting:
+                self._pause_s = _ASK_S[0] if queued > before else min(2 * self._pause_s, _ASK_S[1])
+                self._wait_for_news()
+
+    def _queue(self, array: PlannedArray) -> bool:
+        """Freeze an array, queue it, note it down; False if there is no room for it now.
+
+        Only where SLURM said no is the array taken back. After anything else, a death between two of the steps included, it stays
+        noted without a ticket, and the next submit asks SLURM whether it has it.
+        """
+        warned_s = warning_s(array.resources, self._profile)
+        frozen = freeze_array(
+            array, "slurm", warned_s, store=self._store.id, cluster=self._scheduler.cluster
+        )
+        path = self._submission.add_array(frozen)
+        name = job_name(self._store, path, frozen)
+        try:
+            with held_back():
+                handle = self._scheduler.submit(
+                    partial(run_supervised, str(path)), len(array.packs), array.resources, name=name
+                )
+                write_ticket(path, handle)
+        except NOT_QUEUED as refusal:
+            discard(path)
+            if isinstance(refusal, SubmitLimitReached):
+                return False
+            raise
+        self._queued_trials += array.trials
+        return True
+
+    def _wait_for_news(self) -> None:
+        """Until a good part of what was queued has ended, or it is time to ask anyway."""
+        deadline = time.monotonic() + self._pause_s
+        ended = 0
+        while time.monotonic() < deadline and ended < _NEWS * self._queued_trials:
+            time.sleep(_LOOK_S)
+            ended += sum(isinstance(entry, Ended) for entry in self._follower.new_entries())
+        self._queued_trials -= ended
+
+
+def _fitting(waiting: deque[PlannedArray], room: int | None) -> PlannedArray:
+    """Take the next array, or as much of it as there is room for."""
+    array = waiting.popleft()
+    if room is None or len(array.packs) <= room:
+        return array
+    waiting.appendleft(replace(array, packs=array.packs[room:]))
+    return replace(array, packs=array.packs[:room])

@@ -1,0 +1,272 @@
+"""Freezes a sweep in the store, hands its plan to a backend, and stays with it where the backend needs a driver."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from artifacts.collect import compact_leftovers
+from artifacts.errors import ArtifactsError
+from artifacts.publish import told
+from artifacts.record import Outcome
+from artifacts.store import Store
+from cluster.backend import ArrayHandle, LocalBackend, TaskEvent, open_local, resolve
+from cluster.scheduler import open_scheduler
+from cluster.state import State
+from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, SubmitStopped
+from runner.planning.packing import Plan, PlannedArray, Window
+from runner.planning.plan import Options, check_room, plan_with
+from runner.planning.request import Request
+from runner.run.feeder import Feeder
+from runner.run.interruption import TwoSteps
+from runner.run.isolated import run_inline
+from runner.run.progress import Feeding, Progress, Stopping
+from runner.run.worker import run_task, warm_up
+from runner.sweep.attempts import OUTCOME_OF, publish_derived
+from runner.sweep.early_stop import Stopped, release, stopped_groups
+from runner.sweep.journal import Ended, Follower, Started
+from runner.sweep.lock import sweep_lock
+from runner.sweep.queue import LOCAL_BACKENDS
+from runner.sweep.reconcile import settle_all
+from runner.sweep.submission import About, FrozenArray, Submission, freeze, freeze_array
+from runner.sweep.trust import remember
+
+_LOOK_S, _SHOW_S = 0.25, 0.1
+_GRACE_S = 10.0
+"""What a trial under way has for finishing its step and writing a checkpoint when the submit is asked to stop."""
+_CUT_SHORT = "submit was stopped while it ran; the same submit runs it again"
+_QUEUEING_S = 60.0
+"""Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a submit did."""
+
+    submission: Submission
+    plan: Plan
+    progress: Progress | None
+    """None where the scheduler has the trials now."""
+    unstarted: tuple[str, ...] = ()
+    """Why tasks ended before their trial began, each reason once."""
+    stopped: tuple[Stopped, ...] = ()
+    """Groups whose queue was stopped because their first trials all failed in the same way."""
+
+
+Watch = Callable[[Progress | Feeding | Stopping], None]
+
+
+def submit(
+    request: Request, store: Store, options: Options, watch: Watch = lambda _progress: None
+) -> Submitted:
+    """Freeze and run what has no completed record.
+
+    Args:
+        request: The grid, checked.
+        store: Where everything goes; created if absent.
+        options: Limits of this submit.
+        watch: Called several times a second while trials run, or with every array that is queued; with Stopping in the handler of
+            the signal that asks for it.
+
+    Raises:
+        SweepBusy: Another submit holds the sweep.
+        StoreFull, StoreNotWritable: Nothing more can be recorded; what is recorded stays.
+        Infeasible: A target could never run here; nothing was queued.
+        SchedulerSilent: What it holds of this sweep is not known, so nothing was queued.
+        SubmitStopped: Ctrl-C, SIGTERM or SIGHUP; every attempt under way got its record. A second one ends at once.
+        BackendLost: What ran the trials is gone; every attempt under way got its record.
+    """
+    store.create()
+    backend_name = resolve(request.about.backend, request.profile)
+    folder = store.sweep_folder(request.sweep)
+    with sweep_lock(folder, wait_s=0 if backend_name in LOCAL_BACKENDS else _QUEUEING_S):
+        view = settle_all(store, request.sweep)
+        if view.trouble:
+            raise SchedulerSilent(request.sweep, view.trouble)
+        index = store.index(request.sweep)
+        queued = frozenset(view.states)
+        about = msgspec.structs.replace(request.about, backend=backend_name)
+        if backend_name != "slurm":
+            plan = plan_with(request, store, options, index, queued, None)
+            check_room(request, plan)
+            submission = _freeze(request, about, folder, keep_going=options.keep_going)
+            if not plan.arrays:
+                return Submitted(submission, plan, Progress(0))
+            with open_local(backend_name) as backend:
+                return _Drive(backend, store, submission, plan, watch).run()
+        with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
+            limits = scheduler.limits()
+            plan = plan_with(
+                request,
+                store,
+                options,
+                index,
+                queued,
+                Window(limits.max_array_size, limits.max_submit),
+            )
+            check_room(request, plan, scheduler)
+            submission = _freeze(request, about, folder, keep_going=options.keep_going)
+            Feeder(scheduler, store, submission, request.profile).feed(plan, watch)
+            return Submitted(submission, plan, None)
+
+
+def _freeze(request: Request, about: About, folder: Path, *, keep_going: bool) -> Submission:
+    with told(folder):
+        submission = freeze(
+            folder,
+            grid_text=request.grid_text,
+            profile_text=request.site.text,
+            specs=request.specs,
+            about=about,
+            patch=request.patch,
+        )
+        release(submission, keep_going=keep_going)
+    remember(submission)
+    return submission
+
+
+class _Drive:
+    """Stays with a local backend until every task has ended."""
+
+    def __init__(
+        self, backend: LocalBackend, store: Store, submission: Submission, plan: Plan, watch: Watch
+    ) -> None:
+        self.backend, self.store, self.submission, self.plan, self.watch = (
+            backend,
+            store,
+            submission,
+            plan,
+            watch,
+        )
+        self.follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
+        self.progress = Progress(plan.trials)
+        self.started: dict[tuple[str, int], Started] = {}
+        self.arrays: dict[str, FrozenArray] = {}
+        self.unstarted: dict[str, None] = {}
+        self.stopping = False
+        self.signals = TwoSteps(self._ask_to_stop)
+
+    def run(self) -> Submitted:
+        with self.signals:
+            with self._recording_what_is_cut_short():
+                self._see_through()
+            self.signals.settle()
+            self.backend.close()
+        compact_leftovers(self.store, self.submission.sweep)
+        if self.stopping and self.progress.left:
+            raise self._stopped()
+        return Submitted(
+            self.submission,
+            self.plan,
+            self.progress,
+            tuple(self.unstarted),
+            tuple(stopped_groups(self.submission.folder)),
+        )
+
+    def _see_through(self) -> None:
+        """Queue everything, and follow it until the last task has ended."""
+        outstanding = sum(self._queue(array).n_tasks for array in self.plan.arrays)
+        looked = 0.0
+        while outstanding:
+            for event in self.backend.wait(_LOOK_S):
+                if event.state.final or event.state is State.UNKNOWN:
+                    outstanding -= 1
+                    self._ended(event)
+            # Of short trials hundreds end in a second; nobody reads a display that often.
+            if not outstanding or time.monotonic() > looked + _SHOW_S:
+                self._read_journal()
+                self.watch(self.progress)
+                looked = time.monotonic()
+
+    def _ask_to_stop(self) -> None:
+        """Wind the sweep down; runs in the handler of a signal."""
+        self.stopping = True
+        self.backend.stop(_GRACE_S)
+        self.watch(Stopping(_GRACE_S))
+
+    def _stopped(self) -> SubmitStopped:
+        progress = self.progress
+        return SubmitStopped(self.submission.sweep, progress.words, progress.left, progress.total)
+
+    def _queue(self, planned: PlannedArray) -> ArrayHandle:
+        array = freeze_array(planned, self.backend.name)
+        path = str(self.submission.add_array(array))
+        handle = self.backend.submit(
+            partial(run_inline if self.backend.name == "inline" else run_task, path),
+            len(array.packs),
+            planned.resources,
+            name=f"{self.submission.sweep}-{planned.target}",
+            warm=partial(warm_up, path),
+        )
+        self.arrays[handle.id] = array
+        return handle
+
+    def _ended(self, event: TaskEvent) -> None:
+        """See that every trial the task began has its record."""
+        if event.state is State.COMPLETED:
+            return
+        if event.state is State.FAILED and PublishFailed.__name__ in event.detail:
+            self._read_journal()
+            raise RecordingStopped(
+                self.submission.sweep, self.progress.left, event.detail.strip().splitlines()[-1]
+            )
+        self._read_journal()
+        for line, attempt in self.arrays[event.handle_id].packs[event.index]:
+            trial = self.submission.spec(line).trial_id
+            started = self.started.get((trial, attempt))
+            if started is None and self.stopping:
+                continue
+            if started is None:
+                self.unstarted.setdefault(event.detail or f"the task ended as {event.state}")
+            elif not self.progress.has_ended(trial, attempt):
+                cut_short = self.stopping and event.state is State.CANCELLED
+                self._derive(
+                    started,
+                    *(
+                        (Outcome.interrupted, _CUT_SHORT)
+                        if cut_short
+                        else (OUTCOME_OF[event.state], event.detail)
+                    ),
+                )
+
+    def _derive(self, started: Started, outcome: Outcome, message: str) -> None:
+        if not publish_derived(
+            self.store, started, outcome, message
+        ):  # it has its own, and its worker died before it said so
+            attempts = self.store.index(self.submission.sweep).attempts(started.trial)
+            outcome = next(
+                (own.outcome for own in attempts if own.attempt == started.attempt), outcome
+            )
+        self.progress.end(Ended(started.trial, started.attempt, outcome))
+
+    def _read_journal(self) -> None:
+        entries = self.follower.new_entries()
+        for entry in entries:
+            if isinstance(entry, Started):
+                self.started[entry.trial, entry.attempt] = entry
+        self.progress.follow(entries)
+
+    @contextmanager
+    def _recording_what_is_cut_short(self) -> Iterator[None]:
+        """However the loop is left, no worker outlives it and no attempt stays without a record."""
+        try:
+            yield
+        except BaseException as error:
+            self.signals.settle()
+            self.backend.close()
+            self._read_journal()
+            for key, started in self.started.items():
+                if not self.progress.has_ended(*key):
+                    with suppress(
+                        ArtifactsError
+                    ):  # what stopped the loop says more than that nothing can be recorded
+                        self._derive(started, Outcome.interrupted, _CUT_SHORT)
+            if isinstance(error, KeyboardInterrupt):
+                raise self._stopped() from None
+            raise

@@ -1,0 +1,200 @@
+"""Which attempts have started: one append-only file per worker process.
+
+A record exists only once an attempt has ended. The journal is what tells an attempt that died without a word from one that never
+began, what the progress display follows, and where a requeued task finds its own unfinished attempt. It is advisory: the records
+decide, so a line lost to a power cut costs a display and never a result. One ``write`` per line to a file opened for appending, so
+that a kill leaves whole lines, but for the last. No two processes share a file: on a network file system they would garble it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from artifacts.errors import BadName
+from artifacts.publish import entries as files_of
+from artifacts.publish import told, told_reading
+from artifacts.record import check_trial
+from cluster.processes import Birth
+
+_FOLDER = "journal"
+_ATTEMPTS = range(2**31)
+"""Numbers that an attempt can have; a line with another one is damaged."""
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """An attempt that a worker has begun."""
+
+    trial: str
+    attempt: int
+    at: float
+    """Seconds since the epoch."""
+    node: str
+    pid: int
+    log: str | None = None
+    """Path of what it prints, relative to the store."""
+    job: str | None = None
+    task: int | None = None
+    array: str = ""
+    """Name of the frozen array that the attempt belongs to."""
+    line: int = -1
+    """Which line of the specs it computes."""
+    born: int | None = None
+    """When its process started, in clock ticks since its node booted: with node and pid, which process it is."""
+    life: int = 0
+    """How often the scheduler had started its task again."""
+    partition: str | None = None
+    start_s: float | None = None
+    """Its share of the worker's start in seconds; None in a journal of an earlier version."""
+
+    @property
+    def process(self) -> Birth | None:
+        """Its process, as it is known on its node; None in a journal of an earlier version."""
+        return None if self.born is None else Birth(self.pid, self.born)
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """An attempt whose record is published, by its worker or by whoever saw the worker die."""
+
+    trial: str
+    attempt: int
+    outcome: str
+    accuracy: float | None = None
+    """Test accuracy, else validation accuracy, as a fraction."""
+    error: str | None = None
+    total_s: float | None = None
+    group: str = ""
+    submission: int = 0
+    fault: str | None = None
+    """Which way it failed, see runner.sweep.early_stop; None unless it raised an exception."""
+
+
+Entry = Started | Ended
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+
+
+def folder_of(sweep_folder: Path) -> Path:
+    """Where the sweep's journal files are."""
+    return sweep_folder / _FOLDER
+
+
+class Journal:
+    """One worker's file, opened for appending."""
+
+    def __init__(self, sweep_folder: Path, worker: str) -> None:
+        self.path = _file(sweep_folder, worker)
+        with told(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._open()
+
+    def write(self, entry: Entry) -> None:
+        """Append one line; StoreFull, StoreNotWritable."""
+        with told(self.path):
+            try:
+                intact = os.path.samestat(os.fstat(self._fd), self._file)
+            except OSError:
+                intact = False
+            if (
+                not intact
+            ):  # the trial has closed it, and may have opened something else under its number
+                self._open()
+            os.write(self._fd, _encoder.encode(entry) + b"\n")
+
+    def _open(self) -> None:
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.fstat(self._fd)
+
+
+def read_all(sweep_folder: Path) -> list[Entry]:
+    """What every worker of the sweep has written so far."""
+    return Follower(sweep_folder).new_entries()
+
+
+def entries(sweep_folder: Path, worker: str) -> list[Entry]:
+    """The whole lines of one worker's file, in order."""
+    path = _file(sweep_folder, worker)
+    try:
+        with told_reading(path):
+            data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    return list(_decoded(data))
+
+
+def workers(sweep_folder: Path, pattern: str) -> list[str]:
+    """Names of the workers that have a file, those that fit the pattern of a shell."""
+    return sorted(path.stem for path in folder_of(sweep_folder).glob(f"{pattern}.jsonl"))
+
+
+class Follower:
+    """Reads what workers have appended since the last look; StoreNotReadable where the journal is closed to this user."""
+
+    def __init__(self, sweep_folder: Path, *, from_now: bool = False) -> None:
+        self._folder = folder_of(sweep_folder)
+        self._seen: dict[Path, int] = {}
+        if from_now:
+            for path in self._files():
+                with suppress(FileNotFoundError), told_reading(path):
+                    self._seen[path] = path.stat().st_size
+
+    def new_entries(self) -> list[Entry]:
+        """Entries not yet returned, in the order of each file."""
+        found: list[Entry] = []
+        for path in self._files():
+            start = self._seen.get(path, 0)
+            try:
+                with told_reading(path):
+                    if path.stat().st_size <= start:
+                        continue
+                with told_reading(path), path.open("rb") as file:
+                    file.seek(start)
+                    data = file.read()
+            except FileNotFoundError:
+                continue
+            whole = data.rfind(b"\n") + 1
+            self._seen[path] = start + whole
+            found.extend(_decoded(data[:whole]))
+        return found
+
+    def _files(self) -> list[Path]:
+        return sorted(
+            Path(entry.path) for entry in files_of(self._folder) if entry.name.endswith(".jsonl")
+        )
+
+
+def open_attempts(sweep_folder: Path) -> dict[tuple[str, int], Started]:
+    """Attempts that started and whose record was not announced, by (trial, attempt)."""
+    return still_open(read_all(sweep_folder))
+
+
+def still_open(entries: Iterable[Entry]) -> dict[tuple[str, int], Started]:
+    """Attempts of these that started and whose record was not announced, by (trial, attempt)."""
+    started: dict[tuple[str, int], Started] = {}
+    ended: set[tuple[str, int]] = set()
+    for entry in entries:
+        key = (entry.trial, entry.attempt)
+        if isinstance(entry, Started):
+            started[key] = entry
+        else:
+            ended.add(key)
+    return {key: entry for key, entry in started.items() if key not in ended}
+
+
+def _file(sweep_folder: Path, worker: str) -> Path:
+    return folder_of(sweep_folder) / f"{worker}.jsonl"
+
+
+def _decoded(data: bytes) -> Iterator[Entry]:
+    for line in data.splitlines():
+        # A line that a kill cut short, or that was damaged, says nothing; the records know the truth.
+        with suppress(msgspec.DecodeError, ValueError, RecursionError, BadName):
+            entry = _decoder.decode(line)
+            check_trial(entry.trial)
+            if entry.attempt in _ATTEMPTS:
+                yield entry

@@ -1,0 +1,212 @@
+"""What the user's code and this installation are at the moment of submit."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from runner import __name__ as _distribution
+
+_GIT_TIMEOUT_S = 20
+_NOT_OURS = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+)
+"""Variables that point git at another repository or form what it prints, as a hook that started us has them."""
+
+_PATCH = (
+    "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative", "--binary", "--full-index", "--unified=3",
+    "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "HEAD", "--",
+)  # fmt: skip
+"""The one form that `git apply` takes, whatever the user's own settings are."""
+
+_MODULES = tuple({*importlib.machinery.all_suffixes()} - {*importlib.machinery.BYTECODE_SUFFIXES})
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Frozen beside the specs, so that a record can be traced to the code and the packages that made it."""
+
+    commit: str | None
+    """Commit of the repository that holds the code, joined with + where several do; None outside a repository."""
+    dirty: bool | None
+    """Whether the code differs from that commit, modules that git does not track included; None where git could not tell."""
+    untracked: list[str]
+    """Modules that git does not track: they are not in the patch."""
+    runner_version: str
+    python: str
+    executable: str
+    platform: str
+    host: str
+    cpus: int
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """The state of the user's code.
+
+    Attributes:
+        patch: What is not committed of the first repository; it can be applied to its commit.
+        trouble: What git could not tell, and why; empty if it told everything.
+    """
+
+    commit: str | None = None
+    dirty: bool | None = None
+    untracked: tuple[str, ...] = ()
+    patch: str = ""
+    trouble: str = ""
+
+
+def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
+    """Describe the code and this installation.
+
+    Args:
+        folder: The grid's; its repository counts where the grid has no modules of the user's.
+        modules: Files of the user's own modules that the grid names.
+    """
+    code = describe_code(folder, modules)
+    environment = Environment(
+        commit=code.commit,
+        dirty=code.dirty,
+        untracked=list(code.untracked),
+        runner_version=metadata.version(_distribution),
+        python=platform.python_version(),
+        executable=sys.executable,
+        platform=platform.platform(),
+        host=platform.node(),
+        cpus=os.cpu_count() or 1,
+        packages=dict(
+            sorted((found.name, found.version) for found in metadata.distributions() if found.name)
+        ),
+    )
+    return environment, code
+
+
+def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
+    """The state of the repositories that hold the modules, or the grid where it has none; installed packages are known by version."""
+    own = [
+        module for module in modules if not {"site-packages", "dist-packages"} & set(module.parts)
+    ]
+    roots: dict[Path, list[Path]] = {}
+    places: list[tuple[Path, Path | None]] = [
+        (module.resolve().parent, module.resolve()) for module in own
+    ]
+    for place, module in places or [(folder, None)]:
+        try:
+            root = Path(
+                os.fsdecode(_git(place, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
+            )
+        except _NoRepository:
+            continue
+        except _GitFailed as failure:
+            return Code(trouble=f"git does not tell which commit {place} is at: {failure}")
+        roots.setdefault(root, []).extend([] if module is None else [module])
+    found = [_state(root, modules) for root, modules in roots.items()]
+    if not found:
+        return Code()
+    unknown = any(state.dirty is None for state in found)
+    return Code(
+        commit="+".join(state.commit or "none" for state in found)
+        if any(state.commit for state in found)
+        else None,
+        dirty=None if unknown else any(state.dirty for state in found),
+        untracked=tuple(name for state in found for name in state.untracked),
+        patch=found[0].patch,
+        trouble="; ".join(state.trouble for state in found if state.trouble),
+    )
+
+
+def _state(root: Path, modules: Sequence[Path]) -> Code:
+    """The state of one repository, given the modules in it that are used."""
+    try:
+        commit = os.fsdecode(_git(root, "rev-parse", "--verify", "--quiet", "HEAD")).strip()
+    except _GitFailed:
+        return Code()  # nothing is committed yet
+    try:
+        patch = _git(root, *_PATCH)
+        untracked = [*_untracked_modules(root), *_ignored(root, modules)]
+        inside = (root / ".gitmodules").exists() and bool(
+            _git(root, "submodule", "--quiet", "foreach", "--recursive", _CHANGES)
+        )
+    except _GitFailed as failure:
+        return Code(
+            commit, trouble=f"git does not tell whether {root} has uncommitted changes: {failure}"
+        )
+    return Code(
+        commit,
+        bool(patch or untracked or inside),
+        tuple(dict.fromkeys(untracked)),
+        patch.decode(errors="surrogateescape"),
+    )
+
+
+_CHANGES = "git status --porcelain --untracked-files=no"
+
+
+def _untracked_modules(root: Path) -> Iterator[str]:
+    """Modules that git neither tracks nor ignores; what a store keeps is none of the user's code."""
+    for name in _git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
+        path = root / os.fsdecode(name)
+        if path.name.endswith(_MODULES) and not _in_store(path.parent, root):
+            yield str(path.relative_to(root))
+
+
+def _ignored(root: Path, modules: Sequence[Path]) -> Iterator[str]:
+    """Those of the modules that git does not track because it was told to ignore them."""
+    names = [str(module.relative_to(root)) for module in modules if module.is_relative_to(root)]
+    if names:
+        tracked = set(_git(root, "ls-files", "-z", "--", *names).split(b"\0"))
+        yield from (name for name in names if os.fsencode(name) not in tracked)
+
+
+@cache
+def _in_store(folder: Path, root: Path) -> bool:
+    """Whether the folder lies in a store of records."""
+    if all((folder / name).is_dir() for name in ("records", "sweeps")):
+        return True
+    return folder != root and _in_store(folder.parent, root)
+
+
+class _GitFailed(Exception):
+    """Git is not there, or gives no answer; the message says why."""
+
+
+class _NoRepository(_GitFailed):
+    """Neither the folder nor any above it is a repository."""
+
+
+def _git(folder: Path, *arguments: str) -> bytes:
+    """What git prints, with no setting of the environment pointing it elsewhere, and without taking a lock."""
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
+            capture_output=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+            env=environment | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except FileNotFoundError:
+        raise _NoRepository("there is no git") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _GitFailed(str(error)) from None
+    if done.returncode:
+        said = os.fsdecode(done.stderr).strip()
+        kind = _NoRepository if "not a git repository" in said else _GitFailed
+        raise kind(said.splitlines()[0] if said else f"exit code {done.returncode}")
+    return done.stdout

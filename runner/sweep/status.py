@@ -1,0 +1,171 @@
+"""How a sweep stands: what was frozen, what is recorded, what runs or waits; read-only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.errors import StoreNotReadable, UnknownSweep
+from artifacts.index import Index
+from artifacts.publish import entries
+from artifacts.record import Outcome
+from artifacts.store import Store
+from cluster.state import State
+from runner.errors import SweepNotNamed
+from runner.sweep.early_stop import Stopped, stopped_groups
+from runner.sweep.lock import is_held
+from runner.sweep.queue import look
+from runner.sweep.submission import Submission, submissions
+
+WAITING, QUEUED, RUNNING, CUT_SHORT = "waiting", "queued", "running", "cut short"
+"""What a trial without a final record is at: held by nobody; held by the scheduler; begun by a live worker; begun by a local one that
+is gone, whose record the next submit or collect derives."""
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """One sweep, counted by target."""
+
+    sweep: str
+    submission: int
+    trials: int
+    driven: bool
+    """Whether a submit is running it right now."""
+    by_target: dict[str, Counter[str]]
+    """For each target how many trials stand at each word: an outcome of the last attempt, or one of the four above."""
+    earlier: int
+    """Recorded trials that are not in the latest submission."""
+    unreadable: tuple[str, ...]
+    stopped: tuple[Stopped, ...]
+    """Groups whose queue was stopped because their first trials all failed in the same way."""
+    stillborn: dict[str, str]
+    """For each task that ended before it began a trial, why, by the first trial of its pack."""
+    grid: str
+    """The file that it was submitted from, as one would type it here; empty if it is not there any more."""
+    trouble: str
+    """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
+    diverged: int = 0
+    """Completed trials with a loss or an accuracy that is NaN or infinite."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """All targets together."""
+        return sum(self.by_target.values(), Counter())
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it runs or is queued any more."""
+        return (
+            not self.driven
+            and not self.trouble
+            and not self.counts[QUEUED]
+            and not self.counts[RUNNING]
+        )
+
+    @property
+    def completed(self) -> bool:
+        """Whether every trial has a completed record."""
+        return self.counts[Outcome.completed] == self.trials
+
+
+def sweep_status(store: Store, sweep: str) -> SweepStatus:
+    """How a sweep stands: what the scheduler says, then what the journal and the records say.
+
+    Raises:
+        UnknownSweep: It was never submitted.
+        FrozenFileDamaged: What was frozen cannot be read.
+    """
+    submission = latest_submission(store, sweep)
+    folder = store.sweep_folder(sweep)
+    driven = is_held(folder)
+    view = look(store, sweep)
+    driven = driven or is_held(folder)  # one that has begun meanwhile
+    index = view.index
+    dead = {item.started.trial: item.outcome for item in view.dead}
+    by_target: dict[str, Counter[str]] = {}
+    expected = set()
+    for spec in submission.specs:
+        trial = spec.trial_id
+        expected.add(trial)
+        if trial in index.completed:
+            word: str = Outcome.completed
+        elif trial in view.states:
+            word = _queue_word(view.states[trial])
+        elif trial in dead:
+            word = dead[trial]
+        elif trial in view.begun:
+            word = RUNNING if driven else CUT_SHORT
+        else:
+            attempts = index.attempts(trial)
+            word = attempts[-1].outcome if attempts else WAITING
+        by_target.setdefault(spec.target, Counter())[word] += 1
+    return SweepStatus(
+        sweep=sweep,
+        submission=submission.number,
+        trials=len(expected),
+        driven=driven,
+        by_target=by_target,
+        earlier=len(index.trials.keys() - expected),
+        unreadable=tuple(f"{damaged.path}: {damaged.reason}" for damaged in index.unreadable),
+        stopped=tuple(stopped_groups(submission.folder)),
+        stillborn=view.stillborn,
+        grid=grid_file(submission),
+        trouble=view.trouble,
+        diverged=sum(_has_diverged(index, trial) for trial in expected & index.completed),
+    )
+
+
+def latest_submission(store: Store, sweep: str) -> Submission:
+    """The submission that says which trials the sweep has; UnknownSweep if it was never submitted."""
+    frozen = submissions(store.sweep_folder(sweep))
+    if not frozen:
+        raise UnknownSweep(sweep, tuple(submitted_sweeps(store)), store.root)
+    return frozen[-1]
+
+
+def grid_file(submission: Submission) -> str:
+    """The file that a submission was read from, as one would type it here; empty if it is not there any more."""
+    path = Path(submission.about.grid)
+    if not submission.about.grid or not path.is_file():
+        return ""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def submitted_sweeps(store: Store) -> list[str]:
+    """Names of the sweeps that have a submission; without those that are closed to this user, in a store that several share."""
+    folders = [Path(entry.path) for entry in entries(store.root / "sweeps")]
+    return sorted(path.name for path in folders if path.is_dir() and _is_submitted(path))
+
+
+def the_sweep(store: Store, name: str | None) -> str:
+    """The sweep named, or the only one there is.
+
+    Raises:
+        SweepNotNamed: None is named, and the store has none or several.
+    """
+    if name is not None:
+        return name
+    known = submitted_sweeps(store)
+    if len(known) != 1:
+        raise SweepNotNamed(str(store.root), tuple(known))
+    return known[0]
+
+
+def _has_diverged(index: Index, trial: str) -> bool:
+    return [
+        attempt.diverged
+        for attempt in index.attempts(trial)
+        if attempt.outcome is Outcome.completed
+    ][-1]
+
+
+def _queue_word(state: State) -> str:
+    return {State.PENDING: QUEUED, State.RUNNING: RUNNING}.get(state, Outcome.unknown)
+
+
+def _is_submitted(folder: Path) -> bool:
+    try:
+        return bool(submissions(folder))
+    except StoreNotReadable:
+        return False

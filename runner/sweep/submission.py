@@ -1,0 +1,306 @@
+"""What one submit freezes in the store, so that later edits change no queued trial.
+
+``sweeps/<sweep>/001/`` holds the first submission of a sweep: the grid and the profile as they were read, one line per job spec, the
+environment, the uncommitted patch. The same grid submitted again from the same code finds its submission and adds nothing; anything
+that differs freezes the next number. What a worker is given is the path of an array file in there and an index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from artifacts.publish import publish, sync_folder, told, told_reading
+from jobs.spec import JobSpec, NotPlain
+from runner.errors import ArrayWithdrawn, FrozenFileDamaged
+from runner.planning.packing import PlannedArray
+from runner.sweep.provenance import Environment
+
+T = TypeVar("T")
+
+_SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
+_ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
+"""An array; one of which it is being found out whether it is queued; one that never was, which keeps its number from being given again."""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """How the submission's trials are to be run; part of what is frozen."""
+
+    backend: str
+    data_dir: str | None
+    import_path: list[str]
+    """Folders from which the user's own workloads and models are imported: the grid's and the one submit was typed in."""
+    environment: Environment
+    grid: str = ""
+    """Where the file of the grid was; empty for one that came through a pipe."""
+    notes: list[str] = []
+    merged: int = 0
+
+
+class FrozenArray(msgspec.Struct, frozen=True, kw_only=True):
+    """One array job: which lines of the specs each task runs."""
+
+    target: str
+    backend: str
+    submitted_at: float
+    """Seconds since the epoch."""
+    resources: dict[str, Any]
+    """As asked of the backend for one task."""
+    trial_time_min: float | None
+    """Limit of one trial; a task's is that of its whole pack."""
+    warning_s: float | None = None
+    """How long before the end of the walltime a task is asked to stop; None where there is no walltime."""
+    store: str = ""
+    """Id of the store that queued it; empty in stores older than their id."""
+    cluster: str | None = None
+    """That it is queued on, by name; empty for the one of the machine that submitted."""
+    packs: list[list[tuple[int, int]]]
+    """For each task its trials in order: (line of the specs, number of the attempt)."""
+
+
+class Submission:
+    """A frozen submission, read on demand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def sweep(self) -> str:
+        """Name of the sweep it belongs to."""
+        return self.folder.parent.name
+
+    @property
+    def number(self) -> int:
+        """1 for the sweep's first submission."""
+        return int(self.folder.name)
+
+    @cached_property
+    def about(self) -> About:
+        """Raises FrozenFileDamaged."""
+        return _decode(self.folder / _ABOUT, About)
+
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        return frozen_bytes(self.folder / _SPECS).splitlines()
+
+    def spec(self, line: int) -> JobSpec:
+        """The job spec in a line, counted from 0; raises FrozenFileDamaged."""
+        path = self.folder / _SPECS
+        if not 0 <= line < len(self._lines):
+            raise FrozenFileDamaged(
+                str(path), f"it has {len(self._lines)} lines, and line {line + 1} is asked for"
+            )
+        spec = _decoded(path, self._lines[line], JobSpec, f"line {line + 1}: ")
+        try:
+            spec.check()
+        except (NotPlain, RecursionError) as error:
+            raise FrozenFileDamaged(str(path), f"line {line + 1}: {error}") from error
+        return spec
+
+    @cached_property
+    def specs(self) -> list[JobSpec]:
+        """Every spec, in the order of the grid."""
+        return [self.spec(line) for line in range(len(self._lines))]
+
+    def add_array(self, array: FrozenArray) -> Path:
+        """Freeze one array job and return its path; a number that any array ever had is not given again."""
+        folder = self.folder / _ARRAYS
+        with told(folder):
+            folder.mkdir(exist_ok=True)
+            taken = max(
+                (int(known.stem) for known in folder.iterdir() if known.stem.isdecimal()), default=0
+            )
+        path = folder / f"{taken + 1:04d}{_ARRAY}"
+        publish(path, memoryview(msgspec.json.encode(array)))
+        return path
+
+    def arrays(self) -> list[Path]:
+        """Paths of the arrays frozen so far, oldest first, without those that were withdrawn."""
+        return self._files(_ARRAY)
+
+    def withdrawn(self) -> list[Path]:
+        """Paths of the arrays that were withdrawn while it was not known whether they are queued."""
+        return [path.with_suffix(_ARRAY) for path in self._files(_WITHDRAWN)]
+
+    def _files(self, suffix: str) -> list[Path]:
+        folder = self.folder / _ARRAYS
+        with told_reading(folder):
+            return (
+                sorted(
+                    path
+                    for path in folder.iterdir()
+                    if path.suffix == suffix and path.stem.isdecimal()
+                )
+                if folder.is_dir()
+                else []
+            )
+
+
+def withdraw(path: Path) -> None:
+    """Take an array out of the reach of its tasks: one that starts after this finds nothing to run. What runs already goes on."""
+    _rename(path, _ARRAY, _WITHDRAWN)
+
+
+def restore(path: Path) -> None:
+    """Undo ``withdraw``: it is queued after all."""
+    _rename(path, _WITHDRAWN, _ARRAY)
+
+
+def discard(path: Path) -> None:
+    """Mark an array, withdrawn or not, as never queued; its number stays taken."""
+    _rename(path, _WITHDRAWN if path.with_suffix(_WITHDRAWN).exists() else _ARRAY, _VOID)
+
+
+def _rename(path: Path, before: str, after: str) -> None:
+    with told(path):
+        path.with_suffix(before).rename(path.with_suffix(after))
+        sync_folder(path.parent)
+
+
+def freeze(
+    sweep_folder: Path,
+    *,
+    grid_text: str,
+    profile_text: str,
+    specs: Sequence[JobSpec],
+    about: About,
+    patch: str,
+) -> Submission:
+    """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep locked."""
+    files = {
+        "grid.yaml": grid_text.encode(),
+        "cluster.yaml": profile_text.encode(),
+        _SPECS: b"".join(_lines_of(specs)),
+        _ABOUT: msgspec.json.format(msgspec.json.encode(about)),
+        "uncommitted.patch": patch.encode(errors="surrogateescape"),
+    }
+    known = submissions(sweep_folder)
+    if known and all(
+        _digest(known[-1].folder / name) == hashlib.sha256(data).digest()
+        for name, data in files.items()
+    ):
+        return known[-1]
+    number = known[-1].number + 1 if known else 1
+    partial = sweep_folder / f".partial-{secrets.token_hex(8)}"
+    partial.mkdir()  # not mkdtemp, which is private: whoever shares the store goes on with the sweep
+    try:
+        for name, data in files.items():
+            publish(partial / name, memoryview(data))
+        folder = sweep_folder / f"{number:03d}"
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Submission(folder)
+
+
+def submissions(sweep_folder: Path) -> list[Submission]:
+    """Every frozen submission of a sweep, oldest first."""
+    with told_reading(sweep_folder):
+        folders = (
+            [path for path in sweep_folder.iterdir() if path.name.isdecimal()]
+            if sweep_folder.is_dir()
+            else []
+        )
+    return [Submission(path) for path in sorted(folders, key=lambda path: int(path.name))]
+
+
+def freeze_array(
+    array: PlannedArray,
+    backend: str,
+    warning_s: float | None = None,
+    *,
+    store: str = "",
+    cluster: str | None = None,
+) -> FrozenArray:
+    """A planned array as its worker will read it, stamped with the time.
+
+    Args:
+        array: From the plan.
+        backend: What is to run it.
+        warning_s: How long before the end of its walltime a task is asked to stop.
+        store: Id of the store.
+        cluster: That it is queued on, by name; empty for this machine's own.
+    """
+    return FrozenArray(
+        target=array.target,
+        backend=backend,
+        submitted_at=time.time(),
+        resources={
+            key: value
+            for key, value in msgspec.structs.asdict(array.resources).items()
+            if value is not None and value != {}
+        },
+        trial_time_min=array.trial_time_min,
+        warning_s=warning_s,
+        store=store,
+        cluster=cluster,
+        packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
+    )
+
+
+@lru_cache(maxsize=8)
+def read_array(path: Path) -> tuple[Submission, FrozenArray]:
+    """An array file and the submission around it, kept in memory for a warm worker.
+
+    Raises:
+        ArrayWithdrawn: It was queued so late that its trials are with another array by now.
+        FrozenFileDamaged: It cannot be read.
+    """
+    if not path.exists() and any(
+        path.with_suffix(suffix).exists() for suffix in (_WITHDRAWN, _VOID)
+    ):
+        raise ArrayWithdrawn(str(path))
+    return Submission(path.parent.parent), _decode(path, FrozenArray)
+
+
+def _lines_of(specs: Iterable[JobSpec]) -> Iterable[bytes]:
+    encoder = msgspec.json.Encoder()
+    for spec in specs:
+        yield encoder.encode(spec) + b"\n"
+
+
+def frozen_bytes(path: Path) -> bytes:
+    """What a frozen file holds; FrozenFileDamaged if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FrozenFileDamaged(str(path), error.strerror or type(error).__name__) from error
+
+
+def frozen_text(path: Path) -> str:
+    """The same as text; FrozenFileDamaged also if it is not UTF-8."""
+    try:
+        return frozen_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise FrozenFileDamaged(str(path), str(error)) from error
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    return _decoded(path, frozen_bytes(path), kind)
+
+
+def _decoded(path: Path, data: bytes, kind: type[T], where: str = "") -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: bytes that are not UTF-8
+        raise FrozenFileDamaged(str(path), f"{where}{error}") from error
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None

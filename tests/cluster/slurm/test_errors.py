@@ -1,0 +1,29 @@
+"""SLURM's errors travel between processes, and say what to do."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from cluster.errors import ClusterError
+from cluster.slurm.errors import (
+    SlurmCommandFailed,
+    SubmitLimitReached,
+    SubmitRefused,
+    SubmitUnacknowledged,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (SlurmCommandFailed("squeue", "no answer"), "--backend ray"),
+        (SubmitRefused("a", "no such account"), "correct the profile"),
+        (SubmitLimitReached("a", 7, "AssocMaxSubmitJobLimit"), "max_submit"),
+        (SubmitUnacknowledged("a", "timed out"), "submit again"),
+    ],
+)
+def test_they_unpickle_and_name_the_cure(error: ClusterError, cure: str) -> None:
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert cure in str(error)

@@ -1,0 +1,103 @@
+"""What submit freezes stays as it was."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from jobs.spec import JobSpec
+from runner.errors import ArrayWithdrawn, FrozenFileDamaged
+from runner.sweep.provenance import Environment
+from runner.sweep.submission import (
+    About,
+    FrozenArray,
+    Submission,
+    discard,
+    freeze,
+    read_array,
+    restore,
+    submissions,
+    withdraw,
+)
+from tests.runner.builders import spec
+
+ENVIRONMENT = Environment(
+    commit="c0ffee", dirty=False, untracked=[], runner_version="0", python=platform.python_version(),
+    executable="python", platform="test", host="here", cpus=1, packages={},
+)  # fmt: skip
+ABOUT = About(backend="inline", data_dir=None, import_path=[], environment=ENVIRONMENT)
+ARRAY = FrozenArray(
+    target="cpu",
+    backend="inline",
+    submitted_at=1.0,
+    resources={"cpus": 1},
+    trial_time_min=None,
+    packs=[[(1, 2)], [(0, 1)]],
+)
+
+
+def frozen(folder: Path, specs: list[JobSpec], grid: str = "name: toy\n") -> Submission:
+    folder.mkdir(exist_ok=True)
+    return freeze(
+        folder, grid_text=grid, profile_text="targets: {}\n", specs=specs, about=ABOUT, patch=""
+    )
+
+
+def test_what_is_frozen_reads_back(tmp_path: Path) -> None:
+    specs = [spec(1), spec(2)]
+    submission = frozen(tmp_path / "toy", specs)
+    assert (submission.sweep, submission.number) == ("toy", 1)
+    again = Submission(submission.folder)
+    assert again.specs == specs
+    assert again.about == ABOUT
+
+
+def test_the_same_again_is_the_same_submission_and_a_change_is_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    first = frozen(folder, [spec(1)])
+    assert frozen(folder, [spec(1)]).folder == first.folder
+    second = frozen(folder, [spec(1), spec(2)])
+    assert second.number == 2
+    assert [found.number for found in submissions(folder)] == [1, 2]
+    assert Submission(first.folder).specs == [spec(1)]
+
+
+def test_arrays_are_numbered_and_read_back(tmp_path: Path) -> None:
+    submission = frozen(tmp_path / "toy", [spec(1), spec(2)])
+    path = submission.add_array(ARRAY)
+    submission.add_array(ARRAY)
+    assert [found.name for found in submission.arrays()] == ["0001.json", "0002.json"]
+    around, array = read_array(path)
+    assert array.packs[0] == [(1, 2)]
+    assert around.spec(array.packs[0][0][0]) == spec(2)
+
+
+def test_a_damaged_file_says_which_and_how_to_go_on(tmp_path: Path) -> None:
+    submission = frozen(tmp_path / "toy", [spec(1)])
+    (submission.folder / "specs.jsonl").write_text("{")
+    with pytest.raises(FrozenFileDamaged, match=r"specs\.jsonl.*submit the grid again"):
+        _ = Submission(submission.folder).specs
+
+
+def test_a_number_that_an_array_had_is_not_given_again(tmp_path: Path) -> None:
+    submission = frozen(tmp_path / "toy", [spec(1), spec(2)])
+    discard(submission.add_array(ARRAY))
+    second = submission.add_array(ARRAY)
+    assert second.name == "0002.json"
+    assert submission.arrays() == [second]
+
+
+def test_a_task_of_a_withdrawn_array_finds_nothing_to_run(tmp_path: Path) -> None:
+    submission = frozen(tmp_path / "toy", [spec(1), spec(2)])
+    path = submission.add_array(ARRAY)
+    withdraw(path)
+    assert (submission.arrays(), submission.withdrawn()) == ([], [path])
+    with pytest.raises(ArrayWithdrawn, match=r"0001\.json was withdrawn"):
+        read_array(path)
+    restore(path)
+    assert read_array(path)[1] == ARRAY
+    withdraw(path)
+    discard(path)
+    assert (submission.arrays(), submission.withdrawn()) == ([], [])
