@@ -102,7 +102,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "derived",
             "bool",
             "",
-            "True where the worker could not write the record and it was derived from the scheduler afterwards.",
+            "True where the worker could not write the record and it was derived from the scheduler afterward.",
         ),
         ("error_type", "string", "", "Class of the exception."),
         ("error_message", "string", "", "Its message, with the cure where one is known."),
@@ -338,7 +338,7 @@ The columns below are version {SCHEMA_VERSION} of the schema.
   `diverged` tells a loss or an accuracy that is one from a missing one.
 - In CSV, text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets an apostrophe in front, so that no spreadsheet runs it as a
   formula. Numbers stay as they are.
-- Accuracies and utilisations are fractions in [0, 1]. Times of day are UTC.
+- Accuracies and utilizations are fractions in [0, 1]. Times of day are UTC.
 
 Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `<trial>.<attempt>.derived.parquet` for a
 derived one, `compacted-<id>.parquet` for many. They are published whole or not at all, and never edited. Each carries a

@@ -62,7 +62,7 @@ class Record:
     Args:
         sweep: Name of the submitted grid.
         trial: Id of the trial.
-        attempt: Which execution of it, from 0 or 1 upwards.
+        attempt: Which execution of it, from 0 or 1 upward.
         parameters: The trial's parameters; each becomes a column of its own, see parameter_column.
         values: Columns of COLUMNS by name, ``outcome`` among them; None is the same as leaving one out.
         results: What the user's own function returned; each becomes a column of its own.

@@ -63,7 +63,7 @@ class Images(Dataset[tuple[Tensor, int]]):
         self.images, self.labels = (
             prepared.images[part].squeeze(),
             prepared.labels[part],
-        )  # PIL wants grey images without channels
+        )  # PIL wants gray images without channels
         half = (0.5,) * prepared.images.shape[3]
         changes = (
             [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]

@@ -44,7 +44,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a person would recognise it, shortened."""
+    """A value as a person would recognize it, shortened."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -97,7 +97,7 @@ class OomKills:
     def __init__(self) -> None:
         self._counter = _oom_counter()
         now = self._count()
-        # A process that holds much takes seconds to go on a busy machine. A neighbour's death is not to be taken for it.
+        # A process that holds much takes seconds to go on a busy machine. A neighbor's death is not to be taken for it.
         looks = 2 if self._counter == _OF_ALL else 20
         self._seen: deque[tuple[float, int]] = deque([(0.0, now)] * looks, maxlen=looks)
 

@@ -83,7 +83,7 @@ def let_go() -> bool:
     """
     gc.collect()
     try:
-        loaded_torch.synchronise()
+        loaded_torch.synchronize()
         loaded_torch.empty_cache()
     except Exception:
         return False

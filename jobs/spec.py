@@ -23,7 +23,7 @@ class NotPlain(ValueError):
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One trial in its serialised form.
+    """One trial in its serialized form.
 
     Attributes:
         workload: ``train``, ``svm`` or ``package.module:function``.

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from jobs.context import Context
-from jobs.data.catalogue import name_problem
+from jobs.data.catalog import name_problem
 from jobs.data.splits import problem_of
 from jobs.errors import EngineMissing
 from jobs.hardware import Hardware

@@ -75,7 +75,7 @@ class RayBackend:
         """Queue the calls; workers start in ``wait``, when all arrays are known. The first submit starts Ray, in some seconds."""
         if self._closed:
             raise BackendClosed(self.name)
-        travelling = (pickled(call), pickled(warm) if warm is not None else None)
+        traveling = (pickled(call), pickled(warm) if warm is not None else None)
         self._session.start()
         self._session.check(at_once=True)
         need = Need.of(resources)
@@ -95,7 +95,7 @@ class RayBackend:
                 time_min=resources.time_min,
                 options=self._actor_options(need),
                 arguments=(
-                    *travelling,
+                    *traveling,
                     {**thread_environment(resources.cpus), **environment},
                     self._session.search_path(),
                 ),

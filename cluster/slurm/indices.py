@@ -33,7 +33,7 @@ def read_indices(written: str) -> list[int]:
 
 
 def write_indices(indices: Iterable[int]) -> str:
-    """Numbers as SLURM reads them, neighbours joined: ``0-3,7``."""
+    """Numbers as SLURM reads them, neighbors joined: ``0-3,7``."""
     spans: list[list[int]] = []
     for index in sorted(set(indices)):
         if spans and spans[-1][1] == index - 1:

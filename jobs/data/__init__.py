@@ -5,7 +5,7 @@ Importing this costs nothing: numpy and the decoders are loaded by the first dat
 
 from __future__ import annotations
 
-from jobs.data.catalogue import DEFAULT, missing, name_problem, names
+from jobs.data.catalog import DEFAULT, missing, name_problem, names
 from jobs.data.errors import DataError
 from jobs.data.opening import Prepared, open_dataset, prepare, split_refusal
 from jobs.data.weights import are_weights, missing_weights, prepare_weights, weights_names

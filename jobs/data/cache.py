@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from jobs.data.catalogue import PREPARED, Source
+from jobs.data.catalog import PREPARED, Source
 from jobs.data.errors import BadSource, CacheNotWritable
 
 FORMAT: Final = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.data.catalogue import Source
+from jobs.data.catalog import Source
 from jobs.data.errors import BadSource
 
 Images = NDArray[np.uint8]

@@ -18,7 +18,7 @@ from typing import Final
 
 from jobs.data import weights
 from jobs.data.cache import locked, writing
-from jobs.data.catalogue import PUBLISHED, missing, prepare_command
+from jobs.data.catalog import PUBLISHED, missing, prepare_command
 from jobs.data.errors import BadSource, DownloadFailed
 
 _SILENCE_S: Final = 30.0  # a publisher that sends nothing for so long is not there

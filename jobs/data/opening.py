@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.data import cache
-from jobs.data.catalogue import PUBLISHED, locate, missing
+from jobs.data.catalog import PUBLISHED, locate, missing
 from jobs.data.errors import BadSplit, DataError
 from jobs.data.fractions import check_subset, sizes_of
 

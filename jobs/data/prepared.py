@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from jobs.data.cache import FORMAT, MANIFEST, state_of, writing
-from jobs.data.catalogue import Source
+from jobs.data.catalog import Source
 from jobs.data.contents import Allocate, Contents, Images
 from jobs.data.dataset import Dataset
 from jobs.data.errors import BadSource, DamagedCache

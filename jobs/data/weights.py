@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from jobs.data.catalogue import prepare_command
+from jobs.data.catalog import prepare_command
 from jobs.data.errors import UnknownDataset, WeightsMissing
 
 PREFIX: Final = "weights:"

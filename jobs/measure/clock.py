@@ -16,20 +16,20 @@ class PhaseClock:
     """Adds up wall-clock seconds by phase.
 
     A phase inside another stops the outer one's time, so the phases never overlap and their sum is at most the total. The
-    device is synchronised where a phase begins and ends, and nowhere else: queued kernels belong to the phase that
+    device is synchronized where a phase begins and ends, and nowhere else: queued kernels belong to the phase that
     queued them.
 
     Args:
         now: Seconds from an arbitrary start, never going back.
-        synchronise: Waits for the device.
+        synchronize: Waits for the device.
     """
 
     def __init__(
         self,
         now: Callable[[], float] = time.perf_counter,
-        synchronise: Callable[[], None] = loaded_torch.synchronise,
+        synchronize: Callable[[], None] = loaded_torch.synchronize,
     ) -> None:
-        self._now, self._synchronise = now, synchronise
+        self._now, self._synchronize = now, synchronize
         self._started = now()
         self._seconds: dict[str, float] = {}
         self._carried = 0.0
@@ -41,12 +41,12 @@ class PhaseClock:
         """Time the block as this phase; UnknownPhase if the ledger has none of that name."""
         if name not in PHASES:
             raise UnknownPhase(name, PHASES)
-        self._synchronise()
+        self._synchronize()
         self._turn()
         self._running.append(name)
         try:
             yield
-            self._synchronise()  # not after an exception: a broken device would hide it behind its own
+            self._synchronize()  # not after an exception: a broken device would hide it behind its own
         finally:
             self._turn()
             self._running.pop()

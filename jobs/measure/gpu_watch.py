@@ -38,7 +38,7 @@ class GpuWatch:
 
     def __init__(self, gpus: Sequence[Gpu], share: float) -> None:
         self._handles = [gpu.handle for gpu in gpus]
-        self._neighbours = max(0, round(1 / share) - 1) if 0 < share < 1 else 0
+        self._neighbors = max(0, round(1 / share) - 1) if 0 < share < 1 else 0
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._hottest: float | None = None
@@ -77,7 +77,7 @@ class GpuWatch:
                 for bit, reason in THROTTLING.items()
                 if (mask or 0) & bit
             }
-            if _foreign({process.pid for process in processes or ()}) > self._neighbours:
+            if _foreign({process.pid for process in processes or ()}) > self._neighbors:
                 seen.add("other processes on the GPU")
         for reason in seen:
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
@@ -92,7 +92,7 @@ class GpuWatch:
         if "gpu_power_w" in columns:
             columns["gpu_power_w"] *= len(self._handles)
         columns["gpu_temperature_c"] = self._hottest
-        if not self._neighbours:
+        if not self._neighbors:
             columns |= self._energy_columns(has_power="gpu_power_w" in columns)
         return columns
 

@@ -22,7 +22,7 @@ def cuda() -> Any | None:
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
 
-def synchronise() -> None:
+def synchronize() -> None:
     """Wait until the GPU has done what was queued; at once where there is none."""
     gpu = cuda()
     if gpu is not None:

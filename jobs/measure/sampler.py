@@ -22,7 +22,7 @@ SETTLE_S = 0.25
 
 
 class Sampler:
-    """A context manager around the attempt, one at a time in a process; ``columns`` and ``readings`` afterwards.
+    """A context manager around the attempt, one at a time in a process; ``columns`` and ``readings`` afterward.
 
     Args:
         gpus: Those of the attempt; none for a trial on the CPU.

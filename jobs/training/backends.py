@@ -44,7 +44,7 @@ def start(device: torch.device) -> None:
 
 @contextmanager
 def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator[None]:
-    """Compute as the parameters say, with so many threads; a warm process goes on afterwards as if nothing had been set."""
+    """Compute as the parameters say, with so many threads; a warm process goes on afterward as if nothing had been set."""
     with ExitStack() as undo:
         if params.compile != "off":
             _compile_anew(undo)

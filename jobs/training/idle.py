@@ -76,7 +76,7 @@ def _schedule(params: TrainParams, there: Hardware) -> Iterator[Change]:
             yield "schedule", "none", "lr_gamma is 1"
 
 
-def _optimisation(params: TrainParams, there: Hardware) -> Iterator[Change]:
+def _optimization(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if params.schedule == "onecycle":
         yield "momentum", None, "OneCycle moves it between 0.85 and 0.95"
     elif params.optimizer != "sgd":
@@ -186,7 +186,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _data,
     _model,
     _schedule,
-    _optimisation,
+    _optimization,
     _evaluation,
     _device,
     _precision,

@@ -24,7 +24,7 @@ class ImageShape(NamedTuple):
 
 
 def build(params: TrainParams, shape: ImageShape, data_dir: Path | None) -> nn.Module:
-    """The model that the parameters name, newly initialised from torch's global generator, on the CPU.
+    """The model that the parameters name, newly initialized from torch's global generator, on the CPU.
 
     Raises:
         BadModel: The user's factory cannot be imported or returns no module.
@@ -72,7 +72,7 @@ class SimpleCNN(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores of shape (n, classes), unnormalised, for images of shape (n, channels, height, width)."""
+        """Scores of shape (n, classes), unnormalized, for images of shape (n, channels, height, width)."""
         logits: Tensor = self.classifier(self.features(self.scale(images)))
         return logits
 

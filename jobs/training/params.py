@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from jobs.data.catalogue import name_problem
+from jobs.data.catalog import name_problem
 from jobs.data.splits import problem_of
 from jobs.data.weights import ADDRESSES
 from jobs.hardware import Hardware
@@ -33,7 +33,7 @@ def problems(params: TrainParams, there: Hardware) -> list[str]:
         *_of_data(params),
         *_of_model(params),
         *_of_numbers(params),
-        *_of_optimisation(params),
+        *_of_optimization(params),
         *_of_device(params, there),
     ]
 
@@ -67,7 +67,7 @@ def _of_numbers(params: TrainParams) -> Iterator[str]:
             yield f"{name}: {value} is not a finite number"
 
 
-def _of_optimisation(params: TrainParams) -> Iterator[str]:
+def _of_optimization(params: TrainParams) -> Iterator[str]:
     if params.fused and params.foreach:
         yield "fused, foreach: an optimizer is one or the other; leave foreach at null"
     if params.schedule != "onecycle" and params.warmup_epochs >= params.epochs > 1:

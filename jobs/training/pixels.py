@@ -1,4 +1,4 @@
-"""From stored bytes to what a model is fed: augmented, scaled and normalised, in the memory order it computes in."""
+"""From stored bytes to what a model is fed: augmented, scaled and normalized, in the memory order it computes in."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Pixels:
 
 
 def statistics(normalisation: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:
-    """(mean, std) of each channel, float64, that the images are normalised with; taken from the training part alone."""
+    """(mean, std) of each channel, float64, that the images are normalized with; taken from the training part alone."""
     if normalisation == "dataset":
         measured = dataset.statistics(train)
         return torch.from_numpy(measured.mean), torch.from_numpy(measured.std)

@@ -51,7 +51,7 @@ def trace(session: Session, folder: Path) -> None:
     skipped = min(SKIP, session.steps_per_epoch - 1)
     for _ in islice(steps, skipped):
         pass
-    loaded_torch.synchronise()
+    loaded_torch.synchronize()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with profile(activities=activities, record_shapes=True, profile_memory=True) as traced:
         for number in range(min(TRACED, session.steps_per_epoch - skipped)):
@@ -59,7 +59,7 @@ def trace(session: Session, folder: Path) -> None:
                 f"ProfilerStep#{number}"
             ):  # the name by which TensorBoard tells steps apart
                 next(steps)
-    loaded_torch.synchronise()  # CUPTI goes with the next call of CUDA
+    loaded_torch.synchronize()  # CUPTI goes with the next call of CUDA
     steps.close()
     session.data.train.close()  # an epoch begins with its own worker processes
     before.seek(0)

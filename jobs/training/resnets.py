@@ -24,7 +24,7 @@ _NO_WEIGHTS_OF_STEM_OR_HEAD = ("conv1.weight", "fc.weight", "fc.bias")
 def build(
     name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pretrained: bool
 ) -> nn.Module:
-    """A ResNet, newly initialised, with the published ImageNet weights loaded over it if ``pretrained``.
+    """A ResNet, newly initialized, with the published ImageNet weights loaded over it if ``pretrained``.
 
     The last layer always starts anew; so does the first with ``stem="cifar"``, which ImageNet's 7x7 weights do not fit.
 
@@ -60,7 +60,7 @@ def _load_published(
         name: value for name, value in weights.items() if name not in _NO_WEIGHTS_OF_STEM_OR_HEAD
     }
     if stem == "imagenet":
-        # A grey image is one whose three channels are equal: summing over them gives it the same responses.
+        # A gray image is one whose three channels are equal: summing over them gives it the same responses.
         weights["conv1.weight"] = (
             first
             if channels == 3

@@ -1,6 +1,6 @@
 """What a trial does once before it is timed: compile, choose algorithms, capture graphs, count operations.
 
-Blank batches of every shape to come go through the model; afterwards weights, buffers, random streams and sums are as they were, so
+Blank batches of every shape to come go through the model; afterward weights, buffers, random streams and sums are as they were, so
 that a trial computes the same with and without it.
 """
 

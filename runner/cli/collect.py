@@ -178,9 +178,9 @@ class _View:
     @cached_property
     def summary(self) -> Summary:
         """The means."""
-        from runner.report.summary import arranged, summarise
+        from runner.report.summary import arranged, summarize
 
-        return arranged(summarise(self._table, self._by, self._metrics), self._sort, self._top)
+        return arranged(summarize(self._table, self._by, self._metrics), self._sort, self._top)
 
     @cached_property
     def rows(self) -> pa.Table:

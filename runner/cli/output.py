@@ -1,4 +1,4 @@
-"""How everything is printed: a table with colours on a terminal, plain lines for a pipe or where NO_COLOR is set, JSON for scripts.
+"""How everything is printed: a table with colors on a terminal, plain lines for a pipe or where NO_COLOR is set, JSON for scripts.
 
 Results go to stdout, and whatever is said beside them to stderr, so that a pipe carries the result alone.
 
@@ -46,7 +46,7 @@ def shown(text: str) -> str:
 
 
 def is_rich() -> bool:
-    """Whether stdout is a terminal that colours and boxes are wanted on."""
+    """Whether stdout is a terminal that colors and boxes are wanted on."""
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )

@@ -70,7 +70,7 @@ class Post:
 
 @contextmanager
 def open_post(store: Path) -> Iterator[Post]:
-    """A new folder in the store, and the store if it is not there; all of it is gone afterwards.
+    """A new folder in the store, and the store if it is not there; all of it is gone afterward.
 
     Raises:
         StoreFull, StoreNotWritable: The store cannot be written to.

@@ -238,7 +238,7 @@ class _Idle:
 
 
 def _folded(axes: list[list[Cell]]) -> list[list[Cell]]:
-    """The same product from fewer, longer axes: neighbours are put together once instead of once per trial."""
+    """The same product from fewer, longer axes: neighbors are put together once instead of once per trial."""
     folded: list[list[Cell]] = []
     for axis in reversed(axes):
         if folded and len(axis) * len(folded[0]) <= _FOLD:

@@ -141,7 +141,7 @@ class Summary:
         return rows
 
 
-def summarise(
+def summarize(
     table: pa.Table, by: Sequence[str] | None = None, metrics: Sequence[str] | None = None
 ) -> Summary:
     """Group a table of records and average each group.

@@ -84,7 +84,7 @@ def test_history_keeps_what_else_was_reported() -> None:
     assert history[1]["extra"] == {"gradient_norm": 3.0}
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     red = "red"
 
 
@@ -105,7 +105,7 @@ class Colour(enum.Enum):
         (2**63, str(2**63)),
         ([2**63], f"[{2**63}]"),
         (Path("/data/x"), "/data/x"),
-        (Colour.red, "red"),
+        (Color.red, "red"),
         (datetime(2024, 1, 2, tzinfo=UTC), "2024-01-02T00:00:00+00:00"),
         ("caf\udce9", "caf\\udce9"),
     ],

@@ -31,7 +31,7 @@ def test_folders_are_made_when_they_are_asked_for(context: Context, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "name",
-    ["trial", "outcome", "train_s", "gpu_name", "cpus_granted", "device", "total_s", "colour"],
+    ["trial", "outcome", "train_s", "gpu_name", "cpus_granted", "device", "total_s", "color"],
 )
 def test_what_the_runner_measures_cannot_be_claimed(context: Context, name: str) -> None:
     with pytest.raises(errors.BadMetric, match=name):

@@ -117,6 +117,4 @@ def test_what_json_would_bend_is_refused(value: Any) -> None:
 
 def test_a_line_that_is_no_spec_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
-        decode(
-            b'{"workload": "train", "target": "cpu", "seed": 0, "params": {}, "colour": "red"}\n'
-        )
+        decode(b'{"workload": "train", "target": "cpu", "seed": 0, "params": {}, "color": "red"}\n')

@@ -239,7 +239,7 @@ def test_gamma_by_name_is_what_scikit_learn_makes_of_it(
     assert stock.model.gamma == pytest.approx(theirs, rel=1e-6)
 
 
-def test_scaling_is_learnt_from_the_training_part(stock: Stock, tmp_path: Path) -> None:
+def test_scaling_is_learned_from_the_training_part(stock: Stock, tmp_path: Path) -> None:
     run(
         SvmParams(scaling="standard", split=(0.1, 0.2, 0.7), engine="sklearn"),
         Context(files=tmp_path),

@@ -27,7 +27,7 @@ def backend_at(site: Site, settings: SlurmSettings | None = None) -> SlurmBacken
 def reports_when(
     backend: SlurmBackend, handle: SlurmHandle, condition: Callable[[list[TaskReport]], bool]
 ) -> list[TaskReport]:
-    """The reports of an array once they fulfil the condition."""
+    """The reports of an array once they fulfill the condition."""
     end = time.monotonic() + PATIENCE_S
     while not condition(reports := backend.reports([handle])[handle.id]):
         assert time.monotonic() < end, f"waited in vain; at the end: {reports}"

@@ -7,16 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from jobs.data.catalogue import Source
+from jobs.data.catalog import Source
 from jobs.data.contents import Allocate, Contents
 from jobs.data.errors import BadSource
 
-_GREY: Final = frozenset(("1", "L"))
-_COLOUR: Final = frozenset(("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr"))
+_GRAY: Final = frozenset(("1", "L"))
+_COLOR: Final = frozenset(("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr"))
 
 
 def read(source: Source, allocate: Allocate) -> Contents:
-    """Decode all images; to one channel if every one is grey, else to three. There is no test set.
+    """Decode all images; to one channel if every one is gray, else to three. There is no test set.
 
     Raises:
         BadSource: A file is no image, has more than 8 bits a channel, or another size than the first.
@@ -34,7 +34,7 @@ def read(source: Source, allocate: Allocate) -> Contents:
                 f"is {found[0]} x {found[1]} pixels, {first} is {size[0]} x {size[1]}: bring all images to one size first",
             )
         modes.add(mode)
-    mode, channels = ("L", 1) if modes <= _GREY else ("RGB", 3)
+    mode, channels = ("L", 1) if modes <= _GRAY else ("RGB", 3)
     images = allocate((len(source.files), size[1], size[0], channels))
     for row, path in enumerate(source.files):
         try:
@@ -51,7 +51,7 @@ def read(source: Source, allocate: Allocate) -> Contents:
 
 
 def _header(path: Path) -> tuple[tuple[int, int], str]:
-    """(width, height) and colour mode, without decoding."""
+    """(width, height) and color mode, without decoding."""
     from PIL import Image
 
     try:
@@ -59,8 +59,8 @@ def _header(path: Path) -> tuple[tuple[int, int], str]:
             size, mode = image.size, image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadSource(str(path), f"is not an image that can be read ({error})") from error
-    if mode not in _GREY | _COLOUR:
+    if mode not in _GRAY | _COLOR:
         raise BadSource(
-            str(path), f"has colour mode {mode}: save it with 8 bits a channel, grey or RGB"
+            str(path), f"has color mode {mode}: save it with 8 bits a channel, gray or RGB"
         )
     return size, mode

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from jobs.data.catalogue import DEFAULT, Source, synthetic_shape
+from jobs.data.catalog import DEFAULT, Source, synthetic_shape
 from jobs.data.contents import Allocate, Contents
 from jobs.data.splits import shares
 
@@ -23,7 +23,7 @@ def read(source: Source, allocate: Allocate) -> Contents:
 
 
 def _digits(allocate: Allocate) -> Contents:
-    """1,797 real handwritten digits of 8 x 8 pixels, their 17 grey levels spread over 0 to 255.
+    """1,797 real handwritten digits of 8 x 8 pixels, their 17 gray levels spread over 0 to 255.
 
     They come without a test set: a fixed stratified fifth is held out once and for all.
     """

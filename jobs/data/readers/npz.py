@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.data.catalogue import Source
+from jobs.data.catalog import Source
 from jobs.data.contents import Allocate, Contents, Images
 from jobs.data.errors import BadSource
 

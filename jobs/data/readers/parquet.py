@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.data.catalogue import Known, Source
+from jobs.data.catalog import Known, Source
 from jobs.data.contents import Allocate, Contents, Images, require_whole
 from jobs.data.errors import BadSource
 

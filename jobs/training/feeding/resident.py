@@ -1,4 +1,4 @@
-"""The data set as bytes on the device; batches are gathered, augmented and normalised there, without waiting for it."""
+"""The data set as bytes on the device; batches are gathered, augmented and normalized there, without waiting for it."""
 
 from __future__ import annotations
 

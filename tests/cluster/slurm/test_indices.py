@@ -35,5 +35,5 @@ def test_what_is_written_is_read_again(indices: set[int]) -> None:
     assert read_indices(write_indices(indices)) == sorted(indices)
 
 
-def test_neighbours_are_joined() -> None:
+def test_neighbors_are_joined() -> None:
     assert write_indices([7, 0, 1, 2, 9, 8, 4]) == "0-2,4,7-9"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobs.data import cache, open_dataset
-from jobs.data.catalogue import locate
+from jobs.data.catalog import locate
 from jobs.data.errors import BadSource, CacheNotWritable
 
 SMALL = "synthetic:1x4x4x2x10"
@@ -26,7 +26,7 @@ def finished(folder: Path) -> None:
 
 def test_a_builder_that_is_killed_leaves_nothing_to_be_taken_for_data(tmp_path: Path) -> None:
     script = (
-        "import os, signal; from jobs.data import cache; from jobs.data.catalogue import locate\n"
+        "import os, signal; from jobs.data import cache; from jobs.data.catalog import locate\n"
         "def fill(folder):\n"
         "    (folder / 'images.npy').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

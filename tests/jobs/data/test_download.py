@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jobs.data import missing, prepare
-from jobs.data.catalogue import PUBLISHED
+from jobs.data.catalog import PUBLISHED
 from jobs.data.download import download
 from jobs.data.errors import BadSource, DownloadFailed
 from jobs.data.readers.cifar import PUBLISHED_MD5

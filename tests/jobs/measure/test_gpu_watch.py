@@ -21,7 +21,7 @@ class Card:
     """One GPU that answers what it is told to; None is a refusal."""
 
     def __init__(self) -> None:
-        self.utilisation, self.mhz, self.milliwatts, self.celsius, self.throttled = (
+        self.utilization, self.mhz, self.milliwatts, self.celsius, self.throttled = (
             50,
             1400,
             120_000,
@@ -44,7 +44,7 @@ def _nvml(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(pynvml, f"nvmlDeviceGet{name}", ask)
 
-    answers("UtilizationRates", lambda card: SimpleNamespace(gpu=card.utilisation))
+    answers("UtilizationRates", lambda card: SimpleNamespace(gpu=card.utilization))
     answers("ClockInfo", lambda card: card.mhz)
     answers("PowerUsage", lambda card: card.milliwatts)
     answers("Temperature", lambda card: card.celsius)
@@ -69,7 +69,7 @@ def watch(*cards: Card, share: float = 1) -> GpuWatch:
 def test_readings_have_the_records_units(card: Card) -> None:
     watched = watch(card)
     watched.sample()
-    card.utilisation, card.milliwatts, card.celsius, card.millijoules = 100, 60_000, 55, 4_500_000
+    card.utilization, card.milliwatts, card.celsius, card.millijoules = 100, 60_000, 55, 4_500_000
     watched.sample()
     assert watched.columns() == {
         "gpu_utilisation": 0.75,
@@ -86,7 +86,7 @@ def test_readings_have_the_records_units(card: Card) -> None:
 def test_several_cards_add_up_their_power_and_energy(card: Card) -> None:
     other = Card()
     watched = watch(card, other)
-    card.utilisation, card.mhz, card.milliwatts, card.celsius, card.millijoules = (
+    card.utilization, card.mhz, card.milliwatts, card.celsius, card.millijoules = (
         100,
         1500,
         200_000,
@@ -143,7 +143,7 @@ def test_what_slows_a_card_down(card: Card, bit: int, reason: str | None) -> Non
     ("share", "strangers", "disturbed"),
     [(1, 0, False), (1, 1, True), (0.5, 1, False), (0.5, 2, True)],
 )
-def test_neighbours_are_those_beyond_the_share(
+def test_neighbors_are_those_beyond_the_share(
     card: Card, share: float, strangers: int, disturbed: bool
 ) -> None:
     card.pids = [os.getpid(), *range(2**22, 2**22 + strangers)]

@@ -85,12 +85,12 @@ def test_the_kernels_counters_are_those_of_the_allowed_cpus(
     assert times.stolen == pytest.approx(4 * 10_000_000 / ticks)
 
 
-def test_a_childs_time_is_ones_own_while_it_runs_and_afterwards() -> None:
+def test_a_childs_time_is_ones_own_while_it_runs_and_afterward() -> None:
     before = cpu_times()
-    child = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.4) + "\nprint('burnt', flush=True)\ninput()"],
+    child = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.4) + "\nprint('burned', flush=True)\ninput()"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
     assert child.stdout is not None
-    assert child.stdout.readline() == "burnt\n"
+    assert child.stdout.readline() == "burned\n"
     assert child.pid in family()
     running = cpu_times()
     child.communicate("\n")

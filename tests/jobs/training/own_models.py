@@ -34,7 +34,7 @@ def with_dropout(shape: ImageShape) -> nn.Module:
 
 
 class Remembering(nn.Module):
-    """Centres its images on the mean of all that it was trained on, and leaves that out of its state_dict."""
+    """Centers its images on the mean of all that it was trained on, and leaves that out of its state_dict."""
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()
@@ -60,13 +60,13 @@ def linear(shape: ImageShape) -> nn.Module:
 
 
 def keeping(shape: ImageShape) -> nn.Module:
-    """`linear`, kept for a look at it afterwards."""
+    """`linear`, kept for a look at it afterward."""
     kept.append(linear(shape))
     return kept[-1]
 
 
 def keeping_with_dropout(shape: ImageShape) -> nn.Module:
-    """`with_dropout`, kept for a look at it afterwards."""
+    """`with_dropout`, kept for a look at it afterward."""
     kept.append(with_dropout(shape))
     return kept[-1]
 

@@ -39,7 +39,7 @@ class Figures(NamedTuple):
 
 
 def by_hand(part: str) -> Figures:
-    """Of the last model that was trained, on images normalised with the training part's statistics."""
+    """Of the last model that was trained, on images normalized with the training part's statistics."""
     dataset = open_dataset("digits", None)
     split = dataset.split((0.6, 0.1, 0.3), seed=0, train_subset=200, test_subset=90)
     scaled = dataset.images / 255

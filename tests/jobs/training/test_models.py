@@ -122,15 +122,15 @@ def test_pretrained_weights_are_loaded_wherever_they_fit(
 
 
 @pytest.mark.usefixtures("published")
-def test_pretrained_weights_answer_a_grey_image_as_its_three_equal_channels(tmp_path: Path) -> None:
-    grey = resnets.build(
+def test_pretrained_weights_answer_a_gray_image_as_its_three_equal_channels(tmp_path: Path) -> None:
+    gray = resnets.build(
         "resnet18", ImageShape(1, 32, 32, 10), "imagenet", tmp_path, pretrained=True
     )
-    colour = resnets.build("resnet18", CIFAR, "imagenet", tmp_path, pretrained=True)
+    color = resnets.build("resnet18", CIFAR, "imagenet", tmp_path, pretrained=True)
     image = torch.randn(2, 1, 32, 32)
     responses = (
-        grey.get_submodule("conv1")(image),
-        colour.get_submodule("conv1")(image.expand(-1, 3, -1, -1)),
+        gray.get_submodule("conv1")(image),
+        color.get_submodule("conv1")(image.expand(-1, 3, -1, -1)),
     )
     assert torch.allclose(*responses, atol=1e-5)
 

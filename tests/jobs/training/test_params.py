@@ -176,7 +176,7 @@ def test_all_problems_are_told_at_once() -> None:
     )
 
 
-def test_a_misspelt_model_gets_the_nearest() -> None:
+def test_a_misspelled_model_gets_the_nearest() -> None:
     assert "did you mean 'resnet18'?" in problems(params(model="resnet_18"), CPU)[0]
 
 

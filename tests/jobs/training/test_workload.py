@@ -164,7 +164,7 @@ def test_evaluation_smooths_no_labels(train: Train) -> None:
 @pytest.mark.parametrize(
     ("channels_last", "strides"), [(True, (64, 1, 8, 1)), (False, (64, 64, 8, 1))]
 )
-def test_grey_images_lie_the_same_in_warm_up_and_training(
+def test_gray_images_lie_the_same_in_warm_up_and_training(
     train: Train, channels_last: bool, strides: tuple[int, ...]
 ) -> None:
     own_models.seen.clear()
@@ -350,7 +350,7 @@ def test_a_gpu_that_is_not_there_is_said(train: Train) -> None:
         train(device="cuda")
 
 
-@pytest.mark.parametrize("factory", ["no_model", "misspelt"])
+@pytest.mark.parametrize("factory", ["no_model", "misspelled"])
 def test_a_factory_that_gives_no_model_is_said(train: Train, factory: str) -> None:
     with pytest.raises(BadModel, match=f"own_models:{factory}"):
         train(model=f"{own_models.NAME}:{factory}")

@@ -46,7 +46,7 @@ def _in_a_terminal(arguments: list[str], code: int = 0, **environment: str) -> s
     return written.decode().replace("\r\n", "\n")
 
 
-def test_a_terminal_gets_a_ruled_table_and_colour(tmp_path: Path) -> None:
+def test_a_terminal_gets_a_ruled_table_and_color(tmp_path: Path) -> None:
     store = publish(
         tmp_path,
         record(0, {"name": "[red]kept[/red]"}, test_accuracy=0.5),

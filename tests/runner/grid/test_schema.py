@@ -100,7 +100,7 @@ def test_the_profile_of_the_documentation_and_of_the_studies_fits(run: Run, tmp_
     example = tmp_path / "cluster.yaml"
     example.write_text(text.partition("```yaml\n")[2].partition("```")[0])
     assert check([str(example), str(REPOSITORY / "tests" / "grids" / "cluster.yaml")], schema) == []
-    example.write_text("targets: {a30: {gpus: -1}, t4: {colour: red}}\nbackend: pbs")
+    example.write_text("targets: {a30: {gpus: -1}, t4: {color: red}}\nbackend: pbs")
     assert {place for place, _ in check([str(example)], schema)} == {
         "$.targets.a30.gpus",
         "$.targets.t4",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from artifacts.values import spelled
-from runner.report.summary import Mean, UnknownColumn, mean_of, summarise
+from runner.report.summary import Mean, UnknownColumn, mean_of, summarize
 from tests.runner.report.making import collected, record
 
 
@@ -28,7 +28,7 @@ def test_without_keys_it_groups_by_what_varies_but_the_seed(tmp_path: Path) -> N
             for seed in range(3)
         ),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     assert summary.by == ("lr",)
     assert [group.keys for group in summary.groups] == [(0.01,), (0.1,)]
     accuracy = summary.groups[1].means["test_accuracy"]
@@ -43,7 +43,7 @@ def test_a_parameter_that_only_the_other_workload_has_is_no_key(tmp_path: Path) 
         record(1, {"C": 1, "kernel": "rbf"}, workload="svm", test_accuracy=0.6),
         record(2, {"C": 1, "kernel": "poly"}, workload="svm", test_accuracy=0.7),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     assert summary.by == ("workload", "kernel")
     assert [group.keys for group in summary.groups] == [
         ("svm", "poly"),
@@ -56,7 +56,7 @@ def test_a_parameter_left_at_its_default_in_some_trials_is_a_key(tmp_path: Path)
     table = collected(
         tmp_path, record(0, {}, test_accuracy=0.5), record(1, {"momentum": 0.9}, test_accuracy=0.6)
     )
-    assert [group.keys for group in summarise(table).groups] == [(None,), (0.9,)]
+    assert [group.keys for group in summarize(table).groups] == [(None,), (0.9,)]
 
 
 def test_trials_that_did_not_complete_are_counted_and_never_averaged(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_trials_that_did_not_complete_are_counted_and_never_averaged(tmp_path: P
         record(2, {"lr": 0.1}, seed=2, outcome="UNKNOWN"),
         record(3, {"lr": 1.0}, seed=0, outcome="timed_out"),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     full, empty = summary.groups
     assert (full.n, full.not_completed, full.means["test_accuracy"]) == (1, 2, Mean(0.9, None, 1))
     assert (empty.n, empty.not_completed, empty.means) == (0, 1, {})
@@ -82,7 +82,7 @@ def test_it_names_everything_that_varies_inside_a_cell(tmp_path: Path) -> None:
         for j, lr in enumerate((0.1, 0.2, 0.3) if model == "a" else (0.1, 0.2))
         for seed in range(2)
     ]
-    summary = summarise(collected(tmp_path, *records), ["model"])
+    summary = summarize(collected(tmp_path, *records), ["model"])
     assert summary.averaged == (("lr", 2, 3), ("seed", 2, 2))
     assert [group.n for group in summary.groups] == [6, 4]
 
@@ -94,7 +94,7 @@ def test_two_kinds_of_hardware_in_one_cell_are_named(tmp_path: Path) -> None:
         record(1, {}, seed=1, total_s=9.0, gpu_name="A30"),
         record(2, {}, seed=2, total_s=9.0, gpu_name="A30"),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     assert ("gpu_name", 2, 2) in summary.averaged
     assert summary.devices == {"A30": 2, "Model T": 1}
 
@@ -104,7 +104,7 @@ def test_the_same_trial_in_two_sweeps_is_not_averaged_with_itself(tmp_path: Path
         tmp_path,
         *(record(0, {"lr": 0.1}, sweep=sweep, test_accuracy=0.5) for sweep in ("one", "two")),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     assert summary.by == ("sweep",)
     assert [group.n for group in summary.groups] == [1, 1]
 
@@ -121,7 +121,7 @@ def test_the_metric_is_the_best_one_that_the_workload_has(
     tmp_path: Path, values: dict[str, float], results: dict[str, object], expected: str
 ) -> None:
     table = collected(tmp_path, record(0, {}, results=results, **values))
-    assert [metric.name for metric in summarise(table).metrics] == [expected]
+    assert [metric.name for metric in summarize(table).metrics] == [expected]
 
 
 def test_each_workload_keeps_its_own_metric(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_each_workload_keeps_its_own_metric(tmp_path: Path) -> None:
         record(0, {}, test_accuracy=0.5, train_s=1.0, total_s=2.0),
         record(1, {}, workload="mine:main", results={"score": 7.0}, total_s=3.0),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     assert [metric.name for metric in summary.metrics] == [
         "test_accuracy",
         "score",
@@ -148,7 +148,7 @@ def test_a_list_or_a_mapping_is_a_key_like_any_other(tmp_path: Path) -> None:
         record(0, {"split": [0.7, 0.3]}, total_s=1.0),
         record(1, {"split": [0.8, 0.2]}, total_s=1.0),
     )
-    assert [group.keys for group in summarise(table, ["split"]).groups] == [
+    assert [group.keys for group in summarize(table, ["split"]).groups] == [
         ([0.7, 0.3],),
         ([0.8, 0.2],),
     ]
@@ -159,13 +159,13 @@ def test_numbers_sort_as_numbers_also_in_a_mixed_column(tmp_path: Path) -> None:
         tmp_path,
         *(record(i, {"gamma": gamma}, total_s=1.0) for i, gamma in enumerate((10, "scale", 9))),
     )
-    assert [str(group.keys[0]) for group in summarise(table).groups] == ["9", "10", "scale"]
+    assert [str(group.keys[0]) for group in summarize(table).groups] == ["9", "10", "scale"]
 
 
 def test_an_unknown_key_names_the_nearest_column(tmp_path: Path) -> None:
     table = collected(tmp_path, record(0, {"kernel": "rbf"}, total_s=1.0))
     with pytest.raises(UnknownColumn, match="did you mean 'kernel'") as caught:
-        summarise(table, ["kernal"])
+        summarize(table, ["kernal"])
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
@@ -201,7 +201,7 @@ def test_values_of_different_kinds_are_different_keys(tmp_path: Path) -> None:
     table = collected(
         tmp_path, *(record(i, {"p": value}, total_s=1.0) for i, value in enumerate(values))
     )
-    summary = summarise(table)
+    summary = summarize(table)
     assert summary.by == ("p",)
     assert {spelled(group.keys[0]): group.n for group in summary.groups} == {
         "1": 2, '"1"': 1, "true": 1, '"true"': 1, "[1, 2]": 1, '"[1,2]"': 1
@@ -231,7 +231,7 @@ def test_a_result_named_like_another_workloads_parameter_is_no_key(tmp_path: Pat
         for height in (4, 5)
         for seed in range(3)
     ]
-    summary = summarise(collected(tmp_path, *shared, *other))
+    summary = summarize(collected(tmp_path, *shared, *other))
     found = [(row["workload"], row["width"], row["height"], row["n"]) for row in summary.as_rows()]
     assert sorted(found, key=str) == [
         ("x:other", None, 4, 3), ("x:other", None, 5, 3), ("x:shared", 1, None, 3), ("x:shared", 2, None, 3)
@@ -248,7 +248,7 @@ def test_what_is_no_number_leaves_the_metric_and_is_told(tmp_path: Path) -> None
         tmp_path,
         *(record(i, {}, seed=i, results={"score": score}) for i, score in enumerate(scores)),
     )
-    summary = summarise(table)
+    summary = summarize(table)
     (group,) = summary.groups
     assert group.means["score"].mean == pytest.approx(0.6)
     assert (group.n, group.means["score"].n) == (6, 2)
@@ -257,7 +257,7 @@ def test_what_is_no_number_leaves_the_metric_and_is_told(tmp_path: Path) -> None
 
 def test_a_key_that_is_nan_is_one_key(tmp_path: Path) -> None:
     table = collected(tmp_path, *(record(i, {}, val_loss=math.nan if i else 0.5) for i in range(3)))
-    assert [group.n for group in summarise(table, ["val_loss"]).groups] == [1, 2]
+    assert [group.n for group in summarize(table, ["val_loss"]).groups] == [1, 2]
 
 
 def test_completed_trials_that_diverged_are_counted(tmp_path: Path) -> None:
@@ -267,4 +267,4 @@ def test_completed_trials_that_diverged_are_counted(tmp_path: Path) -> None:
         record(1, {}, val_loss=math.inf, total_s=1.0),
         record(2, {}, outcome="failed"),
     )
-    assert [row["diverged"] for row in summarise(table).as_rows()] == [1]
+    assert [row["diverged"] for row in summarize(table).as_rows()] == [1]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from runner.report.summary import Group, Mean, Metric, Summary, summarise
+from runner.report.summary import Group, Mean, Metric, Summary, summarize
 from runner.report.tables import Heading, Table, listing, summary_table, text
 from tests.runner.report.making import collected, record
 
 
 def test_mean_sd_and_n_stand_in_each_row(tmp_path: Path) -> None:
     table = summary_table(
-        summarise(
+        summarize(
             collected(
                 tmp_path,
                 record(0, {"lr": 0.1}, seed=0, test_accuracy=0.98, train_s=12.0),
@@ -37,13 +37,13 @@ def test_a_line_says_over_what_a_cell_averages(tmp_path: Path) -> None:
         for i, lr in enumerate((0.1, 0.2, 0.3))
         for seed in range(2)
     ]
-    notes = summary_table(summarise(collected(tmp_path, *records), ["workload"])).notes
+    notes = summary_table(summarize(collected(tmp_path, *records), ["workload"])).notes
     assert notes[0] == "each cell averages over lr (3 values), seed (2 values)"
 
 
 def test_failures_have_a_column_and_a_line(tmp_path: Path) -> None:
     table = summary_table(
-        summarise(
+        summarize(
             collected(
                 tmp_path,
                 record(0, {}, seed=0, test_accuracy=0.5),
@@ -62,7 +62,7 @@ def test_failures_have_a_column_and_a_line(tmp_path: Path) -> None:
 
 def test_a_disturbed_measurement_is_marked_where_it_counts(tmp_path: Path) -> None:
     table = summary_table(
-        summarise(
+        summarize(
             collected(tmp_path, record(0, {}, test_accuracy=0.5, train_s=10.0, disturbed=True))
         )
     )
@@ -72,7 +72,7 @@ def test_a_disturbed_measurement_is_marked_where_it_counts(tmp_path: Path) -> No
 
 def test_a_metric_that_some_trials_lack_says_how_many_have_it(tmp_path: Path) -> None:
     table = summary_table(
-        summarise(
+        summarize(
             collected(
                 tmp_path,
                 record(0, {}, seed=0, test_accuracy=0.5, train_s=10.0),
@@ -136,7 +136,7 @@ def test_no_number_is_shown_as_the_zero_it_is_not(mean: float, sd: float, shown:
 
 def test_keys_that_differ_look_different(tmp_path: Path) -> None:
     table = summary_table(
-        summarise(
+        summarize(
             collected(
                 tmp_path,
                 *(record(i, {"p": p}, total_s=1.0) for i, p in enumerate([1, "1", "auto", True])),
@@ -146,7 +146,7 @@ def test_keys_that_differ_look_different(tmp_path: Path) -> None:
     assert {row[0] for row in table.rows} == {"1", '"1"', "auto", "true"}
     close = [record(i, {"lr": lr}, total_s=1.0) for i, lr in enumerate([0.12345678, 0.12345679])]
     assert {
-        row[0] for row in summary_table(summarise(collected(tmp_path / "close", *close))).rows
+        row[0] for row in summary_table(summarize(collected(tmp_path / "close", *close))).rows
     } == {"0.12345678", "0.12345679"}
 
 
@@ -155,7 +155,7 @@ def test_what_diverged_and_what_is_no_number_is_said_below_the_table(tmp_path: P
         record(i, {}, seed=i, results={"loss": loss})
         for i, loss in enumerate([0.5, math.nan, "low"])
     ]
-    table = summary_table(summarise(collected(tmp_path, *records)))
+    table = summary_table(summarize(collected(tmp_path, *records)))
     assert [heading.text for heading in table.headings] == ["n", "diverged", "loss"]
     assert table.rows == (("3", "1", "nan ± nan (n=2)"),)
     assert table.notes[0].startswith("1 completed trial diverged")

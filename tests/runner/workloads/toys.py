@@ -78,7 +78,7 @@ def faulty(width: int, tally: str) -> dict[str, int]:
         file.write(f"{width}\n")
     if width % 10 == 1:
         loaded_torch.cuda = Faulted
-        loaded_torch.synchronise()
+        loaded_torch.synchronize()
     return {"doubled": 2 * width}
 
 

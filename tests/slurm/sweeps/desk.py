@@ -112,7 +112,7 @@ class SlurmDesk(Desk):
 
 @contextmanager
 def at_site(site: Site, folder: Path) -> Iterator[SlurmDesk]:
-    """A desk whose commands talk to the site; afterwards the queue is emptied and every node is back."""
+    """A desk whose commands talk to the site; afterward the queue is emptied and every node is back."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("RUNNER_STORE", "RUNNER_DATA"):
             patch.delenv(name, raising=False)

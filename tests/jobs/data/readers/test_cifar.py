@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jobs.data import open_dataset
-from jobs.data.catalogue import PUBLISHED, Source
+from jobs.data.catalog import PUBLISHED, Source
 from jobs.data.errors import BadSource, ChecksumMismatch
 from jobs.data.readers import cifar
 from jobs.data.readers.cifar import PUBLISHED_MD5, read_batch

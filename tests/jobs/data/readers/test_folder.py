@@ -26,21 +26,21 @@ def save(path: Path, pixels: NDArray[Any]) -> None:
 
 
 def test_a_sub_folder_is_a_class(folder: Path) -> None:
-    colours = np.random.RandomState(0).randint(0, 256, (3, 4, 6, 3), np.uint8)
-    for pixels, file in zip(colours, ("cat/1.png", "cat/2.png", "dog/1.png"), strict=True):
+    colors = np.random.RandomState(0).randint(0, 256, (3, 4, 6, 3), np.uint8)
+    for pixels, file in zip(colors, ("cat/1.png", "cat/2.png", "dog/1.png"), strict=True):
         save(folder / file, pixels)
     data = open_dataset("folder:.", folder)
-    np.testing.assert_array_equal(data.images, colours)
+    np.testing.assert_array_equal(data.images, colors)
     assert (data.labels.tolist(), data.classes, data.n_train) == ([0, 0, 1], ("cat", "dog"), 3)
 
 
-def test_grey_images_keep_one_channel_unless_one_has_colour(folder: Path) -> None:
-    grey = np.arange(16, dtype=np.uint8).reshape(4, 4)
-    save(folder / "a" / "1.png", grey)
-    save(folder / "b" / "1.png", grey + 100)
+def test_gray_images_keep_one_channel_unless_one_has_color(folder: Path) -> None:
+    gray = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    save(folder / "a" / "1.png", gray)
+    save(folder / "b" / "1.png", gray + 100)
     data = open_dataset(f"folder:{folder}", None)
-    np.testing.assert_array_equal(data.images[..., 0], [grey, grey + 100])
-    save(folder / "b" / "2.png", np.dstack([grey] * 3))
+    np.testing.assert_array_equal(data.images[..., 0], [gray, gray + 100])
+    save(folder / "b" / "2.png", np.dstack([gray] * 3))
     assert open_dataset(f"folder:{folder}", None).images.shape == (3, 4, 4, 3)
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_image_is_named(folder: Path) -> None:
 def test_more_than_8_bits_are_refused_and_not_cut(folder: Path) -> None:
     save(folder / "a" / "1.png", np.full((4, 4), 1000, np.uint16))
     with pytest.raises(
-        BadSource, match=r"1\.png: has colour mode I;16: save it with 8 bits a channel"
+        BadSource, match=r"1\.png: has color mode I;16: save it with 8 bits a channel"
     ):
         open_dataset(f"folder:{folder}", None)
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jobs.data import open_dataset
-from jobs.data.catalogue import PUBLISHED
+from jobs.data.catalog import PUBLISHED
 from jobs.data.errors import BadSource
 from jobs.data.readers.idx import read_idx
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.data.catalogue import PUBLISHED, Source
+from jobs.data.catalog import PUBLISHED, Source
 from jobs.data.contents import Contents
 from jobs.data.errors import BadSource
 from jobs.data.readers import parquet

@@ -112,7 +112,7 @@ def test_every_image_comes_once_and_with_its_own_label() -> None:
     assert [int(as_they_lie[1][i]) for i in found] == [int(label) for _, label in fed]
 
 
-def test_images_are_normalised_by_the_training_part_alone() -> None:
+def test_images_are_normalized_by_the_training_part_alone() -> None:
     part, pixels = part_and_pixels()
     ((images, _),) = ResidentLoader(part, pixels, CPU).batches(plain_order(N, N))
     assert images.shape == (N, 3, 9, 8)
@@ -123,7 +123,7 @@ def test_images_are_normalised_by_the_training_part_alone() -> None:
 @pytest.mark.parametrize(
     ("normalisation", "low", "high"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)]
 )
-def test_fixed_normalisations_spread_the_bytes_over_their_range(
+def test_fixed_normalizations_spread_the_bytes_over_their_range(
     normalisation: str, low: float, high: float
 ) -> None:
     opened = open_dataset("digits", None)

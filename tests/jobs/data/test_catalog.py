@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.data.catalogue import PUBLISHED, locate, missing, name_problem, names, synthetic_shape
+from jobs.data.catalog import PUBLISHED, locate, missing, name_problem, names, synthetic_shape
 from jobs.data.errors import DataMissing, UnknownDataset
 
 
