@@ -35,12 +35,14 @@ class Collected:
 
 
 def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> Collected:
-    """One table of the sweeps' records, with all columns of the schema, then the parameters, then the results.
+    """One table of the sweeps' records, with all columns of the schema, then the parameters, then
+    the results.
 
     Args:
         store: Where the records are.
         sweeps: Their names; rows come in this order, within a sweep by trial and attempt.
-        attempts: Give every attempt. Otherwise a trial has one row: its completed attempt, or else its last.
+        attempts: Give every attempt. Otherwise a trial has one row: its completed attempt, or else
+            its last.
 
     Raises:
         UnknownSweep: The store has no such sweep.
@@ -61,7 +63,8 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
 
 
 def compact_leftovers(store: Store, sweep: str) -> int:
-    """Compact all single records of a sweep, and clear away what killed workers left half-written; gives the number of files removed.
+    """Compact all single records of a sweep, and clear away what killed workers left half-written;
+    gives the number of files removed.
 
     Raises:
         StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
@@ -91,7 +94,8 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write mappings with the same keys as ``write_table`` does a table; a column of several kinds is spelled."""
+    """Write mappings with the same keys as ``write_table`` does a table; a column of several kinds
+    is spelled."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = [column_of(name, [row.get(name) for row in rows]) for name in names]
     write_table(
@@ -132,7 +136,8 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
 
 
 def _without_nulls_type(table: pa.Table) -> pa.Table:
-    """A parameter that no row has a value for becomes an empty text column: few tools know Arrow's type of nothing."""
+    """A parameter that no row has a value for becomes an empty text column: few tools know Arrow's
+    type of nothing."""
     return table.cast(
         pa.schema(
             [
@@ -176,7 +181,8 @@ def _harmless(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _json(table: pa.Table) -> bytes:
-    # JSON has no NaN and no infinity: a diverged loss is null there, and told apart only in Parquet and CSV.
+    # JSON has no NaN and no infinity: a diverged loss is null there, and told apart only in Parquet
+    # and CSV.
     return json.dumps(
         [_finite(row) for row in rows_of(table)],
         ensure_ascii=False,

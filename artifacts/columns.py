@@ -1,4 +1,5 @@
-"""The columns that every record has, with units and meanings; ``python -m artifacts.columns`` prints docs/records.md.
+"""The columns that every record has, with units and meanings; ``python -m artifacts.columns``
+prints docs/records.md.
 
 Pure on purpose: knowing which names are taken must not cost an import of pyarrow.
 """
@@ -35,7 +36,8 @@ OUTCOMES: Final[dict[str, str]] = {
     "crashed": "the worker died of itself (segmentation fault, abort)",
     "killed": "the worker was killed and nothing says by whom",
     "cancelled": "was cancelled by a person",
-    "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, a task that was started again or ran out of time",
+    "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, a task that was "
+    "started again or ran out of time",
     "node_failed": "the node failed",
     "UNKNOWN": "nobody knows; never counted as completed or failed",
 }
@@ -71,7 +73,8 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "trial",
             "string",
             "",
-            "Id of the trial: the first 16 hex digits of a hash over workload, target, seed and parameters.",
+            "Id of the trial: the first 16 hex digits of a hash over workload, target, seed and "
+            "parameters.",
         ),
         ("attempt", "int", "", "Which execution of the trial this row tells of."),
         (
@@ -102,7 +105,8 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "derived",
             "bool",
             "",
-            "True where the worker could not write the record and it was derived from the scheduler afterward.",
+            "True where the worker could not write the record and it was derived from the "
+            "scheduler afterward.",
         ),
         ("error_type", "string", "", "Class of the exception."),
         ("error_message", "string", "", "Its message, with the cure where one is known."),
@@ -124,7 +128,8 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "diverged",
             "bool",
             "",
-            "True where a loss or an accuracy of a completed attempt, or of its last epoch, is NaN or infinite.",
+            "True where a loss or an accuracy of a completed attempt, or of its last epoch, is NaN "
+            "or infinite.",
         ),
         (
             "not_written",
@@ -141,13 +146,15 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "queue_s",
             "double",
             "s",
-            "From submission until the worker took it up, without start_s: submitted_at + queue_s + start_s is started_at.",
+            "From submission until the worker took it up, without start_s: submitted_at + queue_s "
+            "+ start_s is started_at.",
         ),
         (
             "start_s",
             "double",
             "s",
-            "The worker's start, shared out over the trials of the task it was started for; 0 where it was there already.",
+            "The worker's start, shared out over the trials of the task it was started for; 0 "
+            "where it was there already.",
         ),
         ("import_s", "double", "s", "Importing the workload's libraries."),
         ("data_s", "double", "s", "Opening the data set, splitting it, moving it to the device."),
@@ -245,7 +252,8 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "engine",
             "string",
             "",
-            "Library that computed it, where there is a choice (`sklearn`, `sklearnex`, `sklearnex in float64`).",
+            "Library that computed it, where there is a choice (`sklearn`, `sklearnex`, `sklearnex "
+            "in float64`).",
         ),
     ),
     "place": (
@@ -262,13 +270,15 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "commit",
             "string",
             "",
-            "Commit of the repository that holds the user's code, or the grid; joined with + where several do.",
+            "Commit of the repository that holds the user's code, or the grid; joined with + where "
+            "several do.",
         ),
         (
             "dirty",
             "bool",
             "",
-            "True where it had uncommitted changes, kept as a patch with the sweep, or untracked modules.",
+            "True where it had uncommitted changes, kept as a patch with the sweep, or untracked "
+            "modules.",
         ),
         ("runner_version", "string", "", "This package."),
         ("python_version", "string", "", "Python."),

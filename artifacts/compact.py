@@ -1,4 +1,5 @@
-"""Puts many single records into one file: ten thousand small files are slow to read and hard on a shared file system."""
+"""Puts many single records into one file: ten thousand small files are slow to read and hard on a
+shared file system."""
 
 from __future__ import annotations
 
@@ -17,16 +18,18 @@ from artifacts.publish import PARTIAL, publish, sync_folder, told
 from artifacts.record import Record
 from artifacts.tables import Pile, compatible, unite
 
-# A file that a killed worker was writing; publishing takes milliseconds, so nobody is at it any more.
+# A file that a killed worker was writing; publishing takes milliseconds, so nobody is at it any
+# more.
 _STALE_S: Final = 3600.0
 _Key = tuple[str, int, bool]
 
 
 def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
-    """Copy single records into one file per set of column types, published whole, then remove the singles.
+    """Copy single records into one file per set of column types, published whole, then remove the
+    singles.
 
-    Whoever dies in between leaves rows twice, which readers see through; two that compact the same files do as well.
-    Values keep their types: records that disagree in one go to separate files.
+    Whoever dies in between leaves rows twice, which readers see through; two that compact the same
+    files do as well. Values keep their types: records that disagree in one go to separate files.
     """
     pile, singles = Pile(), dict[_Key, Path]()
     for path in dict.fromkeys(paths):
@@ -35,7 +38,8 @@ def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
         try:
             table = load_table(path)
         except (FileNotFoundError, UnreadableRecord):
-            continue  # another process compacted it; or it is damaged, and stays where the index names it
+            # another process compacted it; or it is damaged, and stays where the index names it
+            continue
         pile.add(table)
         singles[_keys(table)[0]] = path
     return _merge(folder, pile, singles)
@@ -79,7 +83,8 @@ def _merge(folder: Path, pile: Pile, singles: Mapping[_Key, Path]) -> list[Path]
 
 
 def _keys(table: pa.Table) -> list[_Key]:
-    """What tells a table's rows apart: an attempt may have a derived record beside its worker's own."""
+    """What tells a table's rows apart: an attempt may have a derived record beside its worker's
+    own."""
     derived = (
         table["derived"].to_pylist()
         if "derived" in table.column_names

@@ -39,7 +39,10 @@ class RecordExists(ArtifactsError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.path} is there already and records are never overwritten: run the trial under the next attempt number"
+        return (
+            f"{self.path} is there already and records are never overwritten: run the trial "
+            "under the next attempt number"
+        )
 
 
 class StoreFull(ArtifactsError):
@@ -50,7 +53,10 @@ class StoreFull(ArtifactsError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"no space left to write {self.path} ({self.reason}): free some, or raise the quota, and submit again"
+        return (
+            f"no space left to write {self.path} ({self.reason}): free some, or raise the "
+            "quota, and submit again"
+        )
 
 
 class StoreNotWritable(ArtifactsError):
@@ -61,11 +67,16 @@ class StoreNotWritable(ArtifactsError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot write {self.path} ({self.reason}): see that its file system is mounted and that you may write there, or choose another"
+        return (
+            f"cannot write {self.path} ({self.reason}): see that its file system is mounted "
+            "and "
+            "that you may write there, or choose another"
+        )
 
 
 class StoreNotReadable(ArtifactsError):
-    """Something in the store cannot be read: a colleague's umask keeps others out, or it is not what it should be."""
+    """Something in the store cannot be read: a colleague's umask keeps others out, or it is not
+    what it should be."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
@@ -73,7 +84,8 @@ class StoreNotReadable(ArtifactsError):
 
     def __str__(self) -> str:
         return (
-            f"cannot read {self.path} ({self.reason}): have its owner open it to you (chmod -R g+rX), see that its file system is mounted, "
+            f"cannot read {self.path} ({self.reason}): have its owner open it to you (chmod -R "
+            "g+rX), see that its file system is mounted, "
             "or put back a copy"
         )
 
@@ -86,7 +98,10 @@ class UnreadableRecord(ArtifactsError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path} is not a readable record ({self.reason}): move it out of the store, or put back a good copy"
+        return (
+            f"{self.path} is not a readable record ({self.reason}): move it out of the store, "
+            "or put back a good copy"
+        )
 
 
 class UnknownSweep(ArtifactsError):
@@ -98,7 +113,10 @@ class UnknownSweep(ArtifactsError):
 
     def __str__(self) -> str:
         has = f"it has {', '.join(self.known)}" if self.known else "it has none yet"
-        return f"{self.store} has no sweep '{self.name}' ({has}): name one of them, or another store with --store"
+        return (
+            f"{self.store} has no sweep '{self.name}' ({has}): name one of them, or another "
+            "store with --store"
+        )
 
 
 class UnknownTrial(ArtifactsError):
@@ -110,9 +128,15 @@ class UnknownTrial(ArtifactsError):
 
     def __str__(self) -> str:
         if self.prefix in self.sweeps:
-            return f"'{self.prefix}' is a sweep and no trial: 'runner collect {self.prefix} --trials' lists the ids of its trials"
+            return (
+                f"'{self.prefix}' is a sweep and no trial: 'runner collect {self.prefix} "
+                "--trials' lists the ids of its trials"
+            )
         where = f"in {', '.join(self.sweeps)}" if self.sweeps else "in any sweep"
-        return f"{self.store} has no record of a trial '{self.prefix}' {where}: 'runner collect --trials' lists the trials that have one"
+        return (
+            f"{self.store} has no record of a trial '{self.prefix}' {where}: 'runner collect "
+            "--trials' lists the trials that have one"
+        )
 
 
 class AmbiguousTrial(ArtifactsError):

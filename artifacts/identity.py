@@ -1,15 +1,19 @@
-"""Which store a folder is: a random id in ``STORE/id``, which a moved or mounted store keeps and a copy does not.
+"""Which store a folder is: a random id in ``STORE/id``, which a moved or mounted store keeps and a
+copy does not.
 
-The file has a line for each id: the id, and the path and the inode number of the folder that it was given to. An id belongs to the
-folder that is read now if
+The file has a line for each id: the id, and the path and the inode number of the folder that it was
+given to. An id belongs to the folder that is read now if
 
-1. the folder is at that very path (also after its file system was replaced or put back from a backup); else
-2. the path leads to a store with this id, and that is the same folder: through a symbolic link, a bind, another mount; else
-3. the path leads to no such store, and the inode number is the same: the store was moved, or the path is not mounted on this machine.
+1. the folder is at that very path (also after its file system was replaced or put back from a
+    backup); else
+2. the path leads to a store with this id, and that is the same folder: through a symbolic link, a
+    bind, another mount; else
+3. the path leads to no such store, and the inode number is the same: the store was moved, or the
+    path is not mounted on this machine.
 
-Device numbers are not looked at: they differ from node to node for one network file system. In a copy the lines of the original
-belong to nobody, and its first submit adds a line of its own. Lines are only added, so that a machine that sees another inode number
-takes no id away from the others.
+Device numbers are not looked at: they differ from node to node for one network file system. In a
+copy the lines of the original belong to nobody, and its first submit adds a line of its own. Lines
+are only added, so that a machine that sees another inode number takes no id away from the others.
 """
 
 from __future__ import annotations
@@ -39,7 +43,8 @@ class Identity:
 
 
 def ids_of(root: Path) -> tuple[str, ...]:
-    """The ids that belong to this folder, the first given first; none for a copy, and for a store older than its id."""
+    """The ids that belong to this folder, the first given first; none for a copy, and for a store
+    older than its id."""
     return tuple(dict.fromkeys(one.id for one in _read(root) if _is_here(one, root)))
 
 
@@ -70,7 +75,8 @@ def give_id(root: Path) -> str:
 
 
 def is_same_folder(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one folder, also through two mounts, which may have different device numbers."""
+    """Whether two paths lead to one folder, also through two mounts, which may have different
+    device numbers."""
     with suppress(OSError):
         if one.samefile(other):
             return True

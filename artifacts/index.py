@@ -56,7 +56,8 @@ class Index:
         return self.trials.get(trial, ())
 
     def next_attempt(self, trial: str) -> int:
-        """The first number, from 1, that no record of the trial has reached; unreadable ones count as taken."""
+        """The first number, from 1, that no record of the trial has reached; unreadable ones count
+        as taken."""
         taken = [attempt.attempt for attempt in self.attempts(trial)]
         taken += [
             damaged.attempt
@@ -70,7 +71,8 @@ Rows = list[tuple[str, Attempt]]
 
 
 class Cache:
-    """Rows of files that were read before; files never change, so a name and inode seen once need no second look."""
+    """Rows of files that were read before; files never change, so a name and inode seen once need
+    no second look."""
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[int, Rows]] = {}
@@ -95,8 +97,9 @@ class Cache:
 def names(folder: Path) -> dict[str, int]:
     """Names and inodes of the record files in a folder; empty if there is none.
 
-    Compaction links the file of many before it removes those of one. A single scan may look at the place of the former too
-    early and at the latter too late, and miss both; whatever one scan missed in that way, a second one has.
+    Compaction links the file of many before it removes those of one. A single scan may look at the
+    place of the former too early and at the latter too late, and miss both; whatever one scan
+    missed in that way, a second one has.
     """
     return {**_scan(folder), **_scan(folder)}
 
@@ -104,7 +107,8 @@ def names(folder: Path) -> dict[str, int]:
 def walk(
     folder: Path, load: Callable[[Path], T], done: Iterable[str] = ()
 ) -> Iterator[tuple[Path, T | Unreadable]]:
-    """Load every record file of a folder but those done; files that are compacted away meanwhile are found in their new place."""
+    """Load every record file of a folder but those done; files that are compacted away meanwhile
+    are found in their new place."""
     done, gone = set(done), set[str]()
     while True:
         vanished = False
@@ -144,7 +148,8 @@ def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
 
 
 def file_name(trial: str, attempt: int, *, derived: bool) -> str:
-    """What a single record's file is called: a derived one never takes the place of what the worker itself may still say."""
+    """What a single record's file is called: a derived one never takes the place of what the worker
+    itself may still say."""
     return f"{trial}.{attempt}{DERIVED if derived else ''}{SUFFIX}"
 
 
@@ -200,8 +205,8 @@ def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:
 def weight(outcome: str, *, derived: bool) -> int:
     """Which of several records of one attempt counts: the one that weighs more.
 
-    What the worker itself says, however late, outweighs what was derived in its place. Of two workers that a network partition gave
-    one attempt, the one that came to its end.
+    What the worker itself says, however late, outweighs what was derived in its place. Of two
+    workers that a network partition gave one attempt, the one that came to its end.
     """
     return 0 if derived else 2 if outcome == Outcome.completed else 1
 

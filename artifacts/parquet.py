@@ -28,7 +28,8 @@ _SCALARS: Final[dict[str, pa.DataType]] = {
 
 
 def list_of(item: pa.DataType) -> pa.DataType:
-    """A list type as Parquet gives it back; Arrow's own name for the items would make it another type."""
+    """A list type as Parquet gives it back; Arrow's own name for the items would make it another
+    type."""
     return pa.list_(pa.field("element", item))
 
 
@@ -137,7 +138,8 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def _as_now(schema: pa.Schema) -> pa.Schema:
-    """The schema with the types that the record's columns have now: in records of before, an epoch is a small integer."""
+    """The schema with the types that the record's columns have now: in records of before, an epoch
+    is a small integer."""
     return pa.schema(
         [SCHEMA.field(field.name) if field.name in SCHEMA.names else field for field in schema]
     )
@@ -146,7 +148,8 @@ def _as_now(schema: pa.Schema) -> pa.Schema:
 def _sealed(buffer: pa.Buffer) -> bytes:
     """Fill in the checksum of the whole file, taken with zeros in its own place.
 
-    Parquet's own checksums are of pages only, and most of a single record is footer: one flipped bit there renames a column.
+    Parquet's own checksums are of pages only, and most of a single record is footer: one flipped
+    bit there renames a column.
     """
     data = bytearray(buffer)
     place = data.rindex(_MARK) + len(_MARK)
@@ -181,7 +184,8 @@ def _check(path: Path, table: pa.Table) -> None:
     if newest > SCHEMA_VERSION:
         raise UnreadableRecord(
             path,
-            f"written with schema {newest}, and this runner knows up to {SCHEMA_VERSION}: use a newer runner",
+            f"written with schema {newest}, and this runner knows up to {SCHEMA_VERSION}: use a "
+            "newer runner",
         )
 
 

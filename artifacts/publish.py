@@ -30,7 +30,8 @@ def publish(path: Path, data: memoryview) -> None:
                 partial, path
             )  # not rename, which would silently replace another worker's record
         except FileExistsError:
-            # NFS may answer a repeated request with "exists" although the first one did the work; the link count knows.
+            # NFS may answer a repeated request with "exists" although the first one did the work;
+            # the link count knows.
             if partial.stat().st_nlink < 2:
                 raise RecordExists(path) from None
         sync_folder(path.parent)

@@ -57,19 +57,22 @@ _LONGEST_SWEEP: Final = 200
 
 @dataclass(frozen=True)
 class Record:
-    """One attempt, checked when it is built: publishing it can then fail for the disk's reasons only.
+    """One attempt, checked when it is built: publishing it can then fail for the disk's reasons
+    only.
 
     Args:
         sweep: Name of the submitted grid.
         trial: Id of the trial.
         attempt: Which execution of it, from 0 or 1 upward.
         parameters: The trial's parameters; each becomes a column of its own, see parameter_column.
-        values: Columns of COLUMNS by name, ``outcome`` among them; None is the same as leaving one out.
+        values: Columns of COLUMNS by name, ``outcome`` among them; None is the same as leaving one
+            out.
         results: What the user's own function returned; each becomes a column of its own.
 
     Raises:
         BadName: The sweep or the trial cannot be a file's name.
-        BadColumn: A value names no column, does not fit its column, or two want the same one; ``keeping`` leaves it out instead.
+        BadColumn: A value names no column, does not fit its column, or two want the same one;
+            ``keeping`` leaves it out instead.
     """
 
     sweep: str
@@ -90,7 +93,8 @@ class Record:
             if column in own:
                 raise BadColumn(
                     "parameters",
-                    f"two of {', '.join(map(clean, self.parameters))} would share a column: rename one",
+                    f"two of {', '.join(map(clean, self.parameters))} would share a column: rename "
+                    "one",
                 )
             own[column] = infer(name, value)
         parameters = list(own)
@@ -141,7 +145,8 @@ class Record:
         values: Mapping[str, Any],
         results: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Build the record of what columns can hold; what none can is left out, and ``not_written`` says what and why.
+        """Build the record of what columns can hold; what none can is left out, and ``not_written``
+        says what and why.
 
         Raises:
             BadName: The sweep or the trial cannot be a file's name.
@@ -177,7 +182,8 @@ class Record:
         return bool(self.values.get("derived"))
 
     def columns(self) -> Iterator[tuple[str, str, Any]]:
-        """Name, type and value of every column that has one, in the order of the schema; then parameters, then results."""
+        """Name, type and value of every column that has one, in the order of the schema; then
+        parameters, then results."""
         columns: dict[str, tuple[str, Any]] = self.__dict__["_columns"]
         for name, (kind, value) in columns.items():
             yield name, kind, value
@@ -219,7 +225,8 @@ def _diverged(values: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
 def _leave_out(
     name: str, parameters: dict[str, Any], values: dict[str, Any], results: dict[str, Any]
 ) -> bool:
-    """Take what cannot be written out of the place it stands in; False if it stands nowhere, or nothing is a record without it."""
+    """Take what cannot be written out of the place it stands in; False if it stands nowhere, or
+    nothing is a record without it."""
     for part in (results, parameters, values):
         if name in part and not (part is values and name == "outcome"):
             del part[name]
@@ -259,7 +266,8 @@ def _without(entry: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 
 def parameter_column(name: str) -> str:
-    """The column of a parameter: its own name, or ``engine_asked`` where the record has an ``engine`` of its own."""
+    """The column of a parameter: its own name, or ``engine_asked`` where the record has an
+    ``engine`` of its own."""
     return f"{name}_asked" if name in RESERVED else name
 
 
@@ -276,7 +284,8 @@ def check_sweep(name: str) -> None:
         raise BadName(
             "sweep",
             name,
-            f"a name without slashes that does not start with a dot, of {_LONGEST_SWEEP} bytes at most",
+            f"a name without slashes that does not start with a dot, of {_LONGEST_SWEEP} bytes at "
+            "most",
         )
 
 

@@ -31,7 +31,8 @@ _FILES: Final = "files"
 
 
 class Store:
-    """Records of attempts, one Parquet file each, under ``root``; nothing is created before create()."""
+    """Records of attempts, one Parquet file each, under ``root``; nothing is created before
+    create()."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
@@ -67,18 +68,19 @@ class Store:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that was given to this folder; none before the first submit, and none in a copy before its own."""
+        """Every id that was given to this folder; none before the first submit, and none in a copy
+        before its own."""
         return ids_of(self.root)
 
     def publish(self, record: Record) -> Path:
         """Publish a record whole or not at all.
 
-        A derived record stands in for one that its worker could not write. If the worker's own comes after all, both stay, and
-        every reader counts the worker's.
+        A derived record stands in for one that its worker could not write. If the worker's own
+        comes after all, both stay, and every reader counts the worker's.
 
         Raises:
-            RecordExists: The attempt has one: for a derived record also one of its worker's. A compacted one is not looked for:
-                Index.next_attempt gives no number twice.
+            RecordExists: The attempt has one: for a derived record also one of its worker's. A
+                compacted one is not looked for: Index.next_attempt gives no number twice.
             StoreFull: Disk or quota are used up.
             StoreNotWritable: The file system refuses, or the store is not there.
         """
@@ -90,13 +92,15 @@ class Store:
         data = memoryview(record.file)
         if not folder.is_dir():
             with told(folder):
-                # Not its parents: where they are missing the store's file system is not mounted, and the record would be lost beneath.
+                # Not its parents: where they are missing the store's file system is not mounted,
+                # and the record would be lost beneath.
                 folder.mkdir(exist_ok=True)
         publish(path, data)
         return path
 
     def compact(self, sweep: str, paths: Iterable[Path]) -> list[Path]:
-        """Put single records into files of many; gives these. Unreadable and vanished ones are passed over.
+        """Put single records into files of many; gives these. Unreadable and vanished ones are
+        passed over.
 
         Raises:
             StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
@@ -104,7 +108,8 @@ class Store:
         return compact.compact(self.records_folder(sweep), paths)
 
     def compact_published(self, sweep: str, records: Iterable[Record]) -> list[Path]:
-        """The same for records that this process has published and still holds: a third of the cost, for nothing is read.
+        """The same for records that this process has published and still holds: a third of the
+        cost, for nothing is read.
 
         Raises:
             StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
@@ -112,11 +117,13 @@ class Store:
         return compact.compact_records(self.records_folder(sweep), records)
 
     def index(self, sweep: str) -> Index:
-        """The sweep's recorded attempts; empty for a sweep without records. Only files that are new since the last call are read."""
+        """The sweep's recorded attempts; empty for a sweep without records. Only files that are new
+        since the last call are read."""
         return self._caches.setdefault(sweep, Cache()).index(self.records_folder(sweep))
 
     def read(self, sweep: str, trial: str) -> list[dict[str, Any]]:
-        """Every recorded attempt of a trial, the first first, each with all columns of the schema, its parameters and its results.
+        """Every recorded attempt of a trial, the first first, each with all columns of the schema,
+        its parameters and its results.
 
         Raises:
             UnknownTrial: It has no record in this sweep.

@@ -15,13 +15,15 @@ from artifacts.values import read_back, spelled
 _NUMBERS: Final = (pa.int64(), pa.float64())
 _LISTS: Final = (list_of(pa.int64()), list_of(pa.float64()))
 _MIXED: Final = {"values": "spelled"}
-"""Metadata of a text column whose values were of several kinds, and are spelled so that each can be told."""
+"""Metadata of a text column whose values were of several kinds, and are spelled so that each can be
+told."""
 
 
 class Pile:
     """Tables of equal schemas, gathered; kept small by joining them now and then.
 
-    A table of one row has a hundred columns of some hundred bytes of bookkeeping each, so ten thousand of them cost gigabytes.
+    A table of one row has a hundred columns of some hundred bytes of bookkeeping each, so ten
+    thousand of them cost gigabytes.
     """
 
     _JOIN_EVERY: Final = 256
@@ -42,7 +44,8 @@ class Pile:
 
 
 def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
-    """Groups of tables that agree in the types of the columns they share: joining such a group changes no value."""
+    """Groups of tables that agree in the types of the columns they share: joining such a group
+    changes no value."""
     groups: list[tuple[dict[str, pa.DataType], list[pa.Table]]] = []
     for table in tables:
         types = {field.name: field.type for field in table.schema if field.type != pa.null()}
@@ -57,7 +60,8 @@ def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
 
 
 def unite(tables: Iterable[pa.Table]) -> pa.Table:
-    """One table with every column of any; numbers that disagree are widened, everything else that does is spelled as text."""
+    """One table with every column of any; numbers that disagree are widened, everything else that
+    does is spelled as text."""
     tables = list(tables)
     types: dict[str, list[pa.DataType]] = {}
     mixed = set()
@@ -81,7 +85,8 @@ def unite(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def is_mixed(field: pa.Field) -> bool:
-    """Whether a text column holds values of several kinds, each spelled as ``artifacts.values`` does."""
+    """Whether a text column holds values of several kinds, each spelled as ``artifacts.values``
+    does."""
     return bool(field.metadata) and field.metadata.get(b"values") == b"spelled"
 
 
@@ -107,7 +112,8 @@ def column_of(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """The table with all columns of the schema, in its order, then the parameters, then the results."""
+    """The table with all columns of the schema, in its order, then the parameters, then the
+    results."""
     for field in SCHEMA:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
@@ -117,7 +123,8 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """The table's rows as Python values of the kinds they had: mappings as dict, times of day in datetime's own UTC."""
+    """The table's rows as Python values of the kinds they had: mappings as dict, times of day in
+    datetime's own UTC."""
     times = [
         field.with_type(pa.timestamp("us", "+00:00"))
         if pa.types.is_timestamp(field.type)

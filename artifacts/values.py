@@ -1,4 +1,5 @@
-"""Fits a Python value to its column: plain types only, missing stays missing, and what does not fit is told, not bent."""
+"""Fits a Python value to its column: plain types only, missing stays missing, and what does not fit
+is told, not bent."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ def fit(name: str, kind: str, value: Any) -> Any:
     Args:
         name: The column, for the message.
         kind: Its type, one of the words of columns.COLUMNS.
-        value: What was measured. Times of day are aware datetimes or seconds since 1970; mappings for a text column
-            become JSON; NumPy's and torch's scalars count as numbers.
+        value: What was measured. Times of day are aware datetimes or seconds since 1970; mappings
+            for a text column become JSON; NumPy's and torch's scalars count as numbers.
 
     Raises:
         BadColumn: The value is of another type.
@@ -81,12 +82,14 @@ def _infer(name: str, value: Any) -> tuple[str, Any]:
             return _infer_list(name, [plain(item) for item in value])
     raise BadColumn(
         name,
-        f"{type(value).__name__} has no place in a table: give numbers, text, lists or mappings of them",
+        f"{type(value).__name__} has no place in a table: give numbers, text, lists or mappings of "
+        "them",
     )
 
 
 def plain(value: Any) -> Any:
-    """Python's own value in place of an enumeration's, a path, or a NumPy or torch scalar or array."""
+    """Python's own value in place of an enumeration's, a path, or a NumPy or torch scalar or
+    array."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Enum):
@@ -99,7 +102,8 @@ def plain(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """Text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial its record."""
+    """Text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial its
+    record."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -130,7 +134,8 @@ def as_json(value: Any) -> str:
 
 
 def spelled(value: Any) -> str:
-    """The value as text beside values of other kinds, so that no two look alike: JSON, and bare text where that is no JSON.
+    """The value as text beside values of other kinds, so that no two look alike: JSON, and bare
+    text where that is no JSON.
 
     1 and 1.0 are ``1``, and the text "1" is ``"1"``; the text "auto" is ``auto``.
     """

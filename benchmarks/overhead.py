@@ -2,8 +2,9 @@
 
     python -m benchmarks.overhead
 
-Every row does the same nothing; ours also leaves a durable Parquet record of each trial. The limit is Ray tasks that do nothing but
-write the same record. Rates are over the trials alone, without the start of Ray or of the workers, which is given beside them.
+Every row does the same nothing; ours also leaves a durable Parquet record of each trial. The limit
+is Ray tasks that do nothing but write the same record. Rates are over the trials alone, without the
+start of Ray or of the workers, which is given beside them.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def ours() -> Row:
     with tempfile.TemporaryDirectory() as folder:
         grid = Path(folder) / "grid.yaml"
         grid.write_text(
-            f"name: noop\nworkload: benchmarks.overhead:noop\nmatrix: {{width: {{range: [0, {TRIALS}]}}}}\n"
+            f"name: noop\nworkload: benchmarks.overhead:noop\nmatrix: {{width: {{range: [0, "
+            f"{TRIALS}]}}}}\n"
         )
         begin = time.perf_counter()
         submitted = submit(
@@ -75,7 +77,8 @@ def ours() -> Row:
         assert submitted.progress is not None
         assert submitted.progress.completed == TRIALS
         print(
-            f"ours: {time.perf_counter() - seen[-1][0]:.1f} s from the last record to the prompt: compaction, the end of Ray"
+            f"ours: {time.perf_counter() - seen[-1][0]:.1f} s from the last record to the prompt: "
+            "compaction, the end of Ray"
         )
     (started, before), (ended, after) = seen[0], seen[-1]
     return Row(

@@ -1,4 +1,5 @@
-"""Training as a person writes it: PIL images transformed one by one in a DataLoader, and `.item()` in every step."""
+"""Training as a person writes it: PIL images transformed one by one in a DataLoader, and `.item()`
+in every step."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ NUM_WORKERS = 2
 
 @dataclass(frozen=True)
 class Trained:
-    """What one run of a loop came to; seconds and GB (1e9 bytes) as in the record, memory only of a GPU."""
+    """What one run of a loop came to; seconds and GB (1e9 bytes) as in the record, memory only of a
+    GPU."""
 
     train_s: float
     total_s: float
@@ -56,7 +58,8 @@ class Net(nn.Module):
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """Some images of a data set, each made a PIL image and transformed when it is asked for, as torchvision's own do."""
+    """Some images of a data set, each made a PIL image and transformed when it is asked for, as
+    torchvision's own do."""
 
     def __init__(self, prepared: Prepared, part: np.ndarray, *, augmented: bool = False) -> None:
         transforms = torchvision().transforms

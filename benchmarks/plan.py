@@ -1,4 +1,5 @@
-"""Planning a grid of 100,000 trials, beside the least anybody could do: itertools.product, json and sha256.
+"""Planning a grid of 100,000 trials, beside the least anybody could do: itertools.product, json and
+sha256.
 
 python -m benchmarks.plan
 """
@@ -67,7 +68,8 @@ def main() -> None:
     print(describe("msgspec"))
     print(f"100,000 trials, best of {REPEATS}")
     print(
-        f"product + json + sha256 {least:.2f} s; `runner plan` {ours:.2f} s, {peak_gb:.2f} GB at its peak"
+        f"product + json + sha256 {least:.2f} s; `runner plan` {ours:.2f} s, {peak_gb:.2f} GB at "
+        "its peak"
     )
     print(f"ratio: {ours / least:.1f}")
 

@@ -1,9 +1,11 @@
-"""What watching the hardware costs a long trial: the same training with and without the sampler, turn about, in one run.
+"""What watching the hardware costs a long trial: the same training with and without the sampler,
+turn about, in one run.
 
     python -m benchmarks.sampler
 
-The two ways differ by less than the machine's noise, so the processor time of the sampler's thread is read as well: it is all that
-the sampler takes from a trial with a core for each of its threads. GPUs are watched too where there are any.
+The two ways differ by less than the machine's noise, so the processor time of the sampler's thread
+is read as well: it is all that the sampler takes from a trial with a core for each of its threads.
+GPUs are watched too where there are any.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ STEPS_AT_ONCE = 200
 
 
 def train(seconds: float) -> int:
-    """Steps of a small net on one batch of noise until the time is over, a few hundred at a time; how many were made."""
+    """Steps of a small net on one batch of noise until the time is over, a few hundred at a time;
+    how many were made."""
     torch.manual_seed(0)
     model = SimpleCNN(ImageShape(3, 32, 32, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -71,7 +74,8 @@ def main() -> None:
     ]
     slower = [1 - watched / plain for plain, watched, _ in pairs]
     print(
-        f"{len(pairs)} pairs of {given.seconds:g} s, slower by {statistics.median(slower):+.2%} ({min(slower):+.2%} to {max(slower):+.2%})"
+        f"{len(pairs)} pairs of {given.seconds:g} s, slower by {statistics.median(slower):+.2%} "
+        f"({min(slower):+.2%} to {max(slower):+.2%})"
     )
     own = statistics.median(share for *_, share in pairs)
     print(f"the sampler's thread: {own:.4%} of one processor (aim: under {AIM:.0%})")

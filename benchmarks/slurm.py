@@ -1,10 +1,12 @@
-"""What a sweep of no-ops costs on SLURM, beside a bare job array and submitit, in one run on a real SLURM of this machine.
+"""What a sweep of no-ops costs on SLURM, beside a bare job array and submitit, in one run on a real
+SLURM of this machine.
 
     python -m benchmarks.slurm
 
-It starts the tests' site (root and Debian's slurm-wlm), with MaxArraySize 101 and a submit limit of 200. Every call of SLURM's commands
-is counted by a wrapper on PATH, whoever makes it. The slow rows run fewer no-ops; rates make them comparable. A row ends when its last
-no-op has run. Ours also leaves a durable record of each trial.
+It starts the tests' site (root and Debian's slurm-wlm), with MaxArraySize 101 and a submit limit of
+200. Every call of SLURM's commands is counted by a wrapper on PATH, whoever makes it. The slow rows
+run fewer no-ops; rates make them comparable. A row ends when its last no-op has run. Ours also
+leaves a durable record of each trial.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ class Row:
 
 
 def note(tally: str, width: int) -> None:
-    """The no-op of the other rows: it leaves a line, so that all of them can be seen to have run."""
+    """The no-op of the other rows: it leaves a line, so that all of them can be seen to have
+    run."""
     with Path(tally).open("a") as file:
         file.write(f"{width}\n")
 
@@ -153,11 +156,13 @@ def main() -> None:
             site.limit_submitted_jobs(SUBMIT_LIMIT)
         version = site.run("sinfo", "--version")
     print(
-        f"{describe('submitit', 'pyarrow')}, {version}, MaxArraySize {ARRAY_SIZE}, MaxSubmitJobs {SUBMIT_LIMIT}"
+        f"{describe('submitit', 'pyarrow')}, {version}, MaxArraySize {ARRAY_SIZE}, MaxSubmitJobs "
+        f"{SUBMIT_LIMIT}"
     )
     print(f"load of the machine before and after: {load_before:.1f}, {os.getloadavg()[0]:.1f}")
     print(
-        "\n| | no-ops | array tasks | wall s | a second | ours is | sbatch calls | other calls of SLURM's commands |"
+        "\n| | no-ops | array tasks | wall s | a second | ours is | sbatch calls | other calls of "
+        "SLURM's commands |"
     )
     print("|---|--:|--:|--:|--:|--:|--:|---|")
     for row in rows:
@@ -167,7 +172,10 @@ def main() -> None:
             )
             or "none"
         )
-        numbers = f"{row.trials} | {row.tasks} | {row.wall_s:.1f} | {row.rate:.2f} | {rows[0].rate / row.rate:.1f}x | {row.calls['sbatch']}"
+        numbers = (
+            f"{row.trials} | {row.tasks} | {row.wall_s:.1f} | {row.rate:.2f} | "
+            f"{rows[0].rate / row.rate:.1f}x | {row.calls['sbatch']}"
+        )
         print(f"| {row.name} | {numbers} | {others} |")
 
 

@@ -2,8 +2,9 @@
 
     python -m benchmarks.svm --data-dir DIR
 
-Both fit on the 49,000 training images and predict the 21,000 others, pixels divided by 255. The time is that of fitting and
-predicting; it fails where the accuracies differ by more than a tenth of a point.
+Both fit on the 49,000 training images and predict the 21,000 others, pixels divided by 255. The
+time is that of fitting and predicting; it fails where the accuracies differ by more than a tenth of
+a point.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""The studies' training, plain loops beside our workload: same data, hyperparameters and hardware, in one run.
+"""The studies' training, plain loops beside our workload: same data, hyperparameters and hardware,
+in one run.
 
     python -m benchmarks.training --data-dir DIR
 
-Both run in one warm process, turn about, seed by seed: imports are paid before, everything else of a trial counts, from opening the
-data to the last evaluation, and for ours also what the runner measures and writes down. A plain loop has a DataLoader with two
-workers and torch's default threads; one trial of ours has a thread for each core. The grid runs on Ray, two trials side by side with
-one thread each, and its time is that from the first trial's beginning to the last one's end. It fails where accuracies differ by
-more than noise.
+Both run in one warm process, turn about, seed by seed: imports are paid before, everything else of
+a trial counts, from opening the data to the last evaluation, and for ours also what the runner
+measures and writes down. A plain loop has a DataLoader with two workers and torch's default
+threads; one trial of ours has a thread for each core. The grid runs on Ray, two trials side by side
+with one thread each, and its time is that from the first trial's beginning to the last one's end.
+It fails where accuracies differ by more than noise.
 """
 
 from __future__ import annotations
@@ -189,7 +191,8 @@ class Machine:
         )
 
     def warm(self, case: Case) -> None:
-        """Run both once on a few images, so that nothing is imported or compiled while a clock runs."""
+        """Run both once on a few images, so that nothing is imported or compiled while a clock
+        runs."""
         few = Machine(self.data_dir, self.device, 256)
         few.plain(case, seed=0)
         for _, more, _ in case.variants:
@@ -250,7 +253,10 @@ def show(
             "" if aim is None else f"  (aim {aim:g}x)"
         )
     if runs[0].allocated_gb is not None and runs[0].reserved_gb is not None:
-        line += f"  GPU memory {runs[0].allocated_gb:.2f} GB allocated, {runs[0].reserved_gb:.2f} GB reserved"
+        line += (
+            f"  GPU memory {runs[0].allocated_gb:.2f} GB allocated, {runs[0].reserved_gb:.2f} "
+            "GB reserved"
+        )
     print(line, flush=True)
     if plain:
         require_equal(name, accuracies, [run.test_accuracy for run in plain])
@@ -264,7 +270,8 @@ def show_grid(machine: Machine, case: Case, plain: Sequence[Trained]) -> None:
     rate = sum(run.images for run in plain) / trials_s
     line = f"{f'grid of {case.seeds}: {case.name}, two at a time':<52}{1:>3}{'':>9}{trials_s:>9.1f}{rate:>10.0f}{mean(accuracies):>9.2%}"
     print(
-        f"{line}{one_by_one / trials_s:>8.2f}x  (aim {GRID_AIM:g}x; {one_by_one / whole_s:.2f}x with the start of Ray, {whole_s:.1f} s)"
+        f"{line}{one_by_one / trials_s:>8.2f}x  (aim {GRID_AIM:g}x; {one_by_one / whole_s:.2f}x "
+        f"with the start of Ray, {whole_s:.1f} s)"
     )
     require_equal("grid", accuracies, [run.test_accuracy for run in plain])
 
@@ -274,7 +281,8 @@ def require_equal(name: str, ours: Sequence[float], plain: Sequence[float]) -> N
     difference = mean(ours) - mean(plain)
     if abs(difference) > NOISE and ttest_ind(ours, plain, equal_var=False).pvalue < SIGNIFICANT:
         raise SystemExit(
-            f"{name}: the accuracies differ by {difference:+.2%}, which is more than noise: the two do not compute the same"
+            f"{name}: the accuracies differ by {difference:+.2%}, which is more than noise: the "
+            "two do not compute the same"
         )
 
 

@@ -57,7 +57,10 @@ class Backend(Protocol):
 
     name: str
     attached: bool
-    """True: the work only advances while this process calls ``wait``, and ends with it. False: the scheduler has it."""
+    """True: the work only advances while this process calls ``wait``, and ends with it.
+
+    False: the scheduler has it.
+    """
 
     def submit(
         self,
@@ -72,12 +75,15 @@ class Backend(Protocol):
         """Queue ``call(0)`` … ``call(n_tasks - 1)``; return before they start.
 
         Args:
-            call: A function of an importable module, or functools.partial of one with plain arguments.
+            call: A function of an importable module, or functools.partial of one with plain
+                arguments.
             n_tasks: How many, at least 1.
             resources: What each of them gets.
             name: For people, in logs and queues.
-            warm: Called once in each new worker process before its first task; if it raises, every task fails with its text.
-            environment: Variables of the worker processes, on top of this process's own and the thread counts.
+            warm: Called once in each new worker process before its first task; if it raises, every
+                task fails with its text.
+            environment: Variables of the worker processes, on top of this process's own and the
+                thread counts.
 
         Raises:
             Infeasible: No node could ever run one of them; nothing was queued.
@@ -86,9 +92,11 @@ class Backend(Protocol):
         """
 
     def wait(self, timeout_s: float) -> list[TaskEvent]:
-        """What happened since the last call: RUNNING when a task starts, then exactly one final event.
+        """What happened since the last call: RUNNING when a task starts, then exactly one final
+        event.
 
-        Blocks until something did, the timeout is over, or nothing is outstanding. Attached backends do their work in here.
+        Blocks until something did, the timeout is over, or nothing is outstanding. Attached
+        backends do their work in here.
         """
 
     def states(self, handle: ArrayHandle) -> list[State]:
@@ -98,7 +106,8 @@ class Backend(Protocol):
         """End these tasks (None: all) that have not ended; each gets a CANCELLED event."""
 
     def close(self) -> None:
-        """Let go. Attached backends kill and reap every process they started, also after Ctrl-C; may be called twice."""
+        """Let go. Attached backends kill and reap every process they started, also after Ctrl-C;
+        may be called twice."""
 
     def __enter__(self) -> Self: ...
 
@@ -111,13 +120,16 @@ class Backend(Protocol):
 
 
 class LocalBackend(Backend, Protocol):
-    """A backend whose tasks end with this process, and whose caller is therefore asked to stop instead of the tasks."""
+    """A backend whose tasks end with this process, and whose caller is therefore asked to stop
+    instead of the tasks."""
 
     def stop(self, grace_s: float) -> None:
-        """Begin no other task, and ask those under way to stop as a scheduler would: see ``cluster.signals``.
+        """Begin no other task, and ask those under way to stop as a scheduler would: see
+        ``cluster.signals``.
 
-        Returns at once, and may be called in a handler of a signal; the next calls of ``wait`` tell how the tasks ended. What has
-        not after ``grace_s`` seconds is killed and CANCELLED, as is what had not begun.
+        Returns at once, and may be called in a handler of a signal; the next calls of ``wait`` tell
+        how the tasks ended. What has not after ``grace_s`` seconds is killed and CANCELLED, as is
+        what had not begun.
         """
 
 
@@ -133,7 +145,8 @@ def open_local(name: LocalName) -> LocalBackend:
 
 
 def open_backend(name: str, profile: Profile) -> Backend:
-    """The backend of that name; ``auto`` is the profile's own, and slurm where sbatch is found, else ray, if it has none.
+    """The backend of that name; ``auto`` is the profile's own, and slurm where sbatch is found,
+    else ray, if it has none.
 
     Raises:
         UnknownBackend: There is none of that name.
@@ -160,7 +173,8 @@ def resolve(name: str, profile: Profile) -> BackendName:
 
 
 def check_room(name: str, array: str, resources: Resources) -> None:
-    """See that this machine could ever run one task, where it is this machine that a local backend would run it on.
+    """See that this machine could ever run one task, where it is this machine that a local backend
+    would run it on.
 
     Args:
         name: Of the backend, as ``resolve`` gives it.
@@ -180,5 +194,6 @@ def check_room(name: str, array: str, resources: Resources) -> None:
 
 
 def thread_environment(cpus: int) -> dict[str, str]:
-    """The variables that tell numeric libraries how many threads to start: as many as CPUs were granted."""
+    """The variables that tell numeric libraries how many threads to start: as many as CPUs were
+    granted."""
     return dict.fromkeys(THREAD_VARIABLES, str(cpus))

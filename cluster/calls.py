@@ -24,7 +24,8 @@ def pickled(call: Callable[..., None]) -> bytes:
     """The callable by reference, so that a worker imports it rather than being sent code.
 
     Raises:
-        CallDoesNotPickle: A lambda, an inner function, one of the script itself, or an argument that does not pickle.
+        CallDoesNotPickle: A lambda, an inner function, one of the script itself, or an argument
+            that does not pickle.
     """
     function: Any = call
     while isinstance(function, functools.partial):
@@ -36,7 +37,8 @@ def pickled(call: Callable[..., None]) -> bytes:
         )
     try:
         return pickle.dumps(call)
-    except Exception as problem:  # pickle raises what it likes: PicklingError, TypeError, AttributeError, the object's own
+    # pickle raises what it likes: PicklingError, TypeError, AttributeError, the object's own
+    except Exception as problem:
         raise CallDoesNotPickle(name, f"{type(problem).__name__}: {problem}") from problem
 
 
@@ -47,7 +49,8 @@ def described(problem: BaseException) -> str:
 
 
 def attempt(call: Callable[[int], None], index: int) -> Ending:
-    """How one task ended; only Ctrl-C and what a backend raises to stop the task leave it as an exception."""
+    """How one task ended; only Ctrl-C and what a backend raises to stop the task leave it as an
+    exception."""
     try:
         call(index)
     except Requeue as wish:

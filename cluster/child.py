@@ -1,8 +1,9 @@
 """A child process that ends with its parent, and with it all that it started.
 
-Between the two stands a guard, a fork of the parent that only waits: for the child's end, to end what the child left behind, or for
-the parent's, to end the child and the rest. The kernel tells each of them of the death of the one above it (PR_SET_PDEATHSIG), and
-hands them whatever a process below them orphans (PR_SET_CHILD_SUBREAPER), so that nothing gets out of the tree. Linux only.
+Between the two stands a guard, a fork of the parent that only waits: for the child's end, to end
+what the child left behind, or for the parent's, to end the child and the rest. The kernel tells
+each of them of the death of the one above it (PR_SET_PDEATHSIG), and hands them whatever a process
+below them orphans (PR_SET_CHILD_SUBREAPER), so that nothing gets out of the tree. Linux only.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Child:
     """A call in a process of its own.
 
     Args:
-        call: Returns the child's exit code; an exception that it lets through ends the child with code 70.
+        call: Returns the child's exit code; an exception that it lets through ends the child with
+            code 70.
 
     The caller must have one thread only: it is forked.
     """
@@ -50,7 +52,8 @@ class Child:
         self.birth: Birth | None = Birth(int(born[0]), int(born[1])) if born else None
         """Which process it is; None if it was killed before it was one."""
         self.code: int | None = None
-        """Its exit code once it has ended, minus the signal that ended it as with multiprocessing."""
+        """Its exit code once it has ended, minus the signal that ended it as with
+        multiprocessing."""
 
     def wait(self, timeout_s: float) -> int | None:
         """The exit code, None if it has not ended within that time."""
@@ -74,7 +77,8 @@ def _stand_guard(call: Callable[[], int], parent: int, told: int) -> NoReturn:
     if child == 0:
         os.close(told)
         _become(call, guard)
-    # A guard that heeded what a task is told, such as TERM ahead of a preemption, would be no help to a child that saves its work.
+    # A guard that heeded what a task is told, such as TERM ahead of a preemption, would be no help
+    # to a child that saves its work.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, _PARENT_DIED})

@@ -1,4 +1,5 @@
-"""What can go wrong on this floor, one tree; every error unpickles and its message names the cure."""
+"""What can go wrong on this floor, one tree; every error unpickles and its message names the
+cure."""
 
 from __future__ import annotations
 
@@ -53,7 +54,10 @@ class BackendClosed(ClusterError):
         self.backend = backend
 
     def __str__(self) -> str:
-        return f"this {self.backend} backend is closed: open a new one with open_backend('{self.backend}', profile)"
+        return (
+            f"this {self.backend} backend is closed: open a new one with "
+            f"open_backend('{self.backend}', profile)"
+        )
 
 
 class UnknownArray(ClusterError):
@@ -64,7 +68,10 @@ class UnknownArray(ClusterError):
         self.handle_id, self.backend = handle_id, backend
 
     def __str__(self) -> str:
-        return f"this {self.backend} backend has no array '{self.handle_id}': handles are only good for the backend that returned them"
+        return (
+            f"this {self.backend} backend has no array '{self.handle_id}': handles are only "
+            "good for the backend that returned them"
+        )
 
 
 class Infeasible(ClusterError):
@@ -88,7 +95,8 @@ class CallDoesNotPickle(ClusterError):
     def __str__(self) -> str:
         return (
             f"{self.call} cannot be sent to a worker: {self.reason}; "
-            "pass a function at the top of an importable module, or functools.partial of one with plain arguments"
+            "pass a function at the top of an importable module, or functools.partial of one with "
+            "plain arguments"
         )
 
 
@@ -101,7 +109,11 @@ class UnknownTarget(ClusterError):
 
     def __str__(self) -> str:
         known = ", ".join(self.known)
-        return f"{self.profile} has no target '{self.name}' (it has {known}): add it there, or map it with --on {self.name}=TARGET"
+        return (
+            f"{self.profile} has no target '{self.name}' (it has {known}): add it there, or "
+            "map "
+            f"it with --on {self.name}=TARGET"
+        )
 
 
 class InvalidResources(ClusterError):
@@ -129,21 +141,24 @@ class ProfileError(ClusterError):
 
 
 class Requeue(ClusterError):
-    """Raised by a task that was asked to stop and wants to go on later: its scheduler queues it again, if it still may."""
+    """Raised by a task that was asked to stop and wants to go on later: its scheduler queues it
+    again, if it still may."""
 
     def __str__(self) -> str:
         return "the task was asked to stop and wants to be queued again"
 
 
 class ProcessSpent(ClusterError):
-    """Raised by a task that has ended, in a process that cannot compute any more: its next task needs another one."""
+    """Raised by a task that has ended, in a process that cannot compute any more: its next task
+    needs another one."""
 
     def __str__(self) -> str:
         return "the task has ended, and its process must not be given another one"
 
 
 class ProcessLost(ClusterError):
-    """Raised in the place of a task whose process has ended, or can do nothing any more, before the task came to its end."""
+    """Raised in the place of a task whose process has ended, or can do nothing any more, before the
+    task came to its end."""
 
     def __init__(self, state: State, reason: str) -> None:
         super().__init__(state, reason)

@@ -1,4 +1,5 @@
-"""This process itself, one task after another: for debugging, with breakpoints and whole tracebacks."""
+"""This process itself, one task after another: for debugging, with breakpoints and whole
+tracebacks."""
 
 from __future__ import annotations
 
@@ -25,9 +26,10 @@ from cluster.tasks import TaskArray
 class InlineBackend:
     """Runs one task in each ``wait``, which therefore lasts as long as the task does.
 
-    A task that ends its process ends this one, and after one that spent it there is no other to go on in. ``time_min`` interrupts
-    Python code through SIGALRM, so only where ``wait`` is called from the main thread, and so does ``stop``. ``mem_gb`` is checked
-    against the machine, and not enforced.
+    A task that ends its process ends this one, and after one that spent it there is no other to go
+    on in. ``time_min`` interrupts Python code through SIGALRM, so only where ``wait`` is called
+    from the main thread, and so does ``stop``. ``mem_gb`` is checked against the machine, and not
+    enforced.
     """
 
     name = "inline"
@@ -98,7 +100,8 @@ class InlineBackend:
         self._outbox += array.tasks.drop_waiting(State.CANCELLED, "", indices)
 
     def stop(self, grace_s: float) -> None:
-        """Begin no other task, and ask the one under way to stop; this is called from a handler of a signal, or not at all."""
+        """Begin no other task, and ask the one under way to stop; this is called from a handler of
+        a signal, or not at all."""
         if not self._stopping:
             self._stopping = True
             signals.request_stop()
@@ -200,7 +203,8 @@ class _Alarm:
 
     @contextmanager
     def set(self, time_min: float | None) -> Iterator[None]:
-        """Have it ring in the block when the time is over (None: only if ``ring_within`` says so)."""
+        """Have it ring in the block when the time is over (None: only if ``ring_within`` says
+        so)."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

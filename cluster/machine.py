@@ -44,7 +44,8 @@ def memory_bytes() -> int:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order; none without a driver."""
+    """The NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order; none without a
+    driver."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:  # no NVIDIA driver, or no device
@@ -76,7 +77,8 @@ def gpus() -> tuple[Gpu, ...]:
 def model_of(name: str) -> str:
     """A GPU's product name as the short word for a target.
 
-    "NVIDIA A100-SXM4-80GB" is ``a100``, "Tesla T4" ``t4``, "NVIDIA GeForce RTX 3080 Ti" ``rtx3080ti``.
+    "NVIDIA A100-SXM4-80GB" is ``a100``, "Tesla T4" ``t4``, "NVIDIA GeForce RTX 3080 Ti"
+    ``rtx3080ti``.
     """
     words = [word for word in re.split(r"[\s/-]+", name.upper()) if word]
     for place, word in enumerate(words):
@@ -97,7 +99,8 @@ def _gpu(name: str | bytes, uuid: str | bytes) -> Gpu:
 
 
 def _cgroup_words(file: str) -> list[str]:
-    """The words of a file of this process's cgroup (version 2), as a container sees it; empty where there is none."""
+    """The words of a file of this process's cgroup (version 2), as a container sees it; empty where
+    there is none."""
     try:
         return (_CGROUP / file).read_text().split()
     except OSError:

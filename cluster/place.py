@@ -20,7 +20,8 @@ class Place:
 
     @property
     def worker(self) -> str:
-        """A name for this process that no other running one has; those of one array task begin alike."""
+        """A name for this process that no other running one has; those of one array task begin
+        alike."""
         return self.worker_name(os.getpid())
 
     def worker_name(self, pid: int) -> str:
@@ -37,7 +38,8 @@ _here: Place | None = None
 
 
 def enter(place: Place) -> None:
-    """Tell where this process runs; what is forked from it inherits that, and nothing that it executes does."""
+    """Tell where this process runs; what is forked from it inherits that, and nothing that it
+    executes does."""
     global _here
     _here = place
 
@@ -45,7 +47,7 @@ def enter(place: Place) -> None:
 def here() -> Place:
     """What a scheduler's task was told; elsewhere the host's name.
 
-    The environment is not asked: a scheduler's variables also reach what a task starts by other means, such as a Ray of its own,
-    whose workers are none of its tasks.
+    The environment is not asked: a scheduler's variables also reach what a task starts by other
+    means, such as a Ray of its own, whose workers are none of its tasks.
     """
     return _here or Place(node=socket.gethostname())

@@ -21,7 +21,8 @@ _GONE_WITHIN_S, _LOOK_S = 10.0, 0.02
 
 @dataclass(frozen=True)
 class Birth:
-    """Which process of this machine: a number is given to another process later, and never with the same time of birth."""
+    """Which process of this machine: a number is given to another process later, and never with the
+    same time of birth."""
 
     pid: int
     ticks: int
@@ -39,7 +40,8 @@ class Birth:
 
     @property
     def lives(self) -> bool:
-        """Whether the process is there still, and has not ended; false for one that nobody has waited for yet."""
+        """Whether the process is there still, and has not ended; false for one that nobody has
+        waited for yet."""
         try:
             process = psutil.Process(self.pid)
             return Birth.of(self.pid) == self and process.status() != psutil.STATUS_ZOMBIE
@@ -62,10 +64,12 @@ def kill_tree(pid: int) -> None:
 
 
 def held_bytes(pid: int, limit: int) -> int:
-    """Memory that a process and its children hold for themselves: anonymous and shared, without the files they map.
+    """Memory that a process and its children hold for themselves: anonymous and shared, without the
+    files they map.
 
-    Mapped files are page cache, which the kernel takes back when it needs to. Pages that a fork shares are first counted for
-    each process, and exactly (which is slow) only if that sum is beyond the limit.
+    Mapped files are page cache, which the kernel takes back when it needs to. Pages that a fork
+    shares are first counted for each process, and exactly (which is slow) only if that sum is
+    beyond the limit.
     """
     pids = [process.pid for process in _tree(pid)]
     upper = sum(_fields(each, "status", ("RssAnon:", "RssShmem:")) for each in pids)
@@ -77,7 +81,8 @@ def held_bytes(pid: int, limit: int) -> int:
 
 
 def end_descendants(within_s: float = _GONE_WITHIN_S) -> None:
-    """End all that this process has started, directly or not, and have none left on return; but what even SIGKILL does not end."""
+    """End all that this process has started, directly or not, and have none left on return; but
+    what even SIGKILL does not end."""
     me = psutil.Process()
     until = time.monotonic() + within_s
     while (left := me.children(recursive=True)) and time.monotonic() < until:
@@ -91,13 +96,14 @@ def end_descendants(within_s: float = _GONE_WITHIN_S) -> None:
 
 
 class OomKills:
-    """Whether the kernel's out-of-memory killer was at work in the last seconds: in this process's memory cgroup, which a job has
-    for itself, or where there is none on this machine."""
+    """Whether the kernel's out-of-memory killer was at work in the last seconds: in this process's
+    memory cgroup, which a job has for itself, or where there is none on this machine."""
 
     def __init__(self) -> None:
         self._counter = _oom_counter()
         now = self._count()
-        # A process that holds much takes seconds to go on a busy machine. A neighbor's death is not to be taken for it.
+        # A process that holds much takes seconds to go on a busy machine. A neighbor's death is not
+        # to be taken for it.
         looks = 2 if self._counter == _OF_ALL else 20
         self._seen: deque[tuple[float, int]] = deque([(0.0, now)] * looks, maxlen=looks)
 
@@ -106,7 +112,8 @@ class OomKills:
         self._seen.append((time.monotonic(), self._count()))
 
     def lately(self) -> bool:
-        """It killed something within the last twenty ticks, the last two where only the machine's count is to be had."""
+        """It killed something within the last twenty ticks, the last two where only the machine's
+        count is to be had."""
         return self._count() > self._seen[0][1]
 
     def _count(self) -> int:
@@ -115,7 +122,8 @@ class OomKills:
 
 
 def _oom_counter() -> Path:
-    """The file in which the kernel counts what it killed for its memory, as near to this process as there is one."""
+    """The file in which the kernel counts what it killed for its memory, as near to this process as
+    there is one."""
     with suppress(OSError):
         for line in (_PROC / "self" / "cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)

@@ -1,4 +1,5 @@
-"""cluster.yaml: this site's targets and limits, from plain data; and the profile of a single machine."""
+"""cluster.yaml: this site's targets and limits, from plain data; and the profile of a single
+machine."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it becomes part of j
 
 
 class SlurmSettings(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How this site's SLURM wants to be used; sbatch options here hold for every target that does not set its own."""
+    """How this site's SLURM wants to be used; sbatch options here hold for every target that does
+    not set its own."""
 
     array_parallelism: Count | None = (
         None  # tasks of one array at a time (%N); None: as many as there is room for
@@ -96,7 +98,8 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
 
 
 def builtin() -> Profile:
-    """One machine: ``cpu``, and with GPUs ``gpu`` and one target named after each model (``a30``)."""
+    """One machine: ``cpu``, and with GPUs ``gpu`` and one target named after each model
+    (``a30``)."""
     targets = {"cpu": Resources(cpus=1)}
     models = [gpu.model for gpu in machine.gpus()]
     if models:
@@ -107,7 +110,8 @@ def builtin() -> Profile:
 
 
 class _Sections(msgspec.Struct):
-    """The top of the file; its sections are checked on their own, so that each mistake has its place."""
+    """The top of the file; its sections are checked on their own, so that each mistake has its
+    place."""
 
     targets: Any
     backend: Literal["auto", "slurm", "ray", "inline"] = "auto"
@@ -149,7 +153,8 @@ def _several_times(slurm: Mapping[str, Any]) -> list[ProfileProblem]:
     return [
         (
             ("srun_args", place),
-            f"with {argument} each task would run its trials several times; a task is one process on one node",
+            f"with {argument} each task would run its trials several times; a task is one process "
+            "on one node",
         )
         for place, argument in enumerate(slurm.get("srun_args", ()))
         if several.fullmatch(argument) and not argument.startswith(("--nodelist", "--nodefile"))

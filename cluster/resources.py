@@ -25,7 +25,8 @@ Count = Annotated[int, Meta(ge=1)]
 class SbatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """sbatch's own options, by the names submitit gives them; other backends pass them by.
 
-    They may stand in a target and, for all targets, in the profile's ``slurm`` section; the target's own wins.
+    They may stand in a target and, for all targets, in the profile's ``slurm`` section; the
+    target's own wins.
     """
 
     partition: str | None = None
@@ -93,14 +94,17 @@ _OURS = {
     "job-name": "the runner finds its jobs by their name",
     "comment": "it is the job's name, by which people find it",
     "array": "which trials a task runs is decided by its place in the array",
-    "clusters": "write `clusters: NAME` in the profile's slurm section, so that the jobs are found there again",
+    "clusters": "write `clusters: NAME` in the profile's slurm section, so that the jobs are found "
+    "there again",
     "output": "'runner logs' reads what a task prints from the store",
     "error": "'runner logs' reads what a task prints from the store",
     "signal": "the warning ahead of the limit is set by signal_delay_s",
     "nodes": "each task would run its trials several times; a task is one process on one node",
     "ntasks": "each task would run its trials several times; a task is one process on one node",
-    "ntasks-per-node": "each task would run its trials several times; a task is one process on one node",
-    "ntasks-per-gpu": "each task would run its trials several times; a task is one process on one node",
+    "ntasks-per-node": "each task would run its trials several times; a task is one process on one "
+    "node",
+    "ntasks-per-gpu": "each task would run its trials several times; a task is one process on one "
+    "node",
     "parsable": "the runner reads what sbatch answers",
     "quiet": "the runner reads what sbatch answers",
     "test-only": "nothing would be queued",
@@ -122,7 +126,8 @@ _SHORT = {
 
 
 def not_ours_to_give(values: Mapping[str, Any]) -> list[ProfileProblem]:
-    """Options in ``additional`` by which the runner finds and runs its jobs; sbatch also takes the beginning of an option's name."""
+    """Options in ``additional`` by which the runner finds and runs its jobs; sbatch also takes the
+    beginning of an option's name."""
     problems: list[ProfileProblem] = []
     for written in values.get("additional", {}):
         name = written.strip("-").replace("_", "-")
@@ -136,7 +141,8 @@ def not_ours_to_give(values: Mapping[str, Any]) -> list[ProfileProblem]:
 def contradictions(
     resources: Resources, mistakes: Sequence[ProfileProblem] = ()
 ) -> list[ProfileProblem]:
-    """What each field allows and all together do not; silent where ``mistakes`` already names one of the fields."""
+    """What each field allows and all together do not; silent where ``mistakes`` already names one
+    of the fields."""
     problems: list[ProfileProblem] = []
     asked = [way for way in MEMORY_WAYS if getattr(resources, way) is not None]
     if len(asked) > 1:
@@ -149,7 +155,8 @@ def contradictions(
         problems.append(
             (
                 ("gpus",),
-                f"gpu: {NO_GPU} says that there is no GPU, and gpus asks for {resources.gpus:g}: drop one of them",
+                f"gpu: {NO_GPU} says that there is no GPU, and gpus asks for {resources.gpus:g}: "
+                "drop one of them",
             )
         )
     if resources.gpu not in (None, NO_GPU) and not resources.gpus:
@@ -160,7 +167,8 @@ def contradictions(
         problems.append(
             (
                 ("gpus",),
-                f"a share of a GPU is below 1, more than one are whole: {resources.gpus:g} is neither",
+                f"a share of a GPU is below 1, more than one are whole: {resources.gpus:g} is "
+                "neither",
             )
         )
     return problems

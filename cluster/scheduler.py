@@ -1,4 +1,5 @@
-"""A backend whose queue outlives the process that filled it: opened to ask after, or to feed, what another one began."""
+"""A backend whose queue outlives the process that filled it: opened to ask after, or to feed, what
+another one began."""
 
 from __future__ import annotations
 
@@ -43,14 +44,16 @@ def open_scheduler(profile: Profile, folder: Path, cluster: str | None = None) -
 
 
 def warning_s(resources: Resources, profile: Profile) -> float | None:
-    """How long before the end of its walltime a task is asked to stop, in seconds; None without a walltime."""
+    """How long before the end of its walltime a task is asked to stop, in seconds; None without a
+    walltime."""
     from cluster.slurm.script import signal_delay_s
 
     return None if resources.time_min is None else signal_delay_s(resources, profile.slurm)
 
 
 def failed_setup_of(handle: SchedulerHandle, index: int) -> str:
-    """The line of the profile's setup with which a task ended, as its output has it; empty if none did, or if there is no output."""
+    """The line of the profile's setup with which a task ended, as its output has it; empty if none
+    did, or if there is no output."""
     from cluster.slurm.script import failed_setup
 
     for log in handle.logs(index):

@@ -1,6 +1,8 @@
-"""Whether this task was asked to stop, and what follows: set by the scheduler's warning, polled by whoever can write a checkpoint.
+"""Whether this task was asked to stop, and what follows: set by the scheduler's warning, polled by
+whoever can write a checkpoint.
 
-A backend whose tasks can be started again tells here how to find out; whoever runs the task asks in words that all schedulers share.
+A backend whose tasks can be started again tells here how to find out; whoever runs the task asks in
+words that all schedulers share.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ class Sequel(StrEnum):
 
 
 WARNING = signal.SIGUSR2
-"""What schedulers send ahead of the end. A task that listens has it blocked, so that it stays pending for whoever looks."""
+"""What schedulers send ahead of the end.
+
+A task that listens has it blocked, so that it stays pending for whoever looks.
+"""
 
 _stop = Event()
 _ask_sequel: Callable[[], Sequel] | None = None
@@ -40,7 +45,8 @@ class Neighbor:
     place: Place
     process: Birth
     top: Birth
-    """The uppermost process of its task that is still there: its supervisor, or itself if that is gone."""
+    """The uppermost process of its task that is still there: its supervisor, or itself if that is
+    gone."""
 
     @property
     def worker(self) -> str:
@@ -63,7 +69,8 @@ def ask_scheduler(
     earlier_end: Callable[[], State],
     others: Callable[[], Iterable[Neighbor]],
 ) -> None:
-    """Tell how to find out what follows, how the task's earlier life ended, and who else is there; forked processes inherit it."""
+    """Tell how to find out what follows, how the task's earlier life ended, and who else is there;
+    forked processes inherit it."""
     global _ask_sequel, _ask_earlier_end, _find_neighbors
     _ask_sequel, _ask_earlier_end, _find_neighbors = sequel, earlier_end, others
 
@@ -74,12 +81,14 @@ def sequel() -> Sequel:
 
 
 def earlier_end() -> State:
-    """How the life of this task before the present one ended; UNKNOWN where nobody can tell. Asks the scheduler."""
+    """How the life of this task before the present one ended; UNKNOWN where nobody can tell. Asks
+    the scheduler."""
     return State.UNKNOWN if _ask_earlier_end is None else _ask_earlier_end()
 
 
 def neighbors() -> Iterable[Neighbor]:
-    """Other processes of the scheduler's tasks on this node, whoever queued them; none where no scheduler is."""
+    """Other processes of the scheduler's tasks on this node, whoever queued them; none where no
+    scheduler is."""
     return () if _find_neighbors is None else _find_neighbors()
 
 

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """The state of one array task. What is not known is UNKNOWN; it is never folded into another."""
+    """The state of one array task.
+
+    What is not known is UNKNOWN; it is never folded into another.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -58,6 +61,7 @@ SLURM_WORDS: dict[str, State] = {
 
 
 def from_slurm(word: str) -> State:
-    """SLURM's word for a state, as squeue, scontrol or sacct print it (``CANCELLED by 1000``, ``TIMEOUT+``)."""
+    """SLURM's word for a state, as squeue, scontrol or sacct print it (``CANCELLED by 1000``,
+    ``TIMEOUT+``)."""
     first = word.split()[0].rstrip("+") if word.strip() else ""
     return SLURM_WORDS.get(first, State.UNKNOWN)

@@ -1,4 +1,5 @@
-"""The tasks of one array as an attached backend keeps them: what waits, what runs, how each ended."""
+"""The tasks of one array as an attached backend keeps them: what waits, what runs, how each
+ended."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from cluster.state import State
 
 
 class TaskArray:
-    """States and the queue of one array; every change of state is an event, exactly one final one per task."""
+    """States and the queue of one array; every change of state is an event, exactly one final one
+    per task."""
 
     def __init__(self, handle: ArrayHandle) -> None:
         self.handle = handle

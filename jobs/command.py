@@ -1,7 +1,8 @@
 """A command line as a workload: ``command: "python train.py --lr {lr} --seed {seed}"``.
 
-The command is split into words first and filled in then, without a shell: no value can become more than a part of its word. Its
-results are a JSON file, or a line ``runner: {...}`` of its output. What it is told beside its words stands in its environment.
+The command is split into words first and filled in then, without a shell: no value can become more
+than a part of its word. Its results are a JSON file, or a line ``runner: {...}`` of its output.
+What it is told beside its words stands in its environment.
 """
 
 from __future__ import annotations
@@ -81,14 +82,16 @@ def read(name: str, folders: tuple[str, ...]) -> Command:
         folders: Where its script may lie; the first one if it names none.
 
     Raises:
-        BadWorkload: It cannot be split, a placeholder is none, or its script is in none of the folders.
+        BadWorkload: It cannot be split, a placeholder is none, or its script is in none of the
+            folders.
     """
     try:
         words = tuple(_pieces(name, word) for word in shlex.split(name.removeprefix(PROMPT)))
     except ValueError as error:
         raise BadWorkload(
             name,
-            f"cannot be split into words ({error}); a brace of its own is written twice, {{{{ or }}}}",
+            f"cannot be split into words ({error}); a brace of its own is written twice, {{{{ or "
+            f"}}}}",
         ) from None
     if not words:
         raise BadWorkload(name, "is empty: write a command such as python train.py --lr {lr}")
@@ -155,13 +158,15 @@ def _pieces(name: str, word: str) -> Word:
             if not placeholder or placeholder.isdigit() or form or conversion:
                 raise BadWorkload(
                     name,
-                    f"'{word}' has a placeholder that is no name: write {{lr}}, and {{{{ }}}} for braces",
+                    f"'{word}' has a placeholder that is no name: write {{lr}}, and {{{{ }}}} for "
+                    "braces",
                 )
             if placeholder in RESERVED and placeholder not in GIVEN:
                 told = "is a column of every record and no parameter"
                 raise BadWorkload(
                     name,
-                    f"its placeholder '{placeholder}' {told}: call it something else, or read $RUNNER_...",
+                    f"its placeholder '{placeholder}' {told}: call it something else, or read "
+                    "$RUNNER_...",
                 )
         pieces.append((text, placeholder))
     return tuple(pieces) or (("", None),)
@@ -172,7 +177,8 @@ def _spelled(value: Any) -> str:
 
 
 def _environment(context: Context, results: Path) -> dict[str, str]:
-    """Return the command's environment: this process's, its Python first on the path, and what a function's context has."""
+    """Return the command's environment: this process's, its Python first on the path, and what a
+    function's context has."""
     told = {
         "RUNNER_TRIAL": context.trial,
         "RUNNER_SWEEP": context.sweep,
@@ -192,7 +198,8 @@ def _environment(context: Context, results: Path) -> dict[str, str]:
 
 
 def _follow(process: subprocess.Popen[bytes], context: Context) -> tuple[int, str]:
-    """Pass its output on until it has ended, and the wish to stop to all it started; the exit code and the end of the output."""
+    """Pass its output on until it has ended, and the wish to stop to all it started; the exit code
+    and the end of the output."""
     assert process.stdout is not None
     output = _Output(process.stdout.fileno())
     end = os.pidfd_open(process.pid)
@@ -209,7 +216,8 @@ def _follow(process: subprocess.Popen[bytes], context: Context) -> tuple[int, st
                     _signal(process, signal.SIGTERM)
     finally:
         os.close(end)
-    output.pass_on()  # a process that it left behind may hold the pipe open: what is there now is all
+    # a process that it left behind may hold the pipe open: what is there now is all
+    output.pass_on()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     context.note(host_rss_gb=usage.ru_maxrss * 1024 / 1e9)
@@ -248,7 +256,8 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 def _results(file: Path, output: str) -> dict[str, Any] | None:
-    """Return the content of the file, else of the last line that says so; None if there is neither."""
+    """Return the content of the file, else of the last line that says so; None if there is
+    neither."""
     try:
         text = file.read_text(encoding="utf-8")
         where = file.name

@@ -19,7 +19,8 @@ from jobs.measure.clock import PhaseClock
 from jobs.measure.readings import Readings
 
 METRIC_SECTIONS = ("accuracy", "throughput", "memory")
-# What a workload may say of itself; identity, ledger and device are measured by the runner and never taken from it.
+# What a workload may say of itself; identity, ledger and device are measured by the runner and
+# never taken from it.
 NOTABLE = frozenset(column.name for column in COLUMNS if column.section in METRIC_SECTIONS) | {
     "engine",
     "threads",
@@ -92,8 +93,8 @@ class Context:
     def device(self) -> Literal["cpu", "cuda"]:
         """``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one.
 
-        A workload that leaves its GPU unused sets it to ``cpu`` (or to torch's device), and the record says so. BadMetric for
-        anything but ``cpu`` and what was granted.
+        A workload that leaves its GPU unused sets it to ``cpu`` (or to torch's device), and the
+        record says so. BadMetric for anything but ``cpu`` and what was granted.
         """
         return self._device
 
@@ -103,22 +104,26 @@ class Context:
         if name not in ("cpu", self._granted):
             raise BadMetric(
                 "device",
-                f"is '{used}', but the target gives cpu{' and cuda' if self._granted == 'cuda' else ' alone'}",
+                f"is '{used}', but the target gives "
+                f"cpu{' and cuda' if self._granted == 'cuda' else ' alone'}",
             )
         self._device = "cuda" if name == "cuda" else "cpu"
 
     @property
     def files(self) -> Path:
-        """The trial's own folder in the store, for anything that is not a column; the same for all its attempts."""
+        """The trial's own folder in the store, for anything that is not a column; the same for all
+        its attempts."""
         return self._made(self._files)
 
     @property
     def checkpoint_folder(self) -> Path:
-        """Where a checkpoint is looked for and left; write aside and rename, so that it is whole or not there."""
+        """Where a checkpoint is looked for and left; write aside and rename, so that it is whole or
+        not there."""
         return self._made(self._files / "checkpoint")
 
     def _made(self, folder: Path) -> Path:
-        """The folder, there by now; who may go into it is not for what the trial has made of its umask."""
+        """The folder, there by now; who may go into it is not for what the trial has made of its
+        umask."""
         if not folder.is_dir():
             of_trial = os.umask(self._umask)
             try:
@@ -134,7 +139,8 @@ class Context:
         return folder.is_dir() and any(folder.iterdir())
 
     def phase(self, name: str) -> AbstractContextManager[None]:
-        """Time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``, ``eval`` or ``write``.
+        """Time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``, ``eval`` or
+        ``write``.
 
         A phase inside another stops the outer one's time. UnknownPhase for any other name.
         """
@@ -145,7 +151,8 @@ class Context:
         return self._clock.phases()
 
     def snapshot(self) -> dict[str, Any]:
-        """What a checkpoint keeps for ``carry``, plain values: ledger, history, and what disturbed the measurement."""
+        """What a checkpoint keeps for ``carry``, plain values: ledger, history, and what disturbed
+        the measurement."""
         return {
             "phases": self.phases(),
             "history": self.history,
@@ -153,7 +160,8 @@ class Context:
         }
 
     def carry(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over an earlier attempt's snapshot from the checkpoint, so that the record tells of the whole trial."""
+        """Take over an earlier attempt's snapshot from the checkpoint, so that the record tells of
+        the whole trial."""
         self._clock.carry(snapshot["phases"])
         self.history[:0] = snapshot["history"]
         self._earlier = msgspec.convert(snapshot["readings"], Readings)
@@ -172,16 +180,19 @@ class Context:
 
         Args:
             epoch: Counted from 1; also a part of one (0.5), or the number of a step.
-            metrics: Numbers. Accuracies are fractions, ``seconds`` and ``samples_per_s`` say it in their names.
+            metrics: Numbers. Accuracies are fractions, ``seconds`` and ``samples_per_s`` say it in
+                their names.
 
         Raises:
-            BadMetric: Not a number, an accuracy outside [0, 1], or an epoch that a double does not hold as it is.
+            BadMetric: Not a number, an accuracy outside [0, 1], or an epoch that a double does not
+                hold as it is.
         """
         number = measured("epoch", epoch)
         if number is None or not math.isfinite(number) or number != epoch:
             raise BadMetric(
                 "epoch",
-                f"is {shown(epoch)}, but an epoch is a number, whole up to 2**53: count epochs or steps",
+                f"is {shown(epoch)}, but an epoch is a number, whole up to 2**53: count epochs or "
+                "steps",
             )
         entry: dict[str, Any] = {"epoch": int(number) if float(number).is_integer() else number}
         extra: dict[str, Any] = {}
@@ -192,23 +203,27 @@ class Context:
         self.history.append({**entry, "extra": extra} if extra else entry)
 
     def note(self, **columns: Any) -> None:
-        """Fill core columns of the record: accuracies, throughput, memory, ``engine``, ``threads``, ``resumed_from_epoch``.
+        """Fill core columns of the record: accuracies, throughput, memory, ``engine``, ``threads``,
+        ``resumed_from_epoch``.
 
         Raises:
-            BadMetric: Not such a column, not a number, or an accuracy outside [0, 1]; NaN is a diverged model's accuracy.
+            BadMetric: Not such a column, not a number, or an accuracy outside [0, 1]; NaN is a
+                diverged model's accuracy.
         """
         for name, value in columns.items():
             if name not in NOTABLE:
                 known = tuple(sorted(NOTABLE))
                 raise BadMetric(
                     name,
-                    f"a workload cannot fill this column{nearest(name, known)}: it may fill {', '.join(known)}",
+                    f"a workload cannot fill this column{nearest(name, known)}: it may fill "
+                    f"{', '.join(known)}",
                 )
             taken: Callable[[str, Any], Any] = _NOTED.get(name, measured)
             self.noted[name] = taken(name, value)
 
     def stop_requested(self) -> bool:
-        """Whether to write a checkpoint and raise StopRequested now: the walltime is near, or a preemption."""
+        """Whether to write a checkpoint and raise StopRequested now: the walltime is near, or a
+        preemption."""
         return self._stop()
 
 

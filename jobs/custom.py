@@ -1,7 +1,9 @@
-"""The user's own function as a workload: its parameters are read from its source, without importing it.
+"""The user's own function as a workload: its parameters are read from its source, without importing
+it.
 
-``def main(lr: float, depth: int = 3, *, context, seed)`` becomes a struct with ``lr`` (required) and ``depth``; a
-parameter named ``context`` is given the trial's Context, one named ``seed`` the trial's seed.
+``def main(lr: float, depth: int = 3, *, context, seed)`` becomes a struct with ``lr`` (required)
+and ``depth``; a parameter named ``context`` is given the trial's Context, one named ``seed`` the
+trial's seed.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ _READS_ARGUMENTS = re.compile(
 
 @dataclass(frozen=True)
 class Signature:
-    """What the source of a user's function says about calling it; ``takes`` is None where it does not say."""
+    """What the source of a user's function says about calling it; ``takes`` is None where it does
+    not say."""
 
     params: type[msgspec.Struct]
     accepts_any: bool
@@ -74,7 +77,8 @@ def struct_of(names: Iterable[str]) -> type[msgspec.Struct]:
 
 
 def command_hint(name: str, import_path: tuple[str, ...], parameter: str = "lr") -> str:
-    """How to run a script that reads its arguments itself; empty where the module of ``module:function`` does not."""
+    """How to run a script that reads its arguments itself; empty where the module of
+    ``module:function`` does not."""
     file = importing.file_of(name.partition(":")[0], import_path)
     if file is None or file.suffix != ".py":
         return ""
@@ -87,7 +91,8 @@ def command_hint(name: str, import_path: tuple[str, ...], parameter: str = "lr")
     script = file.name
     return (
         f"; {script} reads its arguments itself: have it run with command: "
-        f'"python {script} --{parameter} {{{parameter}}}" instead of workload: (docs/custom-workloads.md)'
+        f'"python {script} --{parameter} {{{parameter}}}" instead of workload: '
+        "(docs/custom-workloads.md)"
     )
 
 
@@ -110,12 +115,17 @@ def unusable(name: str) -> str | None:
         character in '"\\' or character < " " or "\ud800" <= character <= "\udfff"
         for character in name
     ):
-        return "cannot have quotes, backslashes, control characters or bytes that are not UTF-8 in its name: call it something else"
+        return (
+            "cannot have quotes, backslashes, control characters or bytes that are not UTF-8 "
+            "in "
+            "its name: call it something else"
+        )
     return None
 
 
 def _struct(fields: list[Any], base: type[msgspec.Struct] | None = None) -> type[msgspec.Struct]:
-    """A struct for the parameters; one that cannot name an attribute (``optimizer.lr``, ``__init__``) stands under another there."""
+    """A struct for the parameters; one that cannot name an attribute (``optimizer.lr``,
+    ``__init__``) stands under another there."""
     taken = {name for name, *_ in fields} | set(base.__struct_fields__ if base else ())
     others = (other for n in count() if (other := f"parameter_{n}") not in taken)
     attributes = [
@@ -140,7 +150,8 @@ def _struct(fields: list[Any], base: type[msgspec.Struct] | None = None) -> type
 def _definition(
     name: str, module: str, function: str, import_path: tuple[str, ...], depth: int
 ) -> ast.FunctionDef | None:
-    """The ``def`` of the function; None where the name is bound in a way that source alone does not explain."""
+    """The ``def`` of the function; None where the name is bound in a way that source alone does not
+    explain."""
     if problem := importing.why_out_of_reach(module, import_path):
         raise BadWorkload(name, problem)
     spec = importing.find(module, import_path)
@@ -159,7 +170,8 @@ def _definition(
     except OSError as error:
         raise BadWorkload(name, f"{spec.origin} cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError, MemoryError):
-        return None  # source that this Python takes, if at all, only as a whole: the function itself can tell
+        # source that this Python takes, if at all, only as a whole: the function itself can tell
+        return None
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     if function in functions:
         return functions[function]
@@ -190,7 +202,8 @@ def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
 
 
 def _bound(nodes: list[ast.AST]) -> set[str]:
-    """Names that the module binds by other means than a plain ``def``: assignments, classes, imports, conditional ones."""
+    """Names that the module binds by other means than a plain ``def``: assignments, classes,
+    imports, conditional ones."""
     bound = set()
     for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -211,7 +224,8 @@ def _signature(name: str, definition: ast.FunctionDef | None) -> Signature:
     if arguments.posonlyargs:
         raise BadWorkload(
             name,
-            f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by name: drop the '/'",
+            f"'{arguments.posonlyargs[0].arg}' is positional-only, but parameters are given by "
+            "name: drop the '/'",
         )
     positional = arguments.args
     padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
@@ -244,8 +258,8 @@ def _field(argument: ast.arg, default: ast.expr | None) -> tuple[str, Any] | tup
         value = ast.literal_eval(default)
         plain(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # NotPlain among them
-        # Computed when the module is imported, or no value that a grid can have: left to the function itself, so the
-        # parameter may be absent.
+        # Computed when the module is imported, or no value that a grid can have: left to the
+        # function itself, so the parameter may be absent.
         return argument.arg, Union[kind, msgspec.UnsetType], msgspec.UNSET  # noqa: UP007 - `kind` may be Any
     if kind is Any and isinstance(value, tuple):
         kind = tuple  # grids have lists only
@@ -294,7 +308,8 @@ _SIMPLE: dict[str, Any] = {
 
 
 def _type_of(annotation: ast.expr | None) -> Any:
-    """The type that an annotation means; Any for what is not understood, so that nothing valid is refused."""
+    """The type that an annotation means; Any for what is not understood, so that nothing valid is
+    refused."""
     if annotation is None:
         return Any
     try:

@@ -20,11 +20,15 @@ class UnknownWorkload(JobsError):
         self.name, self.known = name, known
 
     def __str__(self) -> str:
-        return f"no workload '{self.name}'{nearest(self.name, self.known)}: it is one of {', '.join(self.known)}, or package.module:function"
+        return (
+            f"no workload '{self.name}'{nearest(self.name, self.known)}: it is one of "
+            f"{', '.join(self.known)}, or package.module:function"
+        )
 
 
 class BadWorkload(JobsError):
-    """The user's own function cannot be called as a workload; found by reading its source, nothing was run."""
+    """The user's own function cannot be called as a workload; found by reading its source, nothing
+    was run."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -35,7 +39,8 @@ class BadWorkload(JobsError):
 
 
 class BadParameters(JobsError):
-    """Parameters that the workload does not know, lacks, or cannot take; all of them, not the first.
+    """Parameters that the workload does not know, lacks, or cannot take; all of them, not the
+    first.
 
     Args:
         workload: Its name.
@@ -88,7 +93,10 @@ class UnknownPhase(JobsError):
         self.name, self.known = name, known
 
     def __str__(self) -> str:
-        return f"the time ledger has no phase '{self.name}'{nearest(self.name, self.known)}: use one of {', '.join(self.known)}"
+        return (
+            f"the time ledger has no phase '{self.name}'{nearest(self.name, self.known)}: use "
+            f"one of {', '.join(self.known)}"
+        )
 
 
 class WrongDevice(JobsError):
@@ -101,7 +109,8 @@ class WrongDevice(JobsError):
     def __str__(self) -> str:
         return (
             f"the target promises {self.expected}, this worker sees {self.found}: "
-            "correct the target's partition, gres or gpu in the cluster profile (gpu: none declares a target without one)"
+            "correct the target's partition, gres or gpu in the cluster profile (gpu: none "
+            "declares a target without one)"
         )
 
 
@@ -113,7 +122,10 @@ class EngineMissing(JobsError):
         self.engine, self.reason = engine, reason
 
     def __str__(self) -> str:
-        return f"engine '{self.engine}' cannot run here ({self.reason}): use engine: auto, which takes the fastest one there is"
+        return (
+            f"engine '{self.engine}' cannot run here ({self.reason}): use engine: auto, which "
+            "takes the fastest one there is"
+        )
 
 
 class CommandFailed(JobsError):
@@ -137,7 +149,8 @@ class CommandFailed(JobsError):
 
 
 class StopRequested(JobsError):
-    """Raised by a workload that wrote its checkpoint because it was asked to stop; the attempt ends as preempted."""
+    """Raised by a workload that wrote its checkpoint because it was asked to stop; the attempt ends
+    as preempted."""
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:

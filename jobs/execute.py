@@ -42,7 +42,8 @@ VERSIONED = {
 }
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
-"""Signals whose handlers may raise something to stop the runner: Ctrl-C, the wish of a service manager, a time limit."""
+"""Signals whose handlers may raise something to stop the runner: Ctrl-C, the wish of a service
+manager, a time limit."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Finished:
         values: Columns of the record, by name; without identity and place, which the worker knows.
         results: What the user's function returned beside metrics.
         parameters: All of the trial's parameters, defaults written out.
-        spent: Why no other trial may run in this process: the GPU has faulted, or something cannot be put back (see
-            jobs.process_state). Empty if one may.
-        stopped: What stopped the trial from outside although it came to its end: whoever called is to raise it.
+        spent: Why no other trial may run in this process: the GPU has faulted, or something cannot
+            be put back (see jobs.process_state). Empty if one may.
+        stopped: What stopped the trial from outside although it came to its end: whoever called is
+            to raise it.
     """
 
     outcome: Outcome
@@ -88,11 +90,12 @@ def execute(
         stop_requested: Whether the scheduler wants the attempt to end.
 
     Returns:
-        Always, also where the workload raises SystemExit, runs out of memory or out of stack, or cannot be imported.
+        Always, also where the workload raises SystemExit, runs out of memory or out of stack, or
+        cannot be imported.
 
     Raises:
-        BaseException: Whatever a signal handler raised that was set before: Ctrl-C, or a backend's time limit. What the
-            workload itself raises is the trial's, whatever its name.
+        BaseException: Whatever a signal handler raised that was set before: Ctrl-C, or a backend's
+            time limit. What the workload itself raises is the trial's, whatever its name.
     """
     expect = expect or Expectation()
     clock = PhaseClock()
@@ -141,8 +144,8 @@ def execute(
 def warm(spec: JobSpec, *, data_dir: Path | None = None, import_path: tuple[str, ...] = ()) -> None:
     """Import what the trial needs and map its data, before any trial's clock runs.
 
-    Only built-in workloads are warmed: importing the user's module is theirs to time and to fail in. What cannot be warmed
-    is left to the trial, whose record says why.
+    Only built-in workloads are warmed: importing the user's module is theirs to time and to fail
+    in. What cannot be warmed is left to the trial, whose record says why.
     """
     with suppress(Exception):
         found = workload(spec.workload, import_path)
@@ -155,7 +158,8 @@ def warm(spec: JobSpec, *, data_dir: Path | None = None, import_path: tuple[str,
 
 @contextmanager
 def _noticing_signals() -> Iterator[list[BaseException]]:
-    """Collect in the block what the handlers of signals raise: that comes from outside, and nothing else does."""
+    """Collect in the block what the handlers of signals raise: that comes from outside, and nothing
+    else does."""
     raised: list[BaseException] = []
 
     def noticing(
@@ -238,7 +242,8 @@ def _attempt(
     finished: Finished,
     kept: _Kept,
 ) -> None:
-    """Run the workload; what is known goes into ``finished`` on the way, so that an exception costs none of it."""
+    """Run the workload; what is known goes into ``finished`` on the way, so that an exception costs
+    none of it."""
     found = workload(spec.workload, import_path)
     params = found.read(spec.params)
     finished.parameters.clear()
@@ -274,7 +279,8 @@ def _attempt(
 def _arguments(
     found: Workload, function: Callable[..., Any], params: Any, context: Context
 ) -> dict[str, Any]:
-    """What the user's function is called with: its parameters as typed, and context and seed where it asks for them."""
+    """What the user's function is called with: its parameters as typed, and context and seed where
+    it asks for them."""
     given = {"context": context, "seed": context.seed}
     takes = (
         found.takes

@@ -1,4 +1,5 @@
-"""What an exception says about its attempt: the outcome, and columns that can be trusted to be written."""
+"""What an exception says about its attempt: the outcome, and columns that can be trusted to be
+written."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 
 CURES = {
-    Outcome.gpu_out_of_memory: "a smaller batch_size, amp, or a target with more GPU memory would need less",
+    Outcome.gpu_out_of_memory: "a smaller batch_size, amp, or a target with more GPU memory would "
+    "need less",
     Outcome.out_of_memory: "give the group more, resources: {mem_gb: ...}",
 }
 # How the libraries say it where they raise a plain RuntimeError.
@@ -62,12 +64,16 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def columns_of(error: BaseException, outcome: Outcome) -> dict[str, Any]:
-    """``error_type``, ``error_message`` (with the cure where one is known) and ``traceback``, whatever the exception is like."""
+    """``error_type``, ``error_message`` (with the cure where one is known) and ``traceback``,
+    whatever the exception is like."""
     message = _text(error)
     if outcome in CURES:
         message = f"{message} ({CURES[outcome]})"
     if isinstance(error, SystemExit):
-        message = f"the workload ended the process with sys.exit({message}); raise an exception, or return, instead"
+        message = (
+            f"the workload ended the process with sys.exit({message}); raise an exception, "
+            "or return, instead"
+        )
     return {
         "error_type": _name(error),
         "error_message": _cut(message, LONGEST_MESSAGE),
@@ -76,10 +82,12 @@ def columns_of(error: BaseException, outcome: Outcome) -> dict[str, Any]:
 
 
 def let_go() -> bool:
-    """Free what a failed attempt still holds through its traceback, so that the next one in this process has the memory.
+    """Free what a failed attempt still holds through its traceback, so that the next one in this
+    process has the memory.
 
     Returns:
-        Whether the GPU still answers: after a fault in a kernel it answers nothing any more, until the process ends.
+        Whether the GPU still answers: after a fault in a kernel it answers nothing any more, until
+        the process ends.
     """
     gc.collect()
     try:
@@ -141,9 +149,13 @@ def _trace(error: BaseException) -> str:
 
 
 def _cut(text: str, longest: int) -> str:
-    """The text in UTF-8's range; of a long one the beginning and, mostly, the end, which says what happened."""
+    """The text in UTF-8's range; of a long one the beginning and, mostly, the end, which says what
+    happened."""
     text = clean(text)
     if len(text) <= longest:
         return text
     head = longest // 4
-    return f"{text[:head]}\n[... {len(text) - longest} characters left out ...]\n{text[head - longest :]}"
+    return (
+        f"{text[:head]}\n[... {len(text) - longest} characters left out "
+        f"...]\n{text[head - longest :]}"
+    )

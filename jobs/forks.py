@@ -1,4 +1,5 @@
-"""What a trial forks ends where the trial's code ends, as in a script, and never goes on as a second worker."""
+"""What a trial forks ends where the trial's code ends, as in a script, and never goes on as a
+second worker."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from typing import NoReturn
 
 @contextmanager
 def forks_end_here() -> Iterator[None]:
-    """End every process that the block forks as soon as it would leave the block, with the exit code that a script would have.
+    """End every process that the block forks as soon as it would leave the block, with the exit
+    code that a script would have.
 
     Its output is flushed. Its exit handlers are not run: they are the worker's.
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 BEFORE_AMPERE: Final = re.compile(r"[kmptv]\d+[gs]?|gtx\d*|titan\w*|rtx20\d0\w*")
-"""Words in the names of GPUs of a compute capability below 8.0 (https://developer.nvidia.com/cuda-gpus): K80, P100, V100, T4,
-GTX 1080, RTX 2080."""
+"""Words in the names of GPUs of a compute capability below 8.0
+(https://developer.nvidia.com/cuda-gpus): K80, P100, V100, T4, GTX 1080, RTX 2080."""
 
 
 @dataclass(frozen=True)

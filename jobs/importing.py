@@ -1,8 +1,9 @@
 """Where modules of the user's are imported from: plans find them as workers will.
 
-The folders of a grid's code come before what is installed, as the folder of a script does, unless a folder holds a module that would
-hide one of Python's own, of ours, or of a library that we import, sometimes late: such a folder comes last. So a ``random.py`` or
-``runner.py`` beside a grid does no harm, and cannot be imported itself.
+The folders of a grid's code come before what is installed, as the folder of a script does, unless a
+folder holds a module that would hide one of Python's own, of ours, or of a library that we import,
+sometimes late: such a folder comes last. So a ``random.py`` or ``runner.py`` beside a grid does no
+harm, and cannot be imported itself.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def find(module: str, folders: Sequence[str]) -> ModuleSpec | None:
 
 
 def file_of(module: str, folders: Sequence[str]) -> Path | None:
-    """The file that a worker will find the module in; None for one without a file, or that is not here."""
+    """The file that a worker will find the module in; None for one without a file, or that is not
+    here."""
     spec = find(module, folders)
     return (
         Path(spec.origin)
@@ -62,7 +64,8 @@ def file_of(module: str, folders: Sequence[str]) -> Path | None:
 
 
 def why_out_of_reach(module: str, folders: Sequence[str]) -> str | None:
-    """Why a module that lies in one of the folders is not the one that would be imported; None if it is, or none lies there."""
+    """Why a module that lies in one of the folders is not the one that would be imported; None if
+    it is, or none lies there."""
     top = module.partition(".")[0]
     here, found = PathFinder.find_spec(top, list(folders)), find(top, folders)
     if here is None or here.origin is None or found is None or found.origin == here.origin:
@@ -79,7 +82,8 @@ def why_out_of_reach(module: str, folders: Sequence[str]) -> str | None:
     because = (
         ""
         if top in _KEPT
-        else f", which comes first because '{hiding}' in {folder} would hide a module that is needed"
+        else f", which comes first because '{hiding}' in {folder} would hide a module that is "
+        "needed"
     )
     return f"{here.origin} cannot be imported: {taken}{because}; give it another name"
 

@@ -1,7 +1,8 @@
-"""What a workload's parameters are, for people; ``python -m jobs.parameters`` prints docs/parameters.md.
+"""What a workload's parameters are, for people; ``python -m jobs.parameters`` prints
+docs/parameters.md.
 
-Everything is read from the struct of the parameters: types, ranges and defaults from its fields, meanings from the docstring
-below each field.
+Everything is read from the struct of the parameters: types, ranges and defaults from its fields,
+meanings from the docstring below each field.
 """
 
 from __future__ import annotations

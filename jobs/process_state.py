@@ -1,8 +1,9 @@
-"""What a trial may change of the process it runs in: everything listed here is put back after it, so that the next one finds a
-process like the one before it found.
+"""What a trial may change of the process it runs in: everything listed here is put back after it,
+so that the next one finds a process like the one before it found.
 
-``_PARTS`` is the whole list; docs/custom-workloads.md has it in words. What a workload's module sets when it is imported stays
-set for this workload, since a module is imported once. What cannot be put back is named, and the process is then to be replaced.
+``_PARTS`` is the whole list; docs/custom-workloads.md has it in words. What a workload's module
+sets when it is imported stays set for this workload, since a module is imported once. What cannot
+be put back is named, and the process is then to be replaced.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _ROOM = 64
 """Descriptors that the runner wants to find free: a record and what goes with it needs a few."""
 
 _KERNEL_DEVICES = 1
-"""Major number of /dev/null and its siblings; other character devices may be a GPU's, which is no leak."""
+"""Major number of /dev/null and its siblings; other character devices may be a GPU's, which is no
+leak."""
 
 _UNKNOWN = object()
 """The value of what cannot be read, or not yet."""
@@ -117,7 +119,8 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs between two states; of the environment by variable, None for one that is gone."""
+    """What differs between two states; of the environment by variable, None for one that is
+    gone."""
 
     values: Mapping[str, Any]
     environment: Mapping[str, str | None]
@@ -128,7 +131,8 @@ class Changes:
 
 @contextmanager
 def standard_streams_kept() -> Iterator[None]:
-    """Put stdin, stdout and stderr back at the end of the block, as objects of Python and as descriptors."""
+    """Put stdin, stdout and stderr back at the end of the block, as objects of Python and as
+    descriptors."""
     objects = {name: getattr(sys, name) for name in _STREAMS}
     copies = {number: _copy(number) for number in range(3)}
     try:
@@ -351,7 +355,8 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 def _timers() -> list[tuple[float, float] | None]:
-    """When each will ring, on the monotonic clock, and how often from then on; None for one that is not set."""
+    """When each will ring, on the monotonic clock, and how often from then on; None for one that is
+    not set."""
     settings = [signal.getitimer(which) for which in _TIMERS]
     return [(time.monotonic() + left, interval) if left else None for left, interval in settings]
 
@@ -553,7 +558,10 @@ _PARTS = (
     Part("torch's inter-op threads", _torch(_interop_threads, 0), None),
     Part("torch.distributed", _torch(_is_distributed, False), None),
 )
-"""All that a trial may change. Threads of BLAS, OpenMP and torch are set before every trial, see jobs/measure/threads.py."""
+"""All that a trial may change.
+
+Threads of BLAS, OpenMP and torch are set before every trial, see jobs/measure/threads.py.
+"""
 
 
 def _read(part: Part) -> Any:
@@ -564,7 +572,8 @@ def _read(part: Part) -> Any:
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two values are the same; objects of the user's, whose == may be anything, only if they are one object."""
+    """Whether two values are the same; objects of the user's, whose == may be anything, only if
+    they are one object."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -578,7 +587,8 @@ _PLAIN = (bool, int, float, str, dict, set)
 
 
 def _seed_anew() -> None:
-    """Seed the global generators as a new process does, so that no trial's numbers depend on the seed of the one before."""
+    """Seed the global generators as a new process does, so that no trial's numbers depend on the
+    seed of the one before."""
     random.seed()
     numpy = sys.modules.get("numpy.random")
     if numpy is not None and hasattr(numpy, "seed"):
@@ -600,7 +610,8 @@ def _open_descriptors() -> frozenset[int]:
 
 
 def _has_room(before: frozenset[int]) -> bool:
-    """Whether enough descriptors are free; if not, some are freed, those with the highest numbers that were not open before."""
+    """Whether enough descriptors are free; if not, some are freed, those with the highest numbers
+    that were not open before."""
     limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = min(_ROOM, limit // 8)
     if _lowest_free(limit) < limit - room:

@@ -1,7 +1,7 @@
 """Workload name -> its parameters and its function, which is imported late.
 
-Nothing here imports torch, scikit-learn or the user's module: a plan of 100,000 trials is checked on a login node that
-may have none of them.
+Nothing here imports torch, scikit-learn or the user's module: a plan of 100,000 trials is checked
+on a login node that may have none of them.
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ class Workload:
         params: A frozen msgspec struct of the named parameters.
         function: ``module:function``, imported by ``load``.
         checkpointable: Whether an attempt that was cut short can go on where it stopped.
-        check: (params, the target's hardware) -> what is wrong with values that cannot act together.
-        collapse: (params, the target's hardware) -> the params with every parameter that cannot act set to its
-            default, and one note for each, "name: why".
-        defaults_are_frozen: The defaults are ours and never change, so a spec leaves them out. A user's own change as they
-            please: a spec writes them out, so that a new default is a new trial and never an old result.
+        check: (params, the target's hardware) -> what is wrong with values that cannot act
+            together.
+        collapse: (params, the target's hardware) -> the params with every parameter that cannot act
+            set to its default, and one note for each, "name: why".
+        defaults_are_frozen: The defaults are ours and never change, so a spec leaves them out. A
+            user's own change as they please: a spec writes them out, so that a new default is a new
+            trial and never an old result.
         accepts_any: Parameters that ``params`` does not name are taken too (``**kwargs``).
         reserved: Names that no parameter may have, with the reason.
         import_path: Folders of the user's modules, see ``jobs.importing``.
-        takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where only the function
-            itself can tell.
+        takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where
+            only the function itself can tell.
         judged_alone: Parameters whose values ``check`` judges whatever the others are.
-        stands_for: (params, a record's columns) -> what null and auto stood for there, by parameter.
+        stands_for: (params, a record's columns) -> what null and auto stood for there, by
+            parameter.
     """
 
     name: str
@@ -73,7 +76,8 @@ class Workload:
         return self.name.startswith(command.PROMPT)
 
     def load(self) -> Callable[..., Any]:
-        """The function itself; imports its module, so anything the module raises comes out of here."""
+        """The function itself; imports its module, so anything the module raises comes out of
+        here."""
         if self.is_command:
             return partial(command.run, command.read(self.name, self.import_path))
         importing.add_to_path(self.import_path)
@@ -85,7 +89,8 @@ class Workload:
         """The parameters as a typed struct.
 
         Raises:
-            BadParameters: All problems at once: unknown, missing, of the wrong type or outside their range.
+            BadParameters: All problems at once: unknown, missing, of the wrong type or outside
+                their range.
         """
         struct = self._struct_for(raw)
         try:
@@ -94,7 +99,8 @@ class Workload:
             raise BadParameters(self.name, tuple(self._problems(raw, struct))) from None
 
     def canonical(self, params: msgspec.Struct) -> dict[str, Any]:
-        """The parameters as a spec holds them: plain, sorted, and without those left at a frozen default."""
+        """The parameters as a spec holds them: plain, sorted, and without those left at a frozen
+        default."""
         names, values, defaults = _fields_of(type(params))
         canonical = {}
         for name, value, default in zip(names, values(params), defaults, strict=True):
@@ -113,7 +119,8 @@ class Workload:
         }
 
     def fault_of(self, name: str, value: Any) -> str | None:
-        """What is wrong with a value of one of the parameters that are judged alone; None if nothing, or if others decide."""
+        """What is wrong with a value of one of the parameters that are judged alone; None if
+        nothing, or if others decide."""
         if name not in self.judged_alone:
             return None
         faults = self.check(self.params(**{name: value}), Hardware(gpu=True))
@@ -127,7 +134,8 @@ class Workload:
         return tuple(sorted(custom.fields_of(self.params)))
 
     def values(self, params: msgspec.Struct) -> dict[str, Any]:
-        """Every parameter by its name, with the value that the function is called with; without those left to it."""
+        """Every parameter by its name, with the value that the function is called with; without
+        those left to it."""
         names, values, _ = _fields_of(type(params))
         return {
             name: value
@@ -160,7 +168,8 @@ class Workload:
                 problems.append(
                     (
                         key,
-                        f"is no parameter of '{self.name}'{nearest(key, known)}: it has {', '.join(known)}",
+                        f"is no parameter of '{self.name}'{nearest(key, known)}: it has "
+                        f"{', '.join(known)}",
                     )
                 )
             else:
@@ -176,7 +185,8 @@ class Workload:
 
 
 def is_custom(name: str) -> bool:
-    """Whether the user's own function or command computes the workload, whose parameters mean what the user likes."""
+    """Whether the user's own function or command computes the workload, whose parameters mean what
+    the user likes."""
     return ":" in name or name.startswith(command.PROMPT)
 
 
@@ -209,7 +219,8 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
         name=name,
         params=signature.params,
         function=name,
-        # The user's function gets a checkpoint folder and stop_requested(); whether it uses them it says by StopRequested.
+        # The user's function gets a checkpoint folder and stop_requested(); whether it uses them it
+        # says by StopRequested.
         checkpointable=signature.takes is None or "context" in signature.takes,
         check=lambda _params, _there: [],
         collapse=lambda params, _there: (params, []),
@@ -226,7 +237,9 @@ def _command(name: str, import_path: tuple[str, ...]) -> Workload:
         name=name,
         params=custom.struct_of(command.read(name, import_path).parameters),
         function="jobs.command:run",
-        checkpointable=True,  # it has a checkpoint folder and is told to stop; it says by ending without results that it did
+        # it has a checkpoint folder and is told to stop; it says by ending without results that it
+        # did
+        checkpointable=True,
         check=lambda _params, _there: [],
         collapse=lambda params, _there: (params, []),
         defaults_are_frozen=False,
@@ -274,7 +287,8 @@ BUILT_IN: dict[str, Callable[[], Workload]] = {"train": _train, "svm": _svm}
 def _fields_of(
     struct: type[msgspec.Struct],
 ) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
-    """Names in order, what takes their values from a struct, and their defaults; UNSET stands for no default."""
+    """Names in order, what takes their values from a struct, and their defaults; UNSET stands for
+    no default."""
     fields = custom.fields_of(struct)
     names = tuple(sorted(fields))
     defaults = [

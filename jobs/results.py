@@ -1,4 +1,5 @@
-"""What the user's function returned, as columns: measured metrics fill the record's own, everything else gets new ones."""
+"""What the user's function returned, as columns: measured metrics fill the record's own, everything
+else gets new ones."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from jobs.errors import BadMetric, BadResult
 def take(
     returned: Any, parameters: Mapping[str, Any], context: Context, results: dict[str, Any]
 ) -> None:
-    """Sort the returned mapping into the context's notes and ``results``; everything good is kept, also if something is bad.
+    """Sort the returned mapping into the context's notes and ``results``; everything good is kept,
+    also if something is bad.
 
     Raises:
         BadResult: All that cannot become a column.
@@ -27,7 +29,8 @@ def take(
             (
                 (
                     "",
-                    f"is {type(returned).__name__}: return a mapping of names to numbers or text, or nothing",
+                    f"is {type(returned).__name__}: return a mapping of names to numbers or text, "
+                    "or nothing",
                 ),
             )
         )
@@ -64,7 +67,8 @@ def _take(
         return (
             None
             if same
-            else "is a parameter of the trial and comes back with another value: return it under another name"
+            else "is a parameter of the trial and comes back with another value: return it under "
+            "another name"
         )
     if key in {parameter_column(name) for name in parameters}:
         return "is the column of a parameter: return it under another name"

@@ -1,7 +1,8 @@
 """What one trial is, and its id: equal specs have equal ids on any machine, in any year.
 
-The id is a hash of what defines the computation: workload, target, seed, and the parameters in their plain form (see
-``plain``). Where it is stored, what it may use (``resources``) and what it is called (``group``) are not part of it.
+The id is a hash of what defines the computation: workload, target, seed, and the parameters in
+their plain form (see ``plain``). Where it is stored, what it may use (``resources``) and what it is
+called (``group``) are not part of it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Any
 import msgspec
 
 ID_LENGTH = 16
-# Above this an integer does not fit msgspec's (and many a reader's) 64 bits, and floats are no longer read as integers.
+# Above this an integer does not fit msgspec's (and many a reader's) 64 bits, and floats are no
+# longer read as integers.
 LARGEST_INTEGER = 2**63
 
 
 class NotPlain(ValueError):
-    """A value that JSON cannot hold without loss: nan, infinity, an integer beyond 64 bits, half a character, or an object."""
+    """A value that JSON cannot hold without loss: nan, infinity, an integer beyond 64 bits, half a
+    character, or an object."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,10 +32,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         workload: ``train``, ``svm`` or ``package.module:function``.
         target: The resource class of the cluster profile that it runs on.
         seed: Which repeat this is.
-        params: What ``Workload.canonical`` made of the parameters: plain values, sorted keys, frozen defaults left out.
+        params: What ``Workload.canonical`` made of the parameters: plain values, sorted keys,
+            frozen defaults left out.
         resources: The group's own resources on top of the target's; not part of the id.
         group: The group's name, a label; not part of the id.
-        isolate: Whether it runs in a process of its own, which no other trial has used or will use; not part of the id.
+        isolate: Whether it runs in a process of its own, which no other trial has used or will use;
+            not part of the id.
     """
 
     workload: str
@@ -60,8 +65,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def plain(value: Any) -> Any:
     """The value in JSON's own types, spelled in one way only.
 
-    1.0 becomes 1 and -0.0 becomes 0 (so that 1, 1.0 and 1e0 are one trial, also where no type says which is meant),
-    tuples become lists, and mappings have text for keys.
+    1.0 becomes 1 and -0.0 becomes 0 (so that 1, 1.0 and 1e0 are one trial, also where no type says
+    which is meant), tuples become lists, and mappings have text for keys.
 
     Raises:
         NotPlain: JSON cannot hold the value without loss.
@@ -106,7 +111,8 @@ def sorted_plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(values: Iterable[Any]) -> bool:
-    """Whether ``plain`` would surely change none of them: the quick way for the usual spec, 100,000 of which are hashed for a plan."""
+    """Whether ``plain`` would surely change none of them: the quick way for the usual spec, 100,000
+    of which are hashed for a plan."""
     for value in values:
         kind = type(value)
         if kind is float:

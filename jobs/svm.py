@@ -1,7 +1,7 @@
 """The SVM workload: a support vector classifier on the pixels of a data set.
 
-The fit is ``train_s``, the predictions are ``eval_s``. Accuracy on the training split is not taken: it costs as much as
-the fit and answers none of the studies' questions.
+The fit is ``train_s``, the predictions are ``eval_s``. Accuracy on the training split is not taken:
+it costs as much as the fit and answers none of the studies' questions.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What an SVM trial can be asked for. The defaults never change: trial ids rest on them."""
 
     dataset: str = "digits"
-    """Data set: a name that `runner data prepare` knows, npz:FILE, folder:DIR or synthetic:CxHxWxCLASSESxIMAGES."""
+    """Data set: a name that `runner data prepare` knows, npz:FILE, folder:DIR or
+    synthetic:CxHxWxCLASSESxIMAGES."""
 
     split: Literal["official"] | tuple[float, ...] = "official"
-    """`official` (the set's own training and test part, no validation), or three fractions of the whole: [train, val, test]."""
+    """`official` (the set's own training and test part, no validation), or three fractions of the
+    whole: [train, val, test]."""
 
     split_seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     """Seed that draws the split and the subsets; the trial's own seed does not.
@@ -56,7 +58,8 @@ class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Test images that are kept, stratified; null keeps all."""
 
     scaling: Literal["none", "unit", "standard"] = "unit"
-    """`unit` divides the pixels by 255, `standard` gives each mean 0 and deviation 1 over the training part, `none` leaves 0 to 255."""
+    """`unit` divides the pixels by 255, `standard` gives each mean 0 and deviation 1 over the
+    training part, `none` leaves 0 to 255."""
 
     kernel: Literal["linear", "poly", "rbf", "sigmoid"] = "rbf"
     """Kernel of the support vector classifier."""
@@ -83,7 +86,8 @@ class SvmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     engine: Literal["auto", "sklearn", "sklearnex"] = "auto"
-    """`sklearnex` (scikit-learn-intelex), `sklearn`, or `auto`: the first where it runs and finds the same solution.
+    """`sklearnex` (scikit-learn-intelex), `sklearn`, or `auto`: the first where it runs and finds
+    the same solution.
 
     Acts with every kernel but sigmoid, for which auto is sklearn.
     """
@@ -100,7 +104,8 @@ def problems(params: SvmParams, there: Hardware) -> list[str]:
 
 
 def collapse(params: SvmParams, there: Hardware) -> tuple[SvmParams, list[str]]:
-    """The params with every parameter that its kernel (or split) ignores at its default, and why."""
+    """The params with every parameter that its kernel (or split) ignores at its default, and
+    why."""
     defaults = SvmParams()
     idle = {
         name: f"acts only with kernel {' or '.join(kernels)}"
@@ -126,7 +131,8 @@ def stands_for(params: SvmParams, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run(params: SvmParams, context: Context) -> None:
-    """Fit on the training split, predict the others; the accuracies and the engine go to the record."""
+    """Fit on the training split, predict the others; the accuracies and the engine go to the
+    record."""
     context.device = "cpu"  # whatever the target has
     with context.phase("import"):
         import numpy as np
@@ -229,8 +235,10 @@ class Scaling:
 
 
 def _engine(params: SvmParams, threads: int) -> tuple[Any, str]:
-    """The classifier and the library that it is from; EngineMissing if that one was asked for and does not run here."""
-    # The sigmoid kernel is not positive semi-definite: solvers stop at different points, some tenths of a point apart.
+    """The classifier and the library that it is from; EngineMissing if that one was asked for and
+    does not run here."""
+    # The sigmoid kernel is not positive semi-definite: solvers stop at different points, some
+    # tenths of a point apart.
     if params.engine == "sklearnex" or (params.engine == "auto" and params.kernel != "sigmoid"):
         try:
             from daal4py import daalinit

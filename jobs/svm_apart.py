@@ -1,7 +1,8 @@
 """An SVM's fit in a process of its own, where a limit is kept by this process itself.
 
-The fit is one call into native code, and no signal reaches Python before it returns. A backend that ends processes needs nothing of
-this; the inline backend has only an alarm, whose handler would wait for the end of the fit.
+The fit is one call into native code, and no signal reaches Python before it returns. A backend that
+ends processes needs nothing of this; the inline backend has only an alarm, whose handler would wait
+for the end of the fit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Predictions of a fitted SVC, as matrix products in the precision of its fit.
 
-One product of all images with all support vectors keeps every core busy, where libsvm takes one pair of vectors after
-another. It also stands in for scikit-learn-intelex's own float32 predictions: in 2026.2 these can be wrong for one of the
-pairs of classes although the fitted coefficients are right (seen on MNIST: all fours of that pair called nines).
+One product of all images with all support vectors keeps every core busy, where libsvm takes one
+pair of vectors after another. It also stands in for scikit-learn-intelex's own float32 predictions:
+in 2026.2 these can be wrong for one of the pairs of classes although the fitted coefficients are
+right (seen on MNIST: all fours of that pair called nines).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Kernel:
     coef0: float
 
     def __call__(self, left: Matrix, right: Matrix) -> Matrix:
-        """Values for all pairs of rows, in their precision; shapes (n, features) and (m, features) give (n, m)."""
+        """Values for all pairs of rows, in their precision; shapes (n, features) and (m, features)
+        give (n, m)."""
         values: Matrix = left @ right.T
         number = values.dtype.type
         if self.name == "linear":
@@ -49,7 +51,8 @@ class Kernel:
 
 
 def predict(model: Any, kernel: Kernel, images: Matrix) -> NDArray[Any]:
-    """The class of each image, by libsvm's votes: every pair of classes casts one, and the first of equals wins.
+    """The class of each image, by libsvm's votes: every pair of classes casts one, and the first of
+    equals wins.
 
     Args:
         model: A fitted SVC of scikit-learn or scikit-learn-intelex.

@@ -1,8 +1,9 @@
 """Which precision an SVM's kernel matrix needs, told before the fit.
 
-A float32 solver sees the kernel matrix with an error. Where its values are large beside the distances that tell the images apart
-(bright images of low contrast), the error moves the gradient by more than the solver's own tolerance, and it stops at another
-solution; where they are beyond the range of float32, it need not stop at all.
+A float32 solver sees the kernel matrix with an error. Where its values are large beside the
+distances that tell the images apart (bright images of low contrast), the error moves the gradient
+by more than the solver's own tolerance, and it stops at another solution; where they are beyond the
+range of float32, it need not stop at all.
 """
 
 from __future__ import annotations
@@ -51,10 +52,12 @@ def _bound(kernel: Kernel, images: Matrix) -> float:
 
 
 def _error_in_gradient(kernel: Kernel, images: Matrix, C: float) -> float:  # noqa: N803
-    """Return how far float32 may move an entry of the gradient, estimated on a sample of the images.
+    """Return how far float32 may move an entry of the gradient, estimated on a sample of the
+    images.
 
-    An entry is a sum over the images of coefficient times kernel value. A coefficient is at most C, and of the order of one over the
-    squared distance of two images in the kernel's space; the errors of n values add up like the square root of n.
+    An entry is a sum over the images of coefficient times kernel value. A coefficient is at most C,
+    and of the order of one over the squared distance of two images in the kernel's space; the
+    errors of n values add up like the square root of n.
     """
     rows = np.linspace(0, len(images) - 1, min(_SAMPLE, len(images))).astype(np.int64)
     sample = images[rows]

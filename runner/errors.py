@@ -6,7 +6,8 @@ from typing import ClassVar
 
 
 class RunnerError(Exception):
-    """Root of what `runner` itself reports; printed as one `error:` message, without a traceback."""
+    """Root of what `runner` itself reports; printed as one `error:` message, without a
+    traceback."""
 
     exit_code: ClassVar[int] = 1
 
@@ -20,7 +21,8 @@ class SweepBusy(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"another submit is running sweep '{self.sweep}' ({self.holder}); its trials are left to it and nothing was started: "
+            f"another submit is running sweep '{self.sweep}' ({self.holder}); its trials are left "
+            "to it and nothing was started: "
             f"watch it with 'runner status {self.sweep}', and submit again when it has ended"
         )
 
@@ -34,7 +36,10 @@ class SweepNotNamed(RunnerError):
 
     def __str__(self) -> str:
         if not self.known:
-            return f"{self.store} has no sweep yet: start with 'runner init' and 'runner submit grid.yaml', or point --store elsewhere"
+            return (
+                f"{self.store} has no sweep yet: start with 'runner init' and 'runner submit "
+                "grid.yaml', or point --store elsewhere"
+            )
         return f"{self.store} has several sweeps: name one of {', '.join(self.known)}"
 
 
@@ -76,18 +81,25 @@ class FrozenFileDamaged(RunnerError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path} cannot be read ({self.reason}): submit the grid again, which freezes it anew; the records are untouched"
+        return (
+            f"{self.path} cannot be read ({self.reason}): submit the grid again, which freezes "
+            "it anew; the records are untouched"
+        )
 
 
 class ArrayWithdrawn(RunnerError):
-    """A scheduler started a task of an array that it was not known to have; its trials are run by another."""
+    """A scheduler started a task of an array that it was not known to have; its trials are run by
+    another."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.path} was withdrawn before this task began, because nobody knew of it: its trials are run by a later array"
+        return (
+            f"{self.path} was withdrawn before this task began, because nobody knew of it: its "
+            "trials are run by a later array"
+        )
 
 
 class LocksMissing(RunnerError):
@@ -99,13 +111,15 @@ class LocksMissing(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"the file system of {self.path} has no locks (flock: {self.reason}), without which two submits would run the same trials: "
+            f"the file system of {self.path} has no locks (flock: {self.reason}), without which "
+            "two submits would run the same trials: "
             "have it mounted with them (Lustre: -o flock), or name a store elsewhere"
         )
 
 
 class NotYourSubmission(RunnerError):
-    """Someone else froze it, or it was changed since: what it names would be run with this user's rights."""
+    """Someone else froze it, or it was changed since: what it names would be run with this user's
+    rights."""
 
     def __init__(
         self, sweep: str, folder: str, workloads: tuple[str, ...], import_path: tuple[str, ...]
@@ -121,8 +135,10 @@ class NotYourSubmission(RunnerError):
     def __str__(self) -> str:
         where = f", imported from {', '.join(self.import_path)}" if self.import_path else ""
         return (
-            f"{self.folder} is not what you submitted from this account, and a retry of '{self.sweep}' would run what it names: "
-            f"{', '.join(self.workloads)}{where}; look at it and say --trust, or submit the grid yourself"
+            f"{self.folder} is not what you submitted from this account, and a retry of "
+            f"'{self.sweep}' would run what it names: "
+            f"{', '.join(self.workloads)}{where}; look at it and say --trust, or submit the grid "
+            "yourself"
         )
 
 
@@ -138,14 +154,18 @@ class PublishFailed(RunnerError):
 
 
 class SchedulerSilent(RunnerError):
-    """The scheduler does not say what it holds of a sweep; nothing was queued, lest a trial run twice."""
+    """The scheduler does not say what it holds of a sweep; nothing was queued, lest a trial run
+    twice."""
 
     def __init__(self, sweep: str, reason: str) -> None:
         super().__init__(sweep, reason)
         self.sweep, self.reason = sweep, reason
 
     def __str__(self) -> str:
-        return f"what the scheduler holds of '{self.sweep}' is not known ({self.reason}), so nothing was queued: submit again when it answers"
+        return (
+            f"what the scheduler holds of '{self.sweep}' is not known ({self.reason}), so "
+            "nothing was queued: submit again when it answers"
+        )
 
 
 class CancelLocal(RunnerError):
@@ -156,11 +176,15 @@ class CancelLocal(RunnerError):
         self.sweep = sweep
 
     def __str__(self) -> str:
-        return f"a submit is driving '{self.sweep}': stop it there with Ctrl-C, which loses nothing, or wait until it has queued its tasks"
+        return (
+            f"a submit is driving '{self.sweep}': stop it there with Ctrl-C, which loses "
+            "nothing, or wait until it has queued its tasks"
+        )
 
 
 class PackFailed(RunnerError):
-    """An array task could not go on with its pack; the trials it had not begun wait for the next submit."""
+    """An array task could not go on with its pack; the trials it had not begun wait for the next
+    submit."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -171,7 +195,8 @@ class PackFailed(RunnerError):
 
 
 class SubmitStopped(RunnerError):
-    """The person at the keyboard, or a signal like it, stopped a submit; every attempt under way got its record."""
+    """The person at the keyboard, or a signal like it, stopped a submit; every attempt under way
+    got its record."""
 
     exit_code: ClassVar[int] = 130  # as a shell has it for a command that Ctrl-C ended
 
@@ -181,7 +206,8 @@ class SubmitStopped(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"stopped: {self.ended or 'none begun'}; {self.left} of {self.total} trials of '{self.sweep}' are left, "
+            f"stopped: {self.ended or 'none begun'}; {self.left} of {self.total} trials of "
+            f"'{self.sweep}' are left, "
             "and the same command goes on where it stopped"
         )
 
@@ -194,4 +220,7 @@ class RecordingStopped(RunnerError):
         self.sweep, self.left, self.reason = sweep, left, reason
 
     def __str__(self) -> str:
-        return f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded stays, and the same command goes on from there"
+        return (
+            f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded "
+            "stays, and the same command goes on from there"
+        )

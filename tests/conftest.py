@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# A shell has its background jobs ignore Ctrl-C, and what they start ignores it too: the tests send it to what they start.
+# A shell has its background jobs ignore Ctrl-C, and what they start ignores it too: the tests send
+# it to what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -28,7 +29,8 @@ def _no_settings_of_the_person_at_the_keyboard(
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real MNIST and CIFAR-10: RUNNER_TEST_DATA, else shared/data beside the checkout."""
+    """The folder of real MNIST and CIFAR-10: RUNNER_TEST_DATA, else shared/data beside the
+    checkout."""
     folder = Path(os.environ.get("RUNNER_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not there (set RUNNER_TEST_DATA)")

@@ -17,9 +17,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Run the `runner` of a wheel that was installed into an environment of its own, in an empty folder.
+    """Run the `runner` of a wheel that was installed into an environment of its own, in an empty
+    folder.
 
-    The environment borrows the dependencies of this one: they are gigabytes, and their pins are tested by every other test.
+    The environment borrows the dependencies of this one: they are gigabytes, and their pins are
+    tested by every other test.
     """
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

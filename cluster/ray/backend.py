@@ -1,4 +1,5 @@
-"""A pool of warm Ray workers for each array: on this machine, or on the cluster that RAY_ADDRESS names."""
+"""A pool of warm Ray workers for each array: on this machine, or on the cluster that RAY_ADDRESS
+names."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
 
-# Ray reads this when it is imported. Its listener prints each death of a worker on our stdout, whatever log_to_driver says;
-# we report deaths ourselves.
+# Ray reads this when it is imported. Its listener prints each death of a worker on our stdout,
+# whatever log_to_driver says; we report deaths ourselves.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 from ray.exceptions import RayError
@@ -33,15 +34,17 @@ _DEATHS_BEFORE_WORK = 3
 _RESTARTS = 3
 """How often a Ray of our own that has died is started anew."""
 _UP_WITHIN_S = 300.0
-"""A worker of our own Ray is up after seconds; on a cluster that others use too, it may have to wait for room."""
+"""A worker of our own Ray is up after seconds; on a cluster that others use too, it may have to
+wait for room."""
 
 
 class RayBackend:
     """Workers hold one task each, so that one which dies costs its current task only.
 
-    A worker that finds its array's queue empty is released. Arrays share what there is: see ``cluster.ray.shares``. When the Ray that
-    was started here dies, another is started, and the tasks that were under way have failed with their node. Whatever Ray is asked
-    comes back, with BackendLost if there is no answer.
+    A worker that finds its array's queue empty is released. Arrays share what there is: see
+    ``cluster.ray.shares``. When the Ray that was started here dies, another is started, and the
+    tasks that were under way have failed with their node. Whatever Ray is asked comes back, with
+    BackendLost if there is no answer.
     """
 
     name = "ray"
@@ -72,7 +75,10 @@ class RayBackend:
         warm: Callable[[], None] | None = None,
         environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> ArrayHandle:
-        """Queue the calls; workers start in ``wait``, when all arrays are known. The first submit starts Ray, in some seconds."""
+        """Queue the calls; workers start in ``wait``, when all arrays are known.
+
+        The first submit starts Ray, in some seconds.
+        """
         if self._closed:
             raise BackendClosed(self.name)
         traveling = (pickled(call), pickled(warm) if warm is not None else None)
@@ -144,7 +150,8 @@ class RayBackend:
             self._grace_s = grace_s
 
     def close(self) -> None:
-        """Kill every worker; end the Ray that was started here, or leave the cluster that was not."""
+        """Kill every worker; end the Ray that was started here, or leave the cluster that was
+        not."""
         self._closed = True
         workers = [worker for pool in self._pools for worker in pool.workers]
         self._pools = []
@@ -227,7 +234,8 @@ class RayBackend:
                 )
 
     def _start_anew(self, loss: BackendLost) -> None:
-        """Ray is gone: tell the tasks that were under way, and go on with another Ray where it is ours to start.
+        """Ray is gone: tell the tasks that were under way, and go on with another Ray where it is
+        ours to start.
 
         Raises:
             BackendLost: It is not, or was too often.
@@ -252,7 +260,8 @@ class RayBackend:
             pool.folder, pool.node_id = self._session.folder, self._session.node_id
 
     def _balance(self) -> None:
-        """Work out each array's share; start workers up to it, drop those that have not begun beyond it."""
+        """Work out each array's share; start workers up to it, drop those that have not begun
+        beyond it."""
         self._unbalanced = False
         self._pools = [pool for pool in self._pools if not self._finished(pool)]
         if not self._pools:
@@ -310,7 +319,8 @@ class RayBackend:
         self._employ(worker)
 
     def _employ(self, worker: Worker) -> None:
-        """Give a worker its next task, or release it if there is none or another array's turn has come."""
+        """Give a worker its next task, or release it if there is none or another array's turn has
+        come."""
         pool = worker.pool
         index = pool.tasks.take() if len(pool.workers) <= pool.share else None
         if index is None:
@@ -352,7 +362,8 @@ class RayBackend:
             self._give_up(
                 pool,
                 state,
-                f"{_DEATHS_BEFORE_WORK} workers in a row died before they could run anything. The last one: {detail}",
+                f"{_DEATHS_BEFORE_WORK} workers in a row died before they could run anything. The "
+                f"last one: {detail}",
             )
 
     def _give_up(self, pool: Pool, state: State, detail: str) -> None:

@@ -1,6 +1,8 @@
-"""Outlives a driver that was killed, and ends what its Ray left: ``python cluster/ray/guard.py FOLDER``. Standard library only.
+"""Outlives a driver that was killed, and ends what its Ray left: ``python cluster/ray/guard.py
+FOLDER``. Standard library only.
 
-Ray's own processes notice that their driver is gone, some at once and some after half a minute; what a task had started notices nothing.
+Ray's own processes notice that their driver is gone, some at once and some after half a minute;
+what a task had started notices nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "RUNNER_RAY_FOLDER"
-"""The variable that every process of one Ray, and all that they start, carry in their environment."""
+"""The variable that every process of one Ray, and all that they start, carry in their
+environment."""
 
 _POLL_S = 0.1
 _KILLED_WITHIN_S = 5.0
@@ -33,7 +36,8 @@ def marked(folder: Path) -> list[int]:
 
 
 def end(folder: Path, grace_s: float) -> None:
-    """Have none of them left when this returns, and no folder; but what even SIGKILL does not end is left alone.
+    """Have none of them left when this returns, and no folder; but what even SIGKILL does not end
+    is left alone.
 
     Args:
         folder: Of the Ray.

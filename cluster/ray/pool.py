@@ -54,7 +54,8 @@ class Worker:
 
 @dataclass(eq=False)
 class Pool:
-    """One array's workers. ``report`` is called from Ray's own thread for everything that a worker answers."""
+    """One array's workers. ``report`` is called from Ray's own thread for everything that a worker
+    answers."""
 
     tasks: TaskArray
     need: Need

@@ -6,8 +6,14 @@ from pathlib import Path
 
 from cluster.state import State
 
-_KERNEL = "its process was killed while the kernel's out-of-memory killer was at work: have fewer tasks run at a time (more cpus each, or mem_gb)"
-_SILENT = "its process went away without a word: someone killed it (SIGKILL), or the task itself ended it (os._exit)"
+_KERNEL = (
+    "its process was killed while the kernel's out-of-memory killer was at work: have fewer "
+    "tasks run at a time (more cpus each, or mem_gb)"
+)
+_SILENT = (
+    "its process went away without a word: someone killed it (SIGKILL), or the task itself "
+    "ended it (os._exit)"
+)
 _MONITOR = "OOM kill reason"  # the words of Ray's own watch over a node's memory
 
 
@@ -17,7 +23,8 @@ def cause_of_death(
     """The state of the task that was running, and what can be said about it.
 
     Args:
-        crash_file: Where faulthandler writes on a fatal signal; None if the worker is on another machine.
+        crash_file: Where faulthandler writes on a fatal signal; None if the worker is on another
+            machine.
         told: What Ray says.
         node_alive: Its node still answers.
         oom_killed: The kernel's out-of-memory killer was at work there at that time.

@@ -1,4 +1,5 @@
-"""A Ray of our own on this machine, or the cluster that RAY_ADDRESS names: connected quietly, left without a trace."""
+"""A Ray of our own on this machine, or the cluster that RAY_ADDRESS names: connected quietly, left
+without a trace."""
 
 from __future__ import annotations
 
@@ -33,8 +34,9 @@ _OBJECT_STORE_BYTES = (
 _MODEL = "accelerator_type:"  # how Ray names a node's GPU model among its resources
 _GONE_WITHIN_S = 5
 _ANSWERS_WITHIN_S, _SHUTS_WITHIN_S = 10, 30
-"""A call to Ray that has not returned in this time is given up. Some wait for ever for a process that is gone, and some have Ray
-end this process without a word, a minute after its head went away."""
+"""A call to Ray that has not returned in this time is given up. Some wait for ever for a process
+that is gone, and some have Ray end this process without a word, a minute after its head went
+away."""
 
 _KNOCKS, _BETWEEN_KNOCKS_S = 5, 1.0  # a head that is restarted is back by then
 _LOOK_S, _ASK_S = (
@@ -53,13 +55,14 @@ T = TypeVar("T")
 class RaySession:
     """The connection of this process to one Ray.
 
-    Calls to Ray that may never come back go through ``answered``, after ``check`` has seen that somebody is there to answer.
+    Calls to Ray that may never come back go through ``answered``, after ``check`` has seen that
+    somebody is there to answer.
     """
 
     def __init__(self) -> None:
         self.folder: Path | None = None
-        """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours. Nobody else may enter it: Ray
-        has everybody write to its own part."""
+        """Ours, for Ray's own files and our crash reports; None on a cluster that is not ours.
+        Nobody else may enter it: Ray has everybody write to its own part."""
         self.node_id = ""
         """Ray's name for this machine."""
         self._head = ""  # HOST:PORT of the one process that knows everything
@@ -110,7 +113,8 @@ class RaySession:
             if self._guard is not None and ended:
                 self._guard.kill()
                 self._guard.wait()
-            self._guard = None  # of a shutdown that was cut short it stays, and removes what Ray's exit handler leaves
+            # of a shutdown that was cut short it stays, and removes what Ray's exit handler leaves
+            self._guard = None
 
     def check(self, *, at_once: bool = False) -> None:
         """Look whether Ray is still there; quick, and only now and then unless ``at_once``.
@@ -140,7 +144,8 @@ class RaySession:
         return [_room(node["Resources"]) for node in answered(ray.nodes) if node["Alive"]]
 
     def search_path(self) -> list[str]:
-        """Where this process finds modules, for workers of this machine; elsewhere they are to be installed."""
+        """Where this process finds modules, for workers of this machine; elsewhere they are to be
+        installed."""
         return [os.path.abspath(entry) for entry in sys.path] if self.folder is not None else []  # noqa: PTH100
 
     def alive(self, node_id: str) -> bool:
@@ -185,14 +190,17 @@ class RaySession:
         )
         self._own_room = room = Room.here()  # and we know more models of GPU than Ray does
         variables: dict[str, str | None] = {
-            "RAY_AUTH_MODE": None,  # unset, Ray asks for a token: on a shared machine others reach the ports that it opens
+            # unset, Ray asks for a token: on a shared machine others reach the ports that it opens
+            "RAY_AUTH_MODE": None,
             "RAY_AUTH_TOKEN": _TOKEN,  # else it writes one into the home folder
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a GPU sees none
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ADDRESS": None,
-            "RAY_worker_niceness": "0",  # with Ray's own 15, any other process starves a measurement
+            # with Ray's own 15, any other process starves a measurement
+            "RAY_worker_niceness": "0",
             ray_guard.MARK: str(self.folder),
-            "SPT_NOENV": "1",  # else Ray writes the titles of its processes over their environment, and the mark
+            # else Ray writes the titles of its processes over their environment, and the mark
+            "SPT_NOENV": "1",
         }
         with _environment(variables), _hangups_kept_from_children():
             ray.init(
@@ -217,7 +225,8 @@ def answered(call: Callable[[], T], within_s: float = _ANSWERS_WITHIN_S) -> T:
     """What a call to Ray returns.
 
     Raises:
-        BackendLost: It failed, or did not return in time; it may still be waiting, in a thread of its own.
+        BackendLost: It failed, or did not return in time; it may still be waiting, in a thread of
+            its own.
     """
     answer: Future[T] = Future()
 
@@ -249,7 +258,8 @@ def _lost(reason: str) -> BackendLost:
 
 
 class _JobConfig(JobConfig):  # type: ignore[misc]
-    """Keeps the current folder out of the workers' search path, where Ray puts it first: a cluster.py in there is not ours."""
+    """Keeps the current folder out of the workers' search path, where Ray puts it first: a
+    cluster.py in there is not ours."""
 
     def _runtime_env_has_working_dir(self) -> bool:
         return True
@@ -299,7 +309,8 @@ def _cure() -> str:
 
 
 def _short_folder() -> str:
-    """/tmp rather than TMPDIR: the path of a Unix socket has at most 107 characters, and Ray adds some 65."""
+    """/tmp rather than TMPDIR: the path of a Unix socket has at most 107 characters, and Ray adds
+    some 65."""
     return "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
@@ -324,8 +335,9 @@ def _assign(values: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def _hangups_kept_from_children() -> Iterator[None]:
-    """Whatever is started in the block sees no SIGHUP, as Ray has it see no SIGINT: a terminal that closes tells all that runs in
-    it, and the trials under way are to be asked to stop, not to lose the ground they stand on.
+    """Whatever is started in the block sees no SIGHUP, as Ray has it see no SIGINT: a terminal that
+    closes tells all that runs in it, and the trials under way are to be asked to stop, not to lose
+    the ground they stand on.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -336,7 +348,8 @@ def _hangups_kept_from_children() -> Iterator[None]:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Ray puts its own SIGTERM handler over the caller's; a caller without one may keep Ray's, which ends by SystemExit."""
+    """Ray puts its own SIGTERM handler over the caller's; a caller without one may keep Ray's,
+    which ends by SystemExit."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -1,4 +1,5 @@
-"""How many workers each array may have at a time, so that none waits for ever and nothing idles. Pure."""
+"""How many workers each array may have at a time, so that none waits for ever and nothing idles.
+Pure."""
 
 from __future__ import annotations
 
@@ -58,23 +59,33 @@ def lacking(rooms: Sequence[Room], need: Need) -> str | None:
     if need.cpus > (most := max((room.cpus for room in rooms), default=0)):
         return f"it asks for {need.cpus} CPUs, and no node has more than {most}"
     if need.memory > (bytes_ := max((room.memory for room in rooms), default=0)):
-        return f"it asks for {need.memory / GIB:g} GB of memory, and no node has more than {bytes_ / GIB:.1f}"
+        return (
+            f"it asks for {need.memory / GIB:g} GB of memory, and no node has more than "
+            f"{bytes_ / GIB:.1f}"
+        )
     if need.gpus > (most := max((room.gpus for room in rooms), default=0)):
-        return f"it asks for {need.gpus:g} GPU, and no node has {f'more than {most}' if most else 'one'}"
+        return (
+            f"it asks for {need.gpus:g} GPU, and no node has "
+            f"{f'more than {most}' if most else 'one'}"
+        )
     models = sorted(set().union(*(room.models for room in rooms)))
     if need.gpu is not None and not any(_right_model(room, need) for room in rooms):
         mixed = (
             ", which CUDA_VISIBLE_DEVICES has to tell apart" if need.gpu.lower() in models else ""
         )
-        return f"it asks for the GPU model {need.gpu}, and the nodes have {', '.join(models) or 'GPUs of unknown model'}{mixed}"
+        return (
+            f"it asks for the GPU model {need.gpu}, and the nodes have "
+            f"{', '.join(models) or 'GPUs of unknown model'}{mixed}"
+        )
     return "no single node has all that it asks for at once"
 
 
 def pool_sizes(rooms: Sequence[Room], wants: Sequence[tuple[Need, int]]) -> list[int]:
     """Workers for each array.
 
-    Those that need a GPU choose first: a CPU finds other work more easily than a GPU does. Within each kind one worker
-    is given to each array in turn, until nothing more fits or no array wants more.
+    Those that need a GPU choose first: a CPU finds other work more easily than a GPU does. Within
+    each kind one worker is given to each array in turn, until nothing more fits or no array wants
+    more.
 
     Args:
         rooms: The nodes, as if empty.
@@ -127,5 +138,8 @@ class _Free:
 
 
 def _right_model(room: Room, need: Need) -> bool:
-    """Any GPU of the node will do. A node of mixed models will not: its scheduler cannot tell them apart."""
+    """Any GPU of the node will do.
+
+    A node of mixed models will not: its scheduler cannot tell them apart.
+    """
     return need.gpu is None or room.models == {need.gpu.lower()}

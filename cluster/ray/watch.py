@@ -1,4 +1,5 @@
-"""What the driver watches while Ray's workers work: their time, and on this machine their memory."""
+"""What the driver watches while Ray's workers work: their time, and on this machine their
+memory."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ class Watch:
                         yield (
                             worker,
                             State.OUT_OF_MEMORY,
-                            f"killed: it held {held / GIB:.1f} GB, and its mem_gb is {limit / GIB:g}",
+                            f"killed: it held {held / GIB:.1f} GB, and its mem_gb is "
+                            f"{limit / GIB:g}",
                         )
 
     def hold_to_start(self, pools: Iterable[Pool], within_s: float) -> None:
@@ -71,5 +73,6 @@ class Watch:
                     )
 
     def kernel_killed_lately(self) -> bool:
-        """The kernel's out-of-memory killer was at work on this machine since the look before the last."""
+        """The kernel's out-of-memory killer was at work on this machine since the look before the
+        last."""
         return self._oom.lately()

@@ -38,7 +38,8 @@ class Ready:
 
 
 class TaskWorker:
-    """Becomes an actor. Its constructor does nothing that can fail: Ray would report that as a death."""
+    """Becomes an actor. Its constructor does nothing that can fail: Ray would report that as a
+    death."""
 
     def __init__(
         self,
@@ -70,8 +71,9 @@ class TaskWorker:
         if self._crash_file is not None:
             self._crash = open(self._crash_file, "w")  # noqa: PTH123, SIM115
             faulthandler.enable(self._crash, all_threads=False)
-        # Here and not as Ray's runtime_env, which has no use for the workers that Ray starts in advance: a second or more for each.
-        # In time: libraries read their thread counts when they are first imported, and Ray's worker imports none of them.
+        # Here and not as Ray's runtime_env, which has no use for the workers that Ray starts in
+        # advance: a second or more for each. In time: libraries read their thread counts when they
+        # are first imported, and Ray's worker imports none of them.
         os.environ.update(self._environment)
         sys.path += [entry for entry in self._search_path if entry not in sys.path]
         try:
@@ -96,6 +98,7 @@ class TaskWorker:
 
 
 def warn(pid: int) -> None:
-    """Ask the worker with this number, on this machine, to stop at its next step; nothing happens if it is gone."""
+    """Ask the worker with this number, on this machine, to stop at its next step; nothing happens
+    if it is gone."""
     with suppress(ProcessLookupError):
         os.kill(pid, WARNING)

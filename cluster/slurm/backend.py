@@ -1,4 +1,5 @@
-"""Backend ``slurm``: job arrays through submitit; what was queued outlives this process and is found again by name."""
+"""Backend ``slurm``: job arrays through submitit; what was queued outlives this process and is
+found again by name."""
 
 from __future__ import annotations
 
@@ -35,8 +36,10 @@ class SlurmBackend:
 
     Args:
         profile: The site's settings.
-        folder: For batch scripts, logs and the pickled callables, on a file system that the nodes share.
-        poll_s: How often ``wait`` asks SLURM: the first pause, and the longest one while nothing happens.
+        folder: For batch scripts, logs and the pickled callables, on a file system that the nodes
+            share.
+        poll_s: How often ``wait`` asks SLURM: the first pause, and the longest one while nothing
+            happens.
         cluster: The cluster to use; None for the one that the profile names, or SLURM_CLUSTERS.
     """
 
@@ -84,7 +87,8 @@ class SlurmBackend:
     ) -> SlurmHandle:
         """See Backend.submit; cut into array jobs of MaxArraySize.
 
-        ``name`` is the job name, by which ``find`` knows the array again: make it unique to this submission.
+        ``name`` is the job name, by which ``find`` knows the array again: make it unique to this
+        submission.
 
         Raises:
             Infeasible, SubmitRefused: SLURM does not want it.
@@ -105,7 +109,8 @@ class SlurmBackend:
                 cluster = told or cluster
                 chunks.append(Chunk(job, chunk_name(name, first), first, n))
         except NOT_QUEUED as refusal:
-            # Part of an array is no use to anyone. After anything else it stays: it is found by its name.
+            # Part of an array is no use to anyone. After anything else it stays: it is found by its
+            # name.
             self._take_back(name, [chunk.job for chunk in chunks], cluster, refusal)
             raise
         handle = SlurmHandle(
@@ -126,7 +131,8 @@ class SlurmBackend:
             raise Infeasible(
                 name,
                 "; ".join(problems),
-                "correct the target in the profile (sinfo shows what there is), or map it with --on",
+                "correct the target in the profile (sinfo shows what there is), or map it with "
+                "--on",
             )
 
     def script(
@@ -138,7 +144,8 @@ class SlurmBackend:
         name: str = "array",
         environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> str:
-        """The batch script that ``submit`` would queue (of the first array job); touches neither SLURM nor the disk."""
+        """The batch script that ``submit`` would queue (of the first array job); touches neither
+        SLURM nor the disk."""
         del call  # it travels in a file whose name is made at submit
         executor = self._executor(resources, name, environment)
         return executor.text(
@@ -156,7 +163,8 @@ class SlurmBackend:
         return handle
 
     def find(self, arrays: Mapping[str, int], since: float) -> dict[str, SlurmHandle]:
-        """Arrays of this cluster that a submit queued and did not live to note down; one squeue and at most one sacct call.
+        """Arrays of this cluster that a submit queued and did not live to note down; one squeue and
+        at most one sacct call.
 
         Args:
             arrays: The number of tasks by the name given to ``submit``.
@@ -188,7 +196,8 @@ class SlurmBackend:
         return handles
 
     def reports(self, handles: Iterable[SlurmHandle]) -> dict[str, list[TaskReport]]:
-        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call for all of them (of each cluster)."""
+        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call
+        for all of them (of each cluster)."""
         handles = list(handles)
         asked: dict[str, list[Asked]] = {}
         for handle in handles:
@@ -218,7 +227,8 @@ class SlurmBackend:
         return [report.state for report in self.reports([self._own(handle)])[handle.id]]
 
     def wait(self, timeout_s: float) -> list[TaskEvent]:
-        """See Backend.wait. Asks SLURM rarely: after ``poll_s[0]`` seconds, then ever more seldom while nothing happens."""
+        """See Backend.wait. Asks SLURM rarely: after ``poll_s[0]`` seconds, then ever more seldom
+        while nothing happens."""
         end = time.monotonic() + timeout_s
         while outstanding := [
             handle for handle in self._handles.values() if not _all_final(self._told[handle.id])
@@ -321,7 +331,8 @@ class SlurmBackend:
         return self.cluster if handle.cluster is None else handle.cluster
 
     def _take_back(self, name: str, jobs: Sequence[str], cluster: str, refusal: Exception) -> None:
-        """Cancel what was queued before the refusal; SubmitUnacknowledged if that cannot be done."""
+        """Cancel what was queued before the refusal; SubmitUnacknowledged if that cannot be
+        done."""
         try:
             if jobs:
                 self._scancel(jobs, cluster)

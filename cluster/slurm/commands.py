@@ -38,7 +38,8 @@ ENDED_BY_SIGNAL = "ended by signal"
 
 
 def outer_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment without the variables that SLURM set for the job we are in, or that would override a batch script.
+    """An environment without the variables that SLURM set for the job we are in, or that would
+    override a batch script.
 
     Args:
         environment: What to clean; None for this process's own.
@@ -103,7 +104,8 @@ class Commands:
                 check=False,
                 # The Ctrl-C that is meant for us must not leave a submission half made,
                 process_group=0 if submits else None,
-                # and whoever holds the sweep's lock holds it until sbatch has ended too, even if we are killed.
+                # and whoever holds the sweep's lock holds it until sbatch has ended too, even if we
+                # are killed.
                 close_fds=not submits,
             )
         except FileNotFoundError:

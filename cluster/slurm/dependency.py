@@ -1,4 +1,5 @@
-"""Dependencies that can never be satisfied: SLURM queues a job with one all the same, to wait for ever."""
+"""Dependencies that can never be satisfied: SLURM queues a job with one all the same, to wait for
+ever."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _NEEDS_FAILURE = frozenset({"afternotok"})
 
 
 def never_satisfied(commands: Commands, dependency: str) -> str:
-    """Why a job with this ``--dependency`` would never start; empty where it may, or where nobody can tell.
+    """Why a job with this ``--dependency`` would never start; empty where it may, or where nobody
+    can tell.
 
     ``afterok:12:13,afterany:14`` wants all of its parts, ``afterok:12?afterok:13`` any one of them.
     """
@@ -50,7 +52,8 @@ def _jobs(part: str) -> list[str]:
 
 
 def _ended(commands: Commands, jobs: list[str]) -> dict[str, State]:
-    """How those of the jobs ended that have ended; of an array its first task that did not end well."""
+    """How those of the jobs ended that have ended; of an array its first task that did not end
+    well."""
     wanted = {job.partition("_")[0] for job in jobs}
     lines: list[str] = []
     for program, options in (

@@ -1,4 +1,5 @@
-"""A first cluster.yaml, from what a SLURM site says of itself: one target for each kind of GPU, and those without."""
+"""A first cluster.yaml, from what a SLURM site says of itself: one target for each kind of GPU, and
+those without."""
 
 from __future__ import annotations
 
@@ -58,11 +59,14 @@ def draft(site: Site, accounts: Accounts | None = None, max_submit: int | None =
         max_submit: Tasks that the user may have in the queue, if that is limited.
     """
     lines = [
-        f"# The profile of cluster {site.cluster or '(without a name)'}, SLURM {site.version}, as scontrol and sinfo report it.",
-        "# What can be written here: docs/cluster-profile.md. `runner doctor` checks it against the cluster.",
+        f"# The profile of cluster {site.cluster or '(without a name)'}, SLURM {site.version}, as "
+        "scontrol and sinfo report it.",
+        "# What can be written here: docs/cluster-profile.md. `runner doctor` checks it against "
+        "the cluster.",
         "backend: slurm",
         "",
-        "# A grid names these targets. cpus and mem_gb are a GPU's share of its node, time_min a first guess: change them as you like.",
+        "# A grid names these targets. cpus and mem_gb are a GPU's share of its node, time_min a "
+        "first guess: change them as you like.",
         "targets:",
     ]
     drafts = _drafts(site)
@@ -109,7 +113,10 @@ def _with_gpu(partition: SitePartition, slurm_model: str, taken: set[str]) -> _D
     )
     remark = ""
     if not model:
-        remark = "SLURM names no GPU model here; gpu: MODEL would have every trial check that it got that one"
+        remark = (
+            "SLURM names no GPU model here; gpu: MODEL would have every trial check that it "
+            "got that one"
+        )
         features = sorted({feature for kind in kinds for feature in kind.features})
         if features:
             remark += f". constraint: FEATURE chooses nodes: {', '.join(features)}"
@@ -166,14 +173,18 @@ def _slurm_lines(accounts: Accounts | None, max_submit: int | None) -> list[str]
         account = "  # account: lab                    # whom jobs are charged to"
     limit = f"; here it is {max_submit}" if max_submit else ""
     return [
-        "# How this site's SLURM wants to be used; any of sbatch's options may stand here or in a target.",
+        "# How this site's SLURM wants to be used; any of sbatch's options may stand here or in a "
+        "target.",
         "slurm:",
         account,
-        "  signal_delay_s: 120                 # trials are told to save their work this long before the limit",
+        "  signal_delay_s: 120                 # trials are told to save their work this long "
+        "before the limit",
         '  # setup: ["module load cuda"]       # shell lines before every task',
-        "  # python: /shared/venv/bin/python   # the interpreter on the nodes, if it is not the one that submits",
+        "  # python: /shared/venv/bin/python   # the interpreter on the nodes, if it is not the "
+        "one that submits",
         "  # array_parallelism: 32             # tasks of one array at a time",
-        f"  # max_submit: 1000                  # tasks in the queue at a time, if the site's own limit is not to be used up{limit}",
+        "  # max_submit: 1000                  # tasks in the queue at a time, if the site's own "
+        f"limit is not to be used up{limit}",
     ]
 
 

@@ -13,7 +13,10 @@ class SlurmCommandFailed(ClusterError):
         self.program, self.message = program, message
 
     def __str__(self) -> str:
-        return f"{self.program} failed: {self.message}; see with sinfo whether the cluster is up (without one, use --backend ray)"
+        return (
+            f"{self.program} failed: {self.message}; see with sinfo whether the cluster is up "
+            "(without one, use --backend ray)"
+        )
 
 
 class SubmitRefused(ClusterError):
@@ -24,7 +27,10 @@ class SubmitRefused(ClusterError):
         self.name, self.message = name, message
 
     def __str__(self) -> str:
-        return f"SLURM refused '{self.name}': {self.message}; correct the profile (runner doctor checks it against the cluster)"
+        return (
+            f"SLURM refused '{self.name}': {self.message}; correct the profile (runner doctor "
+            "checks it against the cluster)"
+        )
 
 
 class SubmitLimitReached(ClusterError):
@@ -36,7 +42,8 @@ class SubmitLimitReached(ClusterError):
 
     def __str__(self) -> str:
         return (
-            f"SLURM's submit limit leaves no room for the {self.n_tasks} tasks of '{self.name}' ({self.message}): "
+            f"SLURM's submit limit leaves no room for the {self.n_tasks} tasks of '{self.name}' "
+            f"({self.message}): "
             "submit again when some have ended, or set max_submit in the profile"
         )
 
@@ -49,7 +56,10 @@ class SubmitUnacknowledged(ClusterError):
         self.name, self.message = name, message
 
     def __str__(self) -> str:
-        return f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, which looks for it by name first"
+        return (
+            f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, "
+            "which looks for it by name first"
+        )
 
 
 class FolderMisread(ClusterError):
@@ -60,7 +70,10 @@ class FolderMisread(ClusterError):
         self.folder, self.odd = folder, odd
 
     def __str__(self) -> str:
-        return f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a path in a way of its own: rename the folder"
+        return (
+            f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a "
+            "path in a way of its own: rename the folder"
+        )
 
 
 NOT_QUEUED = (SubmitRefused, SubmitLimitReached, FolderMisread, Infeasible, CallDoesNotPickle)

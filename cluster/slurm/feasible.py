@@ -9,7 +9,8 @@ from cluster.slurm.site import NodeKind, Site, SitePartition, read_gpus
 
 
 def obstacles(resources: Resources, settings: SlurmSettings, site: Site) -> list[str]:
-    """Why no node of the site can ever run one task of this size; empty if one can, though perhaps not now.
+    """Why no node of the site can ever run one task of this size; empty if one can, though perhaps
+    not now.
 
     A task may name several partitions: one that can run it is enough.
     """
@@ -26,7 +27,8 @@ def obstacles(resources: Resources, settings: SlurmSettings, site: Site) -> list
         partition = site.partition(name)
         if partition is None:
             problems.append(
-                f"there is no partition '{name}' (there are {', '.join(one.name for one in site.partitions)})"
+                f"there is no partition '{name}' (there are "
+                f"{', '.join(one.name for one in site.partitions)})"
             )
             continue
         found = _of_partition(
@@ -44,7 +46,8 @@ def _of_partition(partition: SitePartition, resources: Resources, gres: str) -> 
     problems = []
     if partition.max_time_min is not None and (resources.time_min or 0) > partition.max_time_min:
         problems.append(
-            f"time_min {resources.time_min:g} is above the MaxTime of partition {partition.name}, {partition.max_time_min:g}"
+            f"time_min {resources.time_min:g} is above the MaxTime of partition {partition.name}, "
+            f"{partition.max_time_min:g}"
         )
     lacking = [_lacking(kind, resources, gres) for kind in partition.nodes]
     if all(lacking):  # also where it has no nodes

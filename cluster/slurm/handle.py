@@ -1,4 +1,5 @@
-"""What a submit to SLURM leaves in the hands of its caller: plain data, as good in another process."""
+"""What a submit to SLURM leaves in the hands of its caller: plain data, as good in another
+process."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from cluster.backend import ArrayHandle
 
 @dataclass(frozen=True)
 class Chunk:
-    """One SLURM array job: the tasks ``first`` … ``first + n - 1`` of a handle, as its array indices 0 … ``n - 1``."""
+    """One SLURM array job: the tasks ``first`` … ``first + n - 1`` of a handle, as its array
+    indices 0 … ``n - 1``."""
 
     job: str
     name: str
@@ -29,7 +31,8 @@ class SlurmHandle(ArrayHandle):
     Attributes:
         folder: Where its batch scripts and logs are.
         submitted_at: Seconds since 1970.
-        cluster: That has it, empty for the one of the machine it was submitted from; None where nobody wrote it down.
+        cluster: That has it, empty for the one of the machine it was submitted from; None where
+            nobody wrote it down.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -49,7 +52,8 @@ class SlurmHandle(ArrayHandle):
     def logs(self, index: int) -> tuple[Path, Path]:
         """Where a task's output and its errors are; KeyError for a task that was never queued."""
         chunk = self.chunk_of(index)
-        task = f"{chunk.job}_{index - chunk.first}_0"  # as submitit names them, which only submitting needs to import
+        # as submitit names them, which only submitting needs to import
+        task = f"{chunk.job}_{index - chunk.first}_0"
         return Path(self.folder) / f"{task}_log.out", Path(self.folder) / f"{task}_log.err"
 
     def chunk_of(self, index: int) -> Chunk:
@@ -66,7 +70,8 @@ class Limits:
 
     Attributes:
         max_array_size: Tasks of one array.
-        max_submit: Tasks that the user may have in the queue, the profile's or the site's, the smaller one; None: no limit.
+        max_submit: Tasks that the user may have in the queue, the profile's or the site's, the
+            smaller one; None: no limit.
         queued: Tasks that the user has in the queue now, whoever put them there.
     """
 
@@ -81,5 +86,6 @@ class Limits:
 
 
 def chunk_name(name: str, first: int) -> str:
-    """The job name of a chunk: the array's own for the first one. squeue separates names by commas."""
+    """The job name of a chunk: the array's own for the first one. squeue separates names by
+    commas."""
     return name.replace(",", ";") + (f"+{first}" if first else "")

@@ -83,7 +83,8 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: the tasks it stands for, and one report for all of them (its index means nothing)."""
+    """One line: the tasks it stands for, and one report for all of them (its index means
+    nothing)."""
 
     job: str
     indices: list[int]
@@ -111,7 +112,8 @@ def squeue_rows(text: str) -> list[Row]:
 
 
 def sacct_rows(text: str) -> list[Row]:
-    """The lines that ``sacct --format SACCT_FORMAT`` printed; what its steps add is folded into each job's line."""
+    """The lines that ``sacct --format SACCT_FORMAT`` printed; what its steps add is folded into
+    each job's line."""
     rows: list[Row] = []
     granted_mb = 0.0
     for line in text.splitlines():

@@ -1,4 +1,5 @@
-"""A cluster's partitions in words, for the profile that `init --slurm` writes and for the cures that `doctor` names."""
+"""A cluster's partitions in words, for the profile that `init --slurm` writes and for the cures
+that `doctor` names."""
 
 from __future__ import annotations
 

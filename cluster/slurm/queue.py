@@ -1,4 +1,5 @@
-"""The state of many arrays with one squeue and at most one sacct call, and arrays found again by their name."""
+"""The state of many arrays with one squeue and at most one sacct call, and arrays found again by
+their name."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Asked:
     """One job whose tasks are asked for.
 
     Attributes:
-        name: The name it was queued under; a job with the same number and another name is another job, for numbers are recycled.
+        name: The name it was queued under; a job with the same number and another name is another
+            job, for numbers are recycled.
         indices: The array indices that belong to it.
         since: When it was submitted, seconds since 1970.
     """
@@ -50,11 +52,13 @@ class Queue:
         self.has_accounting = True
 
     def ask(self, asked: Iterable[Asked]) -> dict[tuple[str, int], TaskReport]:
-        """A report for every task, by job and array index; UNKNOWN with the reason where SLURM has nothing to say.
+        """A report for every task, by job and array index; UNKNOWN with the reason where SLURM has
+        nothing to say.
 
-        squeue first: it is fresh and knows what waits. sacct only for tasks that squeue has forgotten, that were killed (it knows
-        the memory they took) or that were queued again (it knows how they ended before); never in squeue's place, for it would
-        call a task ended that has been queued again.
+        squeue first: it is fresh and knows what waits. sacct only for tasks that squeue has
+        forgotten, that were killed (it knows the memory they took) or that were queued again (it
+        knows how they ended before); never in squeue's place, for it would call a task ended that
+        has been queued again.
         """
         jobs = {one.job: one for one in asked}
         if not jobs:
@@ -84,12 +88,14 @@ class Queue:
         return found
 
     def find(self, names: Iterable[str], since: float) -> dict[str, str]:
-        """The job ids of this user's arrays with these names, submitted after `since` (seconds since 1970).
+        """The job ids of this user's arrays with these names, submitted after `since` (seconds
+        since 1970).
 
         Of two with the same name the older is given. An array that nobody knows of is absent.
 
         Raises:
-            SlurmCommandFailed: squeue, or sacct for what squeue does not list, gave no answer, so that absence would mean nothing.
+            SlurmCommandFailed: squeue, or sacct for what squeue does not list, gave no answer, so
+                that absence would mean nothing.
         """
         wanted = set(names)
         found: dict[str, str] = {}
@@ -207,10 +213,12 @@ def _needs_accounts(report: TaskReport | None) -> bool:
 
 
 def _joined(queued: TaskReport | None, runs: list[TaskReport]) -> TaskReport:
-    """One report of what squeue says now (if anything) and all runs that the accounts know, oldest first."""
+    """One report of what squeue says now (if anything) and all runs that the accounts know, oldest
+    first."""
     last = runs[-1]
     current = last if queued is None else queued
-    # While a task waits or runs again, the accounts may not have its new line yet; then all their lines are of earlier runs.
+    # While a task waits or runs again, the accounts may not have its new line yet; then all their
+    # lines are of earlier runs.
     is_new_run = queued is not None and not queued.state.final and last.state.final
     before = runs if is_new_run else runs[:-1]
     if current.state is State.KILLED and last.state is State.OUT_OF_MEMORY:
@@ -226,7 +234,8 @@ def _joined(queued: TaskReport | None, runs: list[TaskReport]) -> TaskReport:
 def _unlisted(index: int, known_array: bool, trouble: str) -> TaskReport:
     """A task that neither squeue nor sacct lists."""
     if known_array:
-        # Every task that began has a line in the accounts, and every task that waits one in the queue.
+        # Every task that began has a line in the accounts, and every task that waits one in the
+        # queue.
         return TaskReport(
             index,
             State.CANCELLED,

@@ -16,7 +16,8 @@ def rehearse(commands: Commands, script: str, name: str) -> None:
 
     Raises:
         SubmitLimitReached: The user may queue nothing more just now.
-        SubmitRefused: SLURM does not want it, for any other reason: also those of the site's own submit plugins.
+        SubmitRefused: SLURM does not want it, for any other reason: also those of the site's own
+            submit plugins.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
         file.write(script)

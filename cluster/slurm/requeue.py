@@ -1,4 +1,5 @@
-"""An array task as SLURM sees it: where it runs, and when it is told to stop, by whom and whether it will run again."""
+"""An array task as SLURM sees it: where it runs, and when it is told to stop, by whom and whether
+it will run again."""
 
 from __future__ import annotations
 
@@ -47,19 +48,24 @@ class Fate(StrEnum):
 
 
 def listen() -> None:
-    """Take SLURM's warnings as a request to stop at the next step, instead of dying of them. Call it once, before any thread.
+    """Take SLURM's warnings as a request to stop at the next step, instead of dying of them. Call
+    it once, before any thread.
 
-    USR2 comes ahead of the walltime, TERM with the grace time of a preemption and with scancel. submitit's own handler is not
-    used: it takes any signal within a limit of ten minutes or less for a time-out, and leaves in the middle of a step.
+    USR2 comes ahead of the walltime, TERM with the grace time of a preemption and with scancel.
+    submitit's own handler is not
+    used: it takes any signal within a limit of ten minutes or less for a time-out, and leaves in
+        the middle of a step.
     """
-    # SLURM sends USR2 to every process of the task, and a data loader's workers would die of it. A blocked signal stays blocked
-    # in whatever is forked or executed from here on, and each process sees by itself that it has come.
+    # SLURM sends USR2 to every process of the task, and a data loader's workers would die of it. A
+    # blocked signal stays blocked in whatever is forked or executed from here on, and each process
+    # sees by itself that it has come.
     signal.pthread_sigmask(signal.SIG_BLOCK, {WARNING})
     signal.signal(signal.SIGTERM, _stop_at_the_next_step)
 
 
 def spare_forks() -> None:
-    """Let TERM end what is forked from this process from now on: so a parent ends its helpers, and they have nothing to save."""
+    """Let TERM end what is forked from this process from now on: so a parent ends its helpers, and
+    they have nothing to save."""
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
@@ -85,7 +91,8 @@ def fate() -> Fate:
 
 
 def queue_again() -> None:
-    """Have SLURM end this array task, and start it again later; SlurmCommandFailed if it does not want to."""
+    """Have SLURM end this array task, and start it again later; SlurmCommandFailed if it does not
+    want to."""
     Commands().run("scontrol", "requeue", _this_task())
 
 
@@ -98,7 +105,8 @@ def sequel() -> Sequel:
 
 
 def earlier_end() -> State:
-    """How the run of this array task before the present one ended; one sacct call, UNKNOWN where the site keeps no accounts."""
+    """How the run of this array task before the present one ended; one sacct call, UNKNOWN where
+    the site keeps no accounts."""
     options = (
         "--noheader",
         "--parsable2",
@@ -151,7 +159,8 @@ def restarts() -> int:
 
 
 def _this_task() -> str:
-    """What SLURM's commands call this task alone: the SLURM_JOB_ID of an array's last task is also the id of the whole array."""
+    """What SLURM's commands call this task alone: the SLURM_JOB_ID of an array's last task is also
+    the id of the whole array."""
     return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
 
 

@@ -1,4 +1,5 @@
-"""submitit's executor, bent so that an array is one pickle and an index: a file per array, not four per task."""
+"""submitit's executor, bent so that an array is one pickle and an index: a file per array, not four
+per task."""
 
 from __future__ import annotations
 
@@ -62,16 +63,19 @@ _NO_ANSWER = (
     "unreachable",
 )
 _ITS_OWN_WORDS = ("error:", "fatal:", "unrecognized option", "invalid option", "is ambiguous")
-"""What sbatch itself says has one of these; where a site's wrapper ends with other words, nobody knows what was done before."""
+"""What sbatch itself says has one of these; where a site's wrapper ends with other words, nobody
+knows what was done before."""
 
 _MISREAD_IN_PATHS = re.compile(r"[%\\\x00-\x1f\x7f\ud800-\udfff]")
-"""SLURM replaces %j in the names of logs, takes a backslash for an order, and reads a script by lines of valid text."""
+"""SLURM replaces %j in the names of logs, takes a backslash for an order, and reads a script by
+lines of valid text."""
 
 
 class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
     """Queues one callable for the indices of an array.
 
-    submitit writes the batch script and names the files; its own `map_array` would pickle every task apart.
+    submitit writes the batch script and names the files; its own `map_array` would pickle every
+    task apart.
     """
 
     def __init__(self, folder: Path, settings: SlurmSettings, commands: Commands) -> None:
@@ -100,7 +104,8 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
         )
 
     def dump(self, call: Callable[[int], None], warm: Callable[[], None] | None) -> Path:
-        """Write the callable down where every node can read it; CallDoesNotPickle if it cannot travel."""
+        """Write the callable down where every node can read it; CallDoesNotPickle if it cannot
+        travel."""
         pickled(call)
         if warm is not None:
             pickled(warm)
@@ -138,7 +143,8 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
         except SlurmCommandFailed as failure:
             script.unlink()
             raise _refusal(name, n_tasks, failure.message) from None
-        # "123", "123;cluster" where there are several, and before it whatever a site has to tell its users.
+        # "123", "123;cluster" where there are several, and before it whatever a site has to tell
+        # its users.
         job, _, cluster = answer.strip().rpartition("\n")[2].strip().partition(";")
         if not job.isdecimal():
             raise SubmitUnacknowledged(name, f"sbatch answered {answer.strip()!r}")

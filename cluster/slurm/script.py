@@ -1,4 +1,5 @@
-"""One array's resources and the site's settings in the words of submitit, which writes the batch script."""
+"""One array's resources and the site's settings in the words of submitit, which writes the batch
+script."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _UNKNOWN_TO_SUBMITIT = ("reservation",)
 _SETUP_FAILED = "runner: this line of setup failed with exit code"
 
 _END_WHEN_A_LINE_FAILS = (
-    # Not inside a file that a line reads (source, module): what counts is how the line itself ends. $0 is the copy that runs.
+    # Not inside a file that a line reads (source, module): what counts is how the line itself ends.
+    # $0 is the copy that runs.
     "trap 'code=$?; (( ${#BASH_SOURCE[@]} > 1 )) || { "
     f'echo "{_SETUP_FAILED} $code: $(sed -n "${{LINENO}}p" "$0")" >&2; '
     "exit $code; }' ERR"
@@ -112,7 +114,8 @@ def _checked(setup: Sequence[str]) -> list[str]:
 
 
 def signal_delay_s(resources: Resources, settings: SlurmSettings) -> int:
-    """How long before the limit the task is told to stop; of a short limit so little that it is not told at once."""
+    """How long before the limit the task is told to stop; of a short limit so little that it is not
+    told at once."""
     if resources.time_min is None:
         return settings.signal_delay_s
     return min(
@@ -145,14 +148,18 @@ def _gpus(resources: Resources, settings: SlurmSettings, name: str) -> dict[str,
     if not resources.gpus:
         return nothing
     if resources.gpus != int(resources.gpus):
-        cure = "write how this site shares GPUs, such as gres: shard:1, into the target, or ask for gpus: 1"
+        cure = (
+            "write how this site shares GPUs, such as gres: shard:1, into the target, or ask "
+            "for gpus: 1"
+        )
         raise Infeasible(name, f"SLURM has no {resources.gpus:g} of a GPU", cure)
     model = f"{resources.gpu}:" if resources.gpu else ""
     return nothing | {"gres": f"gpu:{model}{int(resources.gpus)}"}
 
 
 def _memory(resources: Resources, settings: SlurmSettings) -> dict[str, Any]:
-    """One way of asking for memory, for they exclude each other: the target's own, else the site's."""
+    """One way of asking for memory, for they exclude each other: the target's own, else the
+    site's."""
     if resources.mem_gb is not None:
         return {"mem": f"{math.ceil(resources.mem_gb * 1024)}M"} | dict.fromkeys(_MEMORY_WAYS)
     own = {way: getattr(resources, way) for way in _MEMORY_WAYS}

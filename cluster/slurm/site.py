@@ -1,4 +1,5 @@
-"""What a site has and allows, from scontrol, sinfo and sacctmgr: for profiles, for checks, and for cutting plans into arrays."""
+"""What a site has and allows, from scontrol, sinfo and sacctmgr: for profiles, for checks, and for
+cutting plans into arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _THOUSANDS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 @dataclass(frozen=True)
 class NodeKind:
-    """Nodes of one partition that are alike; `gpus` counts a node's GPUs by model ("" where the site names none)."""
+    """Nodes of one partition that are alike; `gpus` counts a node's GPUs by model ("" where the
+    site names none)."""
 
     count: int
     cpus: int
@@ -103,7 +105,8 @@ def read_site(commands: Commands) -> Site:
 
 
 def read_number(written: str) -> int:
-    """``128``, ``1K`` or ``1.50K`` (from 1024 on SLURM shortens counts), ``96+`` (of nodes that differ, the smallest); 0 for none."""
+    """``128``, ``1K`` or ``1.50K`` (from 1024 on SLURM shortens counts), ``96+`` (of nodes that
+    differ, the smallest); 0 for none."""
     match = re.fullmatch(r"([\d.]+)([KMGT]?)\+?", written)
     return int(float(match[1]) * _THOUSANDS[match[2]]) if match else 0
 
@@ -121,7 +124,8 @@ def read_gpus(gres: str) -> dict[str, int]:
 
 
 def max_submit(commands: Commands, user: str, account: str | None, qos: str | None) -> int | None:
-    """How many tasks the user may have in the queue, by association and QOS; None where neither says.
+    """How many tasks the user may have in the queue, by association and QOS; None where neither
+    says.
 
     Raises:
         SlurmCommandFailed: The site keeps no accounts, or slurmdbd gave no answer.

@@ -1,4 +1,5 @@
-"""What runs on the node: ``python -P -m cluster.slurm.task PICKLE FIRST`` makes one call of an array."""
+"""What runs on the node: ``python -P -m cluster.slurm.task PICKLE FIRST`` makes one call of an
+array."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _SHARED_FILES_LAG_S = 60
 
 
 def main(pickle: str, first: str) -> int:
-    """Load the callable, call it with this task's index, and queue the task again if it asks for that; returns the exit code."""
+    """Load the callable, call it with this task's index, and queue the task again if it asks for
+    that; returns the exit code."""
     slurm_requeue.listen()  # before anything slow: until then USR2 kills
     signals.ask_scheduler(slurm_requeue.sequel, slurm_requeue.earlier_end, slurm_requeue.neighbors)
     place.enter(slurm_requeue.place())

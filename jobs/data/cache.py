@@ -1,8 +1,10 @@
-"""Prepared folders: found by what they were built from, built aside under a lock, renamed into place whole.
+"""Prepared folders: found by what they were built from, built aside under a lock, renamed into
+place whole.
 
-A folder's name is a hash of its sources' places, sizes and times of change. A changed source therefore has another
-folder, no folder is ever changed, and a worker that has mapped one keeps reading what it opened. Killing a
-builder at any point leaves a folder that nobody takes for a dataset, and the next builder removes it.
+A folder's name is a hash of its sources' places, sizes and times of change. A changed source
+therefore has another folder, no folder is ever changed, and a worker that has mapped one keeps
+reading what it opened. Killing a builder at any point leaves a folder that nobody takes for a
+dataset, and the next builder removes it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _TAKEN: Final = frozenset((errno.ENOTEMPTY, errno.EEXIST))
 
 
 def folders(data_dir: Path | None) -> tuple[Path, ...]:
-    """Where prepared data may lie, in the order of looking: RUNNER_CACHE alone, else beside the data, else the user's cache."""
+    """Where prepared data may lie, in the order of looking: RUNNER_CACHE alone, else beside the
+    data, else the user's cache."""
     if given := os.environ.get("RUNNER_CACHE"):
         return (Path(given).expanduser(),)
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runner" / "data"
@@ -56,7 +59,8 @@ def build(source: Source, data_dir: Path | None, fill: Callable[[Path], None]) -
         fill: Writes the arrays and the manifest into the empty folder it is given.
 
     Returns:
-        The finished folder, in the first place that can be written to, and whether it was this process that built it.
+        The finished folder, in the first place that can be written to, and whether it was this
+        process that built it.
 
     Raises:
         CacheNotWritable: None could be; the message names the last.
@@ -82,7 +86,8 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock that ends with the process, whatever ends it; False where the file system has no locks."""
+    """Hold a lock that ends with the process, whatever ends it; False where the file system has no
+    locks."""
     with writing(path.parent):
         file = path.open("a")
     with file:
@@ -102,7 +107,8 @@ def state_of(path: Path) -> tuple[int, int]:
 
 def _place(source: Source, folder: Path) -> Path:
     kind, colon, _ = source.name.partition(":")
-    # A place relative to the cache stays the same where a node mounts the shared folder elsewhere than the login node.
+    # A place relative to the cache stays the same where a node mounts the shared folder elsewhere
+    # than the login node.
     files = [(os.path.relpath(path, folder), *state_of(path)) for path in source.files]
     identity = json.dumps([FORMAT, source.name if not files else kind, source.reader, files])
     readable = re.sub(
@@ -125,7 +131,8 @@ def _build_in(folder: Path, source: Source, fill: Callable[[Path], None]) -> tup
                 shutil.rmtree(leftover, ignore_errors=True)
         with writing(folder):
             aside = folder / f".{place.name}.{secrets.token_hex(8)}.partial"
-            aside.mkdir()  # not mkdtemp, which is private: others who read the data read its cache too
+            # not mkdtemp, which is private: others who read the data read its cache too
+            aside.mkdir()
         try:
             fill(aside)
             if _place(source, folder) != place:
@@ -151,7 +158,8 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _publish(aside: Path, place: Path) -> bool:
-    """Rename a filled folder into its place; False if another process was quicker, where there are no locks: its folder is as good."""
+    """Rename a filled folder into its place; False if another process was quicker, where there are
+    no locks: its folder is as good."""
     for path in (*aside.iterdir(), aside):
         _flush(path)
     try:

@@ -105,7 +105,8 @@ class Source:
 
 
 def names() -> tuple[str, ...]:
-    """The built-in names, the default first; `npz:FILE`, `folder:DIR` and `synthetic:SHAPE` come on top."""
+    """The built-in names, the default first; `npz:FILE`, `folder:DIR` and `synthetic:SHAPE` come on
+    top."""
     return (DEFAULT, *PUBLISHED)
 
 
@@ -116,16 +117,23 @@ def name_problem(name: str) -> str | None:
         if name in names():
             return None
         if name == "synthetic":
-            return "synthetic data needs a shape, channels x height x width x classes x images: synthetic:3x32x32x10x5000"
+            return (
+                "synthetic data needs a shape, channels x height x width x classes x images: "
+                "synthetic:3x32x32x10x5000"
+            )
     elif kind in ("npz", "folder"):
         return None if rest else f"a path must follow '{kind}:'"
     elif kind == "synthetic":
         return (
             None
             if _SHAPE.fullmatch(rest)
-            else "the shape is channels x height x width x classes x images: synthetic:3x32x32x10x5000"
+            else "the shape is channels x height x width x classes x images: "
+            "synthetic:3x32x32x10x5000"
         )
-    return f"there is no such dataset; there are {', '.join(names())}, npz:FILE, folder:DIR and synthetic:3x32x32x10x5000"
+    return (
+        f"there is no such dataset; there are {', '.join(names())}, npz:FILE, folder:DIR and "
+        "synthetic:3x32x32x10x5000"
+    )
 
 
 def synthetic_shape(name: str) -> tuple[int, int, int, int, int]:
@@ -157,7 +165,8 @@ def locate(name: str, data_dir: Path | None) -> Source:
 
 
 def missing(name: str, data_dir: Path | None) -> str | None:
-    """Why a dataset cannot be read on this machine, and the command that cures it; None if it can."""
+    """Why a dataset cannot be read on this machine, and the command that cures it; None if it
+    can."""
     try:
         locate(name, data_dir)
     except DataError as error:
@@ -213,7 +222,8 @@ def _native_files(folder: Path, known: Known) -> list[Path | None]:
 
 
 def _lacking_shards(part: str, paths: Sequence[Path]) -> str | None:
-    """Which shards of a part are not there: a lost shard would silently make the dataset smaller."""
+    """Which shards of a part are not there: a lost shard would silently make the dataset
+    smaller."""
     if not paths:
         return f"{part}-*.parquet"
     numbered = [found for path in paths if (found := _SHARD.search(path.name))]

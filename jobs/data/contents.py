@@ -41,5 +41,6 @@ def require_whole(source: Source, path: str, part: str, found: int) -> None:
     if found != expected:
         raise BadSource(
             path,
-            f"the {part} set of {source.name} has {expected} images, this one {found}: fetch it again, or use your own data as npz:FILE",
+            f"the {part} set of {source.name} has {expected} images, this one {found}: fetch it "
+            "again, or use your own data as npz:FILE",
         )

@@ -16,7 +16,8 @@ _BRIGHTEST: Final = 255.0
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """Mean and standard deviation of each channel, float64 of shape (channels,), for pixels scaled to [0, 1].
+    """Mean and standard deviation of each channel, float64 of shape (channels,), for pixels scaled
+    to [0, 1].
 
     A channel that never changes has a standard deviation of 1, so that dividing by it does no harm.
     """
@@ -87,10 +88,11 @@ class Dataset:
         )
 
     def statistics(self, indices: NDArray[np.int64] | None = None) -> ChannelStatistics:
-        """Channel mean and deviation over the images at `indices`, by default over the official training set.
+        """Channel mean and deviation over the images at `indices`, by default over the official
+        training set.
 
-        The sums of every image were taken when the data was prepared, as whole numbers: any part's figures are exact, do not
-        depend on the order of adding, and cost no pass over the pixels.
+        The sums of every image were taken when the data was prepared, as whole numbers: any part's
+        figures are exact, do not depend on the order of adding, and cost no pass over the pixels.
         """
         chosen = self._sums[: self.n_train] if indices is None else self._sums[indices]
         pixels = len(chosen) * self.images.shape[1] * self.images.shape[2]

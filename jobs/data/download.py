@@ -1,7 +1,8 @@
-"""Fetching what is published, through the downloaders of torchvision and torch and against their checksums.
+"""Fetching what is published, through the downloaders of torchvision and torch and against their
+checksums.
 
-Only `runner data prepare` comes here. Files arrive in a folder aside and are moved to their place when their checksum is right,
-so a download that breaks off leaves nothing that looks whole.
+Only `runner data prepare` comes here. Files arrive in a folder aside and are moved to their place
+when their checksum is right, so a download that breaks off leaves nothing that looks whole.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def download(name: str, data_dir: Path, say: Callable[[str], None]) -> None:
 
 
 def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> None:
-    """Put the published weights of a model below `data_dir`, in the place of whatever lies there under their name.
+    """Put the published weights of a model below `data_dir`, in the place of whatever lies there
+    under their name.
 
     Raises:
         DownloadFailed: The publisher did not answer, or what came has another checksum.
@@ -58,7 +60,10 @@ def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> 
     from torch.hub import download_url_to_file
 
     name, path = weights.PREFIX + model, weights.weights_path(model, data_dir)
-    cure = f"with a network elsewhere, run {prepare_command(name, None)} there and copy DIR/weights into {data_dir}"
+    cure = (
+        f"with a network elsewhere, run {prepare_command(name, None)} there and copy "
+        f"DIR/weights into {data_dir}"
+    )
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -110,7 +115,10 @@ def _fetch(
     """Bring one file into `aside`, from the first mirror that sends what the checksum says."""
     from torchvision.datasets.utils import download_url
 
-    cure = f"with a network elsewhere, run {prepare_command(name, None)} there and copy DIR/{PUBLISHED[name].native} into {data_dir}"
+    cure = (
+        f"with a network elsewhere, run {prepare_command(name, None)} there and copy "
+        f"DIR/{PUBLISHED[name].native} into {data_dir}"
+    )
     _from_first_that_answers(name, urls, lambda url: download_url(url, aside, md5=md5), cure, say)
 
 

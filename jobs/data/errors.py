@@ -32,7 +32,8 @@ class DataMissing(DataError):
 
 
 class WeightsMissing(DataError):
-    """A model's pretrained weights are not where a worker would look for them, or are not the published ones."""
+    """A model's pretrained weights are not where a worker would look for them, or are not the
+    published ones."""
 
     def __init__(self, model: str, problem: str, cure: str) -> None:
         super().__init__(model, problem, cure)
@@ -56,12 +57,16 @@ class BadSource(DataError):
 
 
 class ChecksumMismatch(BadSource):
-    """A file that would be unpickled, or was downloaded, is not the published one; it was not opened."""
+    """A file that would be unpickled, or was downloaded, is not the published one; it was not
+    opened."""
 
     def __init__(self, path: str, expected: str, found: str) -> None:
         DataError.__init__(self, path, expected, found)
         self.path, self.expected, self.found = path, expected, found
-        self.problem = f"md5 is {found}, the published file has {expected}: delete it and prepare the dataset again"
+        self.problem = (
+            f"md5 is {found}, the published file has {expected}: delete it and prepare "
+            "the dataset again"
+        )
 
 
 class DownloadFailed(DataError):
@@ -83,7 +88,10 @@ class CacheNotWritable(DataError):
         self.folder, self.reason = folder, reason
 
     def __str__(self) -> str:
-        return f"prepared data cannot be written to {self.folder} ({self.reason}): set RUNNER_CACHE to a folder with room"
+        return (
+            f"prepared data cannot be written to {self.folder} ({self.reason}): set "
+            "RUNNER_CACHE to a folder with room"
+        )
 
 
 class DamagedCache(DataError):
@@ -94,7 +102,10 @@ class DamagedCache(DataError):
         self.folder, self.reason = folder, reason
 
     def __str__(self) -> str:
-        return f"prepared data in {self.folder} is damaged ({self.reason}): delete that folder, the next use builds it again"
+        return (
+            f"prepared data in {self.folder} is damaged ({self.reason}): delete that folder, "
+            "the next use builds it again"
+        )
 
 
 class BadSplit(DataError):

@@ -38,7 +38,8 @@ def sizes_of(n: int, n_train: int, how: object) -> list[int]:
         return rounded(n, as_fractions(how))
     if n_train >= n:
         raise BadSplit(
-            "this dataset has no official test set: give fractions instead, for example split: [0.7, 0.1, 0.2]"
+            "this dataset has no official test set: give fractions instead, for example split: "
+            "[0.7, 0.1, 0.2]"
         )
     return [n_train, 0, n - n_train]
 
@@ -63,7 +64,8 @@ def rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
 
 
 def as_fractions(how: object) -> list[Fraction]:
-    """The parts [train, val, test] as exact fractions that add up to 1; BadSplit if they are none."""
+    """The parts [train, val, test] as exact fractions that add up to 1; BadSplit if they are
+    none."""
     if isinstance(how, str) or not isinstance(how, Sequence):
         raise BadSplit(f"a split is 'official' or three fractions [train, val, test], not {how!r}")
     written = f"split {list(how)}"
@@ -71,7 +73,8 @@ def as_fractions(how: object) -> list[Fraction]:
         isinstance(part, int | float) and not isinstance(part, bool) for part in how
     ):
         raise BadSplit(
-            f"{written} is not three fractions [train, val, test]: write 0 for a part that is not wanted"
+            f"{written} is not three fractions [train, val, test]: write 0 for a part that is not "
+            "wanted"
         )
     if not all(0 <= part <= 1 for part in how):
         raise BadSplit(f"{written} has a part outside 0 to 1")

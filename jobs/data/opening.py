@@ -38,8 +38,8 @@ class Prepared:
 def open_dataset(name: str, data_dir: Path | None) -> Dataset:
     """Map a dataset for reading, in milliseconds once it is prepared.
 
-    Its prepared arrays are built first if only its files are there; of several processes one builds and the others wait.
-    Never downloads.
+    Its prepared arrays are built first if only its files are there; of several processes one builds
+    and the others wait. Never downloads.
 
     Raises:
         UnknownDataset, DataMissing: It cannot be found; the message says which command cures it.
@@ -51,7 +51,8 @@ def open_dataset(name: str, data_dir: Path | None) -> Dataset:
 def split_refusal(
     name: str, data_dir: Path | None, how: object, train_subset: int | None, test_subset: int | None
 ) -> str | None:
-    """Why a dataset that is prepared cannot be split so; None if it can, or if it is not prepared and nobody knows its size."""
+    """Why a dataset that is prepared cannot be split so; None if it can, or if it is not prepared
+    and nobody knows its size."""
     try:
         folder = cache.find(locate(name, data_dir), data_dir)
         if folder is None:

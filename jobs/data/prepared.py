@@ -92,7 +92,8 @@ def _read(source: Source, allocate: Allocate) -> Contents:
 
 
 def _allocate(path: Path, shape: tuple[int, int, int, int]) -> Images:
-    """A writable mapped array whose disk blocks are already taken: a disk full later would kill the process by SIGBUS."""
+    """A writable mapped array whose disk blocks are already taken: a disk full later would kill the
+    process by SIGBUS."""
     with writing(path.parent.parent), path.open("wb") as file:
         npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         start = file.tell()

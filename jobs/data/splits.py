@@ -1,6 +1,7 @@
 """Seeded, stratified splits: the same indices on every machine and in every year.
 
-`numpy.random.RandomState` is used on purpose: numpy keeps its stream frozen, while `Generator` may change between versions.
+`numpy.random.RandomState` is used on purpose: numpy keeps its stream frozen, while `Generator` may
+change between versions.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _TRAIN_STREAM, _TEST_STREAM = (
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint parts, as ascending indices into the whole dataset (its training images, then its test images)."""
+    """Three disjoint parts, as ascending indices into the whole dataset (its training images, then
+    its test images)."""
 
     train: Indices
     val: Indices
@@ -50,13 +52,16 @@ def split(
     Args:
         labels: Classes of the whole dataset, shape (n,), its official training set first.
         n_train: Size of that official training set; equal to n where the dataset has no test set.
-        how: "official" trains on the whole official training set, tests on the official test set and validates on nothing;
-            three fractions [train, val, test] share out the whole, stratified by class.
+        how: "official" trains on the whole official training set, tests on the official test set
+            and validates on nothing; three fractions [train, val, test] share out the whole,
+            stratified by class.
         seed: Of the shares and of the subsets, in [0, 2**32).
-        train_subset: Keep only so many images of the training part, stratified; None keeps all. `test_subset` likewise.
+        train_subset: Keep only so many images of the training part, stratified; None keeps all.
+            `test_subset` likewise.
 
     Raises:
-        BadSplit: The fractions are none, the dataset has no official test set, or a subset is larger than its part.
+        BadSplit: The fractions are none, the dataset has no official test set, or a subset is
+            larger than its part.
     """
     if how == "official":
         train, val, test = _official(len(labels), n_train)
@@ -74,7 +79,8 @@ def shares(
 ) -> list[Indices]:
     """Share out all images, each class in the given proportions.
 
-    Every part has its fraction of the whole, rounded; every class is within one image of its fraction in every part.
+    Every part has its fraction of the whole, rounded; every class is within one image of its
+    fraction in every part.
 
     Args:
         labels: Shape (n,), each >= 0.
@@ -104,7 +110,8 @@ def _official(n: int, n_train: int) -> list[Indices]:
 
 
 def _table(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[int]]:
-    """Images of each class in each part: every number rounded down or up, rows adding up to the classes and columns to the parts."""
+    """Images of each class in each part: every number rounded down or up, rows adding up to the
+    classes and columns to the parts."""
     exact = [[count * fraction for fraction in fractions] for count in counts]
     table = [[int(share) for share in row] for row in exact]
     left = [
@@ -139,7 +146,8 @@ def _wishes(remainders: Sequence[Fraction], owed: int) -> list[tuple[int, ...]]:
 
 
 def _comes_out_even(left: Sequence[int], waiting: Mapping[int, int]) -> bool:
-    """Whether the waiting classes can still give every part what it has left to get (the theorem of Gale and Ryser)."""
+    """Whether the waiting classes can still give every part what it has left to get (the theorem of
+    Gale and Ryser)."""
     wanted = sorted(left, reverse=True)
     given = [
         sum(classes * min(owed, parts) for owed, classes in waiting.items())

@@ -1,4 +1,5 @@
-"""Published ImageNet weights: fetched once by a person, and compared with their published checksum by everyone who loads them."""
+"""Published ImageNet weights: fetched once by a person, and compared with their published checksum
+by everyone who loads them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ ADDRESSES: Final[Mapping[str, str]] = {
     "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
     "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
 }
-"""torchvision's IMAGENET1K_V1 of each model; a file's name ends in the first eight digits of its SHA-256."""
+"""torchvision's IMAGENET1K_V1 of each model; a file's name ends in the first eight digits of its
+SHA-256."""
 
 
 def weights_names() -> tuple[str, ...]:
@@ -45,7 +47,8 @@ def require_weights(model: str, data_dir: Path | None) -> Path:
     """The file with a model's published weights; all of it is read, and its checksum compared.
 
     Raises:
-        WeightsMissing: It is not there, or is not what was published; the message says which command cures it.
+        WeightsMissing: It is not there, or is not what was published; the message says which
+            command cures it.
     """
     if problem := _problem(model, data_dir):
         cure = f"on a machine with a network run: {prepare_command(PREFIX + model, data_dir)}"
@@ -55,7 +58,8 @@ def require_weights(model: str, data_dir: Path | None) -> Path:
 
 
 def missing_weights(model: str, data_dir: Path | None) -> str | None:
-    """Why a model's weights cannot be loaded on this machine, and the command that cures it; None if they can."""
+    """Why a model's weights cannot be loaded on this machine, and the command that cures it; None
+    if they can."""
     try:
         require_weights(model, data_dir)
     except WeightsMissing as error:
@@ -64,7 +68,8 @@ def missing_weights(model: str, data_dir: Path | None) -> str | None:
 
 
 def prepare_weights(name: str, data_dir: Path | None, say: Callable[[str], None] = print) -> Path:
-    """Bring the weights that `name` (``weights:MODEL``) asks for below the data folder, unless they are there already.
+    """Bring the weights that `name` (``weights:MODEL``) asks for below the data folder, unless they
+    are there already.
 
     Args:
         say: Told what is going on, a line at a time.
@@ -102,4 +107,7 @@ def _problem(model: str, data_dir: Path | None) -> str | None:
         return f"{path} cannot be read ({error.strerror})"
     if found.startswith(checksum(model)):
         return None
-    return f"{path} is not the published file: its SHA-256 begins with {found[:8]}, not with {checksum(model)}"
+    return (
+        f"{path} is not the published file: its SHA-256 begins with {found[:8]}, not with "
+        f"{checksum(model)}"
+    )

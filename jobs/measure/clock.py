@@ -15,9 +15,9 @@ PHASES = ("import", "data", "build", "warmup", "train", "eval", "write")
 class PhaseClock:
     """Adds up wall-clock seconds by phase.
 
-    A phase inside another stops the outer one's time, so the phases never overlap and their sum is at most the total. The
-    device is synchronized where a phase begins and ends, and nowhere else: queued kernels belong to the phase that
-    queued them.
+    A phase inside another stops the outer one's time, so the phases never overlap and their sum is
+    at most the total. The device is synchronized where a phase begins and ends, and nowhere else:
+    queued kernels belong to the phase that queued them.
 
     Args:
         now: Seconds from an arbitrary start, never going back.
@@ -46,13 +46,15 @@ class PhaseClock:
         self._running.append(name)
         try:
             yield
-            self._synchronize()  # not after an exception: a broken device would hide it behind its own
+            # not after an exception: a broken device would hide it behind its own
+            self._synchronize()
         finally:
             self._turn()
             self._running.pop()
 
     def carry(self, seconds: Mapping[str, float]) -> None:
-        """Add the phases of the attempts that this one goes on from, so that ``train_s`` is the whole trial's."""
+        """Add the phases of the attempts that this one goes on from, so that ``train_s`` is the
+        whole trial's."""
         for name, more in seconds.items():
             if name not in PHASES:
                 raise UnknownPhase(name, PHASES)

@@ -1,4 +1,5 @@
-"""The CPUs and the memory that this process was granted, as the kernel says; nothing is copied from what was asked for."""
+"""The CPUs and the memory that this process was granted, as the kernel says; nothing is copied from
+what was asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ ROOT = Path("/")
 
 
 def granted(root: Path = ROOT) -> float:
-    """CPUs that this process can keep busy: its affinity or the tightest cgroup quota above it, the smaller.
+    """CPUs that this process can keep busy: its affinity or the tightest cgroup quota above it, the
+    smaller.
 
     Args:
         root: Folder that holds ``proc`` and the paths that it names.
@@ -45,7 +47,8 @@ def ram_gb() -> float:
 
 @cache
 def _quota(root: Path) -> float | None:
-    """CPUs that the cgroups allow (v1 and v2); None where nothing limits. Groups do not change while a process lives."""
+    """CPUs that the cgroups allow (v1 and v2); None where nothing limits. Groups do not change
+    while a process lives."""
     found = [_of_group(folder) for folder in _groups(root)]
     return min((quota for quota in found if quota is not None), default=None)
 
@@ -74,7 +77,8 @@ def _groups(root: Path) -> list[Path]:
             top = root / mount.lstrip("/")
             inner = path.removeprefix(mounted.rstrip("/")).strip("/")
             folder = top / inner
-            # In a container the path may be the host's and not exist here: then the mount itself is this process's group.
+            # In a container the path may be the host's and not exist here: then the mount itself is
+            # this process's group.
             folders += (
                 [folder, *(parent for parent in folder.parents if parent.is_relative_to(top))]
                 if folder.is_dir()

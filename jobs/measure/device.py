@@ -1,4 +1,5 @@
-"""The hardware under a trial: described as this process sees it, and checked against what the target promises."""
+"""The hardware under a trial: described as this process sees it, and checked against what the
+target promises."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from jobs.hardware import words
 from jobs.measure import cpus, gpus, loaded_torch
 
 NO_GPU = "none"
-# Words that make another product of the same number: an RTX 3080 Ti is no RTX 3080, a MIG slice of an A30 no A30.
+# Words that make another product of the same number: an RTX 3080 Ti is no RTX 3080, a MIG slice of
+# an A30 no A30.
 VARIANTS = frozenset({"ti", "super", "laptop", "mobile", "max", "mig", "ada", "blackwell", "d"})
 
 
@@ -20,7 +22,8 @@ class Expectation:
     """What the target promises a trial.
 
     Attributes:
-        gpu: Model, as the cluster profile spells it; ``none`` declares that there is none, whatever ``gpus`` says.
+        gpu: Model, as the cluster profile spells it; ``none`` declares that there is none, whatever
+            ``gpus`` says.
         gpus: GPUs or a share of one.
         cpus: CPUs.
         mem_gb: Memory, counted as SLURM does, in units of 2**30 bytes.
@@ -43,7 +46,8 @@ class Expectation:
 
 
 def describe(expect: Expectation, used: Literal["cpu", "cuda"]) -> dict[str, Any]:
-    """The device columns of the record; GPU columns only for a trial that was to have one and compute on it.
+    """The device columns of the record; GPU columns only for a trial that was to have one and
+    compute on it.
 
     Args:
         used: Where it computed, as torch says it.
@@ -101,7 +105,8 @@ def threads(expect: Expectation) -> int:
 
 
 def memory_gb(expect: Expectation) -> float:
-    """Memory the trial may use in GB (1e9 bytes): what was asked for, else its CPUs' share of the node's."""
+    """Memory the trial may use in GB (1e9 bytes): what was asked for, else its CPUs' share of the
+    node's."""
     if expect.mem_gb is not None:
         return min(expect.mem_gb * 2**30 / 1e9, cpus.ram_gb())
     return cpus.ram_gb() * min(1.0, expect.cpus / cpus.installed())
@@ -110,8 +115,8 @@ def memory_gb(expect: Expectation) -> float:
 def is_model(wanted: str, name: str) -> bool:
     """Whether NVML's name is the model that a profile means.
 
-    Words are compared whole: ``t4`` is "Tesla T4" and not "NVIDIA T400", ``rtx3090`` is "NVIDIA GeForce RTX 3090",
-    ``a100-80gb`` is "NVIDIA A100-SXM4-80GB".
+    Words are compared whole: ``t4`` is "Tesla T4" and not "NVIDIA T400", ``rtx3090`` is "NVIDIA
+    GeForce RTX 3090", ``a100-80gb`` is "NVIDIA A100-SXM4-80GB".
     """
     own = words(name)
     runs = {

@@ -11,11 +11,13 @@ SOURCE = "RAPL, whole packages"
 class Rapl:
     """Adds up the packages' counters between readings.
 
-    The counters run over (at 200 W after some twenty minutes), so ``sample`` wants to be called every few.
+    The counters run over (at 200 W after some twenty minutes), so ``sample`` wants to be called
+    every few.
     """
 
     def __init__(self, powercap: Path = POWERCAP) -> None:
-        # intel-rapl:0 is a package (AMD's too); intel-rapl:0:1 a part of it, and psys the whole board.
+        # intel-rapl:0 is a package (AMD's too); intel-rapl:0:1 a part of it, and psys the whole
+        # board.
         self._packages = [
             folder for folder in sorted(powercap.glob("intel-rapl:*")) if _is_package(folder)
         ]

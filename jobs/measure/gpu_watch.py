@@ -26,14 +26,17 @@ WORTH_SAYING = 0.1
 
 
 class GpuWatch:
-    """Sums over readings; means, peaks and reasons at the end. What a GPU does not tell stays missing.
+    """Sums over readings; means, peaks and reasons at the end. What a GPU does not tell stays
+    missing.
 
     Args:
         gpus: Those of the attempt.
-        share: The attempt's share of one GPU; below 1 others are expected on it, and its energy is nobody's own.
+        share: The attempt's share of one GPU; below 1 others are expected on it, and its energy is
+            nobody's own.
 
     Attributes:
-        answered: Whether each reading told what throttles a GPU and who else is on it; without that, silence is no all-clear.
+        answered: Whether each reading told what throttles a GPU and who else is on it; without
+            that, silence is no all-clear.
     """
 
     def __init__(self, gpus: Sequence[Gpu], share: float) -> None:
@@ -83,7 +86,8 @@ class GpuWatch:
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
 
     def columns(self) -> dict[str, Any]:
-        """The record's GPU readings: means over time; power and energy added up over the GPUs, the highest temperature."""
+        """The record's GPU readings: means over time; power and energy added up over the GPUs, the
+        highest temperature."""
         if not self._readings:
             return {}
         columns: dict[str, Any] = {

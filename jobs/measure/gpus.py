@@ -27,7 +27,8 @@ class Gpu:
 
 
 def visible() -> tuple[Gpu, ...]:
-    """The GPUs of ``CUDA_VISIBLE_DEVICES`` in CUDA's order; all of them where it is not set, none without a driver."""
+    """The GPUs of ``CUDA_VISIBLE_DEVICES`` in CUDA's order; all of them where it is not set, none
+    without a driver."""
     return _visible(os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
@@ -65,7 +66,8 @@ def _all() -> list[Any]:
 
 
 def _chosen(wanted: str) -> list[Any]:
-    """The devices named, up to the first that does not exist: this is where CUDA stops reading, too."""
+    """The devices named, up to the first that does not exist: this is where CUDA stops reading,
+    too."""
     handles: list[Any] = []
     everything = _all()
     for word in (part.strip() for part in wanted.split(",")):
@@ -90,7 +92,8 @@ def _chosen(wanted: str) -> list[Any]:
 
 
 def _taken_by_cuda(card: Any) -> Any:
-    """The card, or its first slice where it is cut into some (MIG): CUDA then takes that for the card."""
+    """The card, or its first slice where it is cut into some (MIG): CUDA then takes that for the
+    card."""
     try:
         if pynvml.nvmlDeviceGetMigMode(card)[0] == pynvml.NVML_DEVICE_MIG_ENABLE:
             for index in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(card)):

@@ -56,7 +56,8 @@ def family() -> set[int]:
     while waiting:
         pid = waiting.pop()
         found.add(pid)
-        # Asking each thread is a few small files; psutil would read the parent of every process of the machine.
+        # Asking each thread is a few small files; psutil would read the parent of every process of
+        # the machine.
         waiting += _children(pid)
     return found
 
@@ -85,8 +86,9 @@ def _own() -> float:
 def disturbance(first: CpuTimes, last: CpuTimes, seconds: float, cpus: int) -> list[str]:
     """What disturbed a trial with ``cpus`` CPUs between two readings.
 
-    Others may use what the trial was not promised: a sibling worker on its own CPUs is no disturbance. Only what they took
-    beyond that came out of the trial's share, and only more than a tenth of it (and of a CPU a fifth) counts, on average.
+    Others may use what the trial was not promised: a sibling worker on its own CPUs is no
+    disturbance. Only what they took beyond that came out of the trial's share, and only more than a
+    tenth of it (and of a CPU a fifth) counts, on average.
     """
     available = len(os.sched_getaffinity(0))
     others = max(0.0, (last.busy - first.busy) - (last.own - first.own)) / seconds
@@ -95,7 +97,8 @@ def disturbance(first: CpuTimes, last: CpuTimes, seconds: float, cpus: int) -> l
     taken = others - max(0, available - cpus)
     if taken > max(0.2, 0.1 * cpus):
         reasons.append(
-            f"host load beyond the trial's own: {others:.1f} of {available} CPUs, where {cpus} were promised to it"
+            f"host load beyond the trial's own: {others:.1f} of {available} CPUs, where {cpus} "
+            "were promised to it"
         )
     if stolen > 0.1 * available:
         reasons.append(f"CPU time taken by the hypervisor: {stolen:.1f} of {available} CPUs")

@@ -1,4 +1,5 @@
-"""torch as the workload loaded it; nothing here imports it, so a trial that does without pays nothing for it."""
+"""torch as the workload loaded it; nothing here imports it, so a trial that does without pays
+nothing for it."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def empty_cache() -> None:
 
 
 def peak_memory() -> dict[str, float]:
-    """Peak GPU memory since the reset in GB (1e9 bytes), added up over the devices; empty where no context lives."""
+    """Peak GPU memory since the reset in GB (1e9 bytes), added up over the devices; empty where no
+    context lives."""
     gpu = cuda()
     if gpu is None:
         return {}

@@ -1,4 +1,5 @@
-"""Peak resident memory of this process during one trial, through the kernel's own high-water mark."""
+"""Peak resident memory of this process during one trial, through the kernel's own high-water
+mark."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class PeakMemory:
             CLEAR.write_text(RESET_PEAK)
             self._before = 0
         except OSError:
-            # Not permitted here: then only a mark above the one of earlier trials is known to be this trial's.
+            # Not permitted here: then only a mark above the one of earlier trials is known to be
+            # this trial's.
             self._before = _high_water_kib()
 
     def gb(self) -> float | None:

@@ -10,7 +10,8 @@ _EARLIER: Final = "in an earlier attempt: "
 
 
 class Readings(msgspec.Struct, frozen=True):
-    """Disturbances and energy of one attempt, or of several that went on from each other; plain data, for checkpoints.
+    """Disturbances and energy of one attempt, or of several that went on from each other; plain
+    data, for checkpoints.
 
     Attributes:
         disturbed_by: What disturbed the measurement; None if nobody looked.
@@ -21,7 +22,8 @@ class Readings(msgspec.Struct, frozen=True):
     energy_j: dict[str, float] = {}
 
     def after(self, earlier: Readings) -> Readings:
-        """Both together, this attempt having gone on from the earlier ones; energy only where all of them have it."""
+        """Both together, this attempt having gone on from the earlier ones; energy only where all
+        of them have it."""
         told = [
             reason if reason.startswith(_EARLIER) else _EARLIER + reason
             for reason in earlier.disturbed_by or ()

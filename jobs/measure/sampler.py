@@ -1,4 +1,5 @@
-"""Watches the hardware while an attempt runs: about one reading a second, and none for a short trial."""
+"""Watches the hardware while an attempt runs: about one reading a second, and none for a short
+trial."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ SETTLE_S = 0.25
 
 
 class Sampler:
-    """A context manager around the attempt, one at a time in a process; ``columns`` and ``readings`` afterward.
+    """A context manager around the attempt, one at a time in a process; ``columns`` and
+    ``readings`` afterward.
 
     Args:
         gpus: Those of the attempt; none for a trial on the CPU.
@@ -99,7 +101,8 @@ class Sampler:
             if now - self._entered >= SETTLE_S:
                 rapl = energy.Rapl()
                 self._rapl = rapl if rapl.readable else None
-                # The load of the CPUs is two readings of running counters; only what has none is looked at in between.
+                # The load of the CPUs is two readings of running counters; only what has none is
+                # looked at in between.
                 self._first = (now, cpu_times())
                 self._last = now
         elif now - self._last >= self._interval_s:
@@ -107,7 +110,8 @@ class Sampler:
             self._sample()
 
     def _look(self) -> tuple[list[str] | None, dict[str, float]]:
-        """What disturbed the host since the first reading, None if that is too short ago; and the energy."""
+        """What disturbed the host since the first reading, None if that is too short ago; and the
+        energy."""
         if self._first is None:
             return None, {}
         self._sample()
@@ -126,7 +130,8 @@ class Sampler:
 
 
 class _Watcher:
-    """The thread that ticks, one for the whole process: starting one for each attempt costs a short trial milliseconds."""
+    """The thread that ticks, one for the whole process: starting one for each attempt costs a short
+    trial milliseconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,5 @@
-"""Threads follow the grant: two trials side by side with a machine's worth of threads each run slower than one after another."""
+"""Threads follow the grant: two trials side by side with a machine's worth of threads each run
+slower than one after another."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ VARIABLES = (
 
 
 def limit(threads: int) -> None:
-    """Let BLAS, OpenMP and torch compute with this many threads, those loaded already and those yet to be.
+    """Let BLAS, OpenMP and torch compute with this many threads, those loaded already and those yet
+    to be.
 
     Called for every trial: whoever ran before may have set another number.
     """
@@ -34,7 +36,8 @@ def limit(threads: int) -> None:
 
 
 def used() -> int | None:
-    """Threads that the loaded libraries are set to: torch's, else the most of any pool; None where none is loaded."""
+    """Threads that the loaded libraries are set to: torch's, else the most of any pool; None where
+    none is loaded."""
     torch = loaded_torch.module()
     if torch is not None:
         return int(torch.get_num_threads())
@@ -42,7 +45,8 @@ def used() -> int | None:
 
 
 def _pools() -> list[Any]:
-    """The thread pools of the loaded libraries; none before NumPy, which the variables reach when it is loaded."""
+    """The thread pools of the loaded libraries; none before NumPy, which the variables reach when
+    it is loaded."""
     return _pools_among(len(sys.modules)) if "numpy" in sys.modules else []
 
 

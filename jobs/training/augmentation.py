@@ -1,4 +1,5 @@
-"""Random changes of the training images, drawn for a whole epoch at once and applied on the device."""
+"""Random changes of the training images, drawn for a whole epoch at once and applied on the
+device."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Draws:
 
     Attributes:
         flip: bool of shape (n,), or None if no image is flipped.
-        top, left: int64 of shape (n,), where the crop begins in the image with its border, or None if none is cropped.
+        top, left: int64 of shape (n,), where the crop begins in the image with its border, or None
+            if none is cropped.
     """
 
     flip: Tensor | None

@@ -15,7 +15,8 @@ from jobs.training.errors import NoDevice
 from jobs.training.fields import TrainParams
 
 CUBLAS_WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG"
-"""torch wants to see it before it believes that cuBLAS repeats bit for bit; without need it would take 24 MiB more on small GPUs."""
+"""torch wants to see it before it believes that cuBLAS repeats bit for bit; without need it would
+take 24 MiB more on small GPUs."""
 
 
 def device_of(params: TrainParams, offered: str) -> torch.device:
@@ -37,14 +38,16 @@ def device_of(params: TrainParams, offered: str) -> torch.device:
 
 
 def start(device: torch.device) -> None:
-    """Make CUDA's context, if the trial computes there: some tenths of a second that belong to no phase of its own."""
+    """Make CUDA's context, if the trial computes there: some tenths of a second that belong to no
+    phase of its own."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 
 
 @contextmanager
 def applied(params: TrainParams, device: torch.device, threads: int) -> Iterator[None]:
-    """Compute as the parameters say, with so many threads; a warm process goes on afterward as if nothing had been set."""
+    """Compute as the parameters say, with so many threads; a warm process goes on afterward as if
+    nothing had been set."""
     with ExitStack() as undo:
         if params.compile != "off":
             _compile_anew(undo)
@@ -78,7 +81,8 @@ def _apply_gpu(params: TrainParams, undo: ExitStack) -> None:
 
 
 def _compile_anew(undo: ExitStack) -> None:
-    """Let nothing that was compiled earlier be found, here or on disk: a repeat's compile time is a repeat, not a look into a cache."""
+    """Let nothing that was compiled earlier be found, here or on disk: a repeat's compile time is a
+    repeat, not a look into a cache."""
     from torch._inductor.utils import fresh_cache  # torch has no public way to an empty cache
 
     fresh = fresh_cache()
@@ -90,7 +94,8 @@ def _compile_anew(undo: ExitStack) -> None:
 
 
 def _let_go_of_memory() -> None:
-    """Give back what the trial before has left, in reference cycles and as workspaces of cuBLAS, too."""
+    """Give back what the trial before has left, in reference cycles and as workspaces of cuBLAS,
+    too."""
     gc.collect()  # first: a CUDA graph that still lives would use its workspace
     if loaded_torch.cuda() is not None:
         torch._C._cuda_clearCublasWorkspaces()  # torch has no public way

@@ -1,8 +1,8 @@
 """Checkpoints: everything a trial needs to go on as if it had not been interrupted.
 
-The data order and the augmentation are functions of seed and epoch, so the position in them is two numbers. A checkpoint is
-written aside and renamed: it is whole or not there. It is loaded with ``weights_only``, so it can hold tensors and plain values
-and can run nothing.
+The data order and the augmentation are functions of seed and epoch, so the position in them is two
+numbers. A checkpoint is written aside and renamed: it is whole or not there. It is loaded with
+``weights_only``, so it can hold tensors and plain values and can run nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ NAME: Final = "checkpoint.pt"
 
 
 def state(session: Session) -> dict[str, Any]:
-    """Everything in a session that a step changes, as tensors and plain values; the tensors are the session's own."""
+    """Everything in a session that a step changes, as tensors and plain values; the tensors are the
+    session's own."""
     weights = session.model.state_dict()
     return {
         "model": weights,
@@ -120,7 +121,8 @@ def load(
 
 
 def discard(folder: Path) -> None:
-    """Remove the checkpoint of a trial that is done, and what a death while one was written has left."""
+    """Remove the checkpoint of a trial that is done, and what a death while one was written has
+    left."""
     (folder / NAME).unlink(missing_ok=True)
     for aside in folder.glob(f".{NAME}.*"):
         aside.unlink(missing_ok=True)

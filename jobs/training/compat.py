@@ -1,8 +1,9 @@
 """Lets torchvision be imported beside a torch it was not compiled against.
 
-The torchvision on PyPI is built against CUDA torch. Beside a CPU-only torch its compiled operators do not load, and the import ends in
-"operator torchvision::nms does not exist", because the Python side registers shapes for operators that were never declared. Models,
-data sets and transforms need none of these operators, so declaring their schemas is enough.
+The torchvision on PyPI is built against CUDA torch. Beside a CPU-only torch its compiled operators
+do not load, and the import ends in "operator torchvision::nms does not exist", because the Python
+side registers shapes for operators that were never declared. Models, data sets and transforms need
+none of these operators, so declaring their schemas is enough.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _declared: list[
 
 
 def torchvision() -> ModuleType:
-    """torchvision, imported; its missing operators declared first where its compiled part cannot load."""
+    """torchvision, imported; its missing operators declared first where its compiled part cannot
+    load."""
     if "torchvision" not in sys.modules and not _declared and not _operators_load():
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for operator in ("nms", "qnms"):
@@ -35,7 +37,8 @@ def torchvision() -> ModuleType:
 
 
 def _operators_load() -> bool:
-    """Whether torchvision's compiled operators load beside this torch; they stay loaded if they do."""
+    """Whether torchvision's compiled operators load beside this torch; they stay loaded if they
+    do."""
     package = importlib.util.find_spec("torchvision")
     if package is None or not package.submodule_search_locations:
         return True  # nothing to cure here: the import itself says that torchvision is missing

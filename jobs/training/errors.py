@@ -28,7 +28,10 @@ class NoDevice(TrainingError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"device cuda cannot be used here: {self.reason}; run on a target with a GPU and a CUDA build of torch, or set device: cpu"
+        return (
+            f"device cuda cannot be used here: {self.reason}; run on a target with a GPU and a "
+            "CUDA build of torch, or set device: cpu"
+        )
 
 
 class NothingToTrainOn(TrainingError):
@@ -50,4 +53,7 @@ class UnreadableCheckpoint(TrainingError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"checkpoint {self.path} cannot be continued from ({self.reason}): delete it, and the trial starts from its first epoch"
+        return (
+            f"checkpoint {self.path} cannot be continued from ({self.reason}): delete it, and "
+            "the trial starts from its first epoch"
+        )

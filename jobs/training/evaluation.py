@@ -13,7 +13,8 @@ from jobs.training.precision import Precision
 from jobs.training.steps import Sums
 
 AT_ONCE = 4
-"""Evaluation takes so many training batches at a time: without gradients it still needs less memory than training does."""
+"""Evaluation takes so many training batches at a time: without gradients it still needs less memory
+than training does."""
 
 
 class Score(NamedTuple):

@@ -1,8 +1,10 @@
-"""The parameters of the training workload: names, types, ranges, defaults, meanings, and when each acts.
+"""The parameters of the training workload: names, types, ranges, defaults, meanings, and when each
+acts.
 
-The docstring below a field is what ``runner params train`` and docs/parameters.md print; a paragraph of it that begins with
-"Acts" says when the parameter acts, and where there is none it always does. Trial ids are made from the parameters that differ
-from these defaults, so a default never changes and a field is never renamed; new fields may be added. Nothing here imports
+The docstring below a field is what ``runner params train`` and docs/parameters.md print; a
+paragraph of it that begins with "Acts" says when the parameter acts, and where there is none it
+always does. Trial ids are made from the parameters that differ from these defaults, so a default
+never changes and a field is never renamed; new fields may be added. Nothing here imports
 torch: plans are made on login nodes.
 """
 
@@ -20,10 +22,12 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One training run; whatever is left out has the value given here."""
 
     dataset: str = "digits"
-    """Data set: a name that `runner data prepare` knows, npz:FILE, folder:DIR or synthetic:CxHxWxCLASSESxIMAGES."""
+    """Data set: a name that `runner data prepare` knows, npz:FILE, folder:DIR or
+    synthetic:CxHxWxCLASSESxIMAGES."""
 
     split: Literal["official"] | tuple[float, ...] = "official"
-    """`official` (the set's own training and test part, no validation), or three fractions of the whole: [train, val, test]."""
+    """`official` (the set's own training and test part, no validation), or three fractions of the
+    whole: [train, val, test]."""
 
     split_seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     """Seed that draws the split and the subsets; the trial's own seed does not.
@@ -38,29 +42,33 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Test images that are kept, stratified; null keeps all."""
 
     normalisation: Literal["dataset", "half", "none"] = "dataset"
-    """`dataset` (mean and deviation of the training part, per channel), `half` (0.5 and 0.5), `none` (pixels in [0, 1])."""
+    """`dataset` (mean and deviation of the training part, per channel), `half` (0.5 and 0.5),
+    `none` (pixels in [0, 1])."""
 
     augmentation: Literal["none", "flip", "crop", "crop_flip"] = "none"
-    """`flip` (left to right, half of the time), `crop` (moved by up to an eighth of the size, black border), or both."""
+    """`flip` (left to right, half of the time), `crop` (moved by up to an eighth of the size, black
+    border), or both."""
 
     model: str = "simple_cnn"
     """simple_cnn, resnet10, resnet18, resnet34, resnet50, or package.module:factory."""
 
     stem: Literal["cifar", "imagenet"] = "cifar"
-    """First layers of a ResNet: `cifar` (3x3, nothing thrown away) or `imagenet` (7x7 stride 2, then pooling).
+    """First layers of a ResNet: `cifar` (3x3, nothing thrown away) or `imagenet` (7x7 stride 2,
+    then pooling).
 
     Acts with a model whose name begins with resnet.
     """
 
     pretrained: bool = False
-    """Start from torchvision's ImageNet weights, as `runner data prepare weights:MODEL` puts them in the data folder."""
+    """Start from torchvision's ImageNet weights, as `runner data prepare weights:MODEL` puts them
+    in the data folder."""
 
     epochs: Positive = 5
     """Passes over the training part."""
 
     batch_size: Positive = 64
-    """Images that go through the model at once; the last batch has what is left, but a single image is left out where the
-    model has batch normalization."""
+    """Images that go through the model at once; the last batch has what is left, but a single image
+    is left out where the model has batch normalization."""
 
     grad_accumulation: Positive = 1
     """Batches per optimizer step."""
@@ -81,10 +89,12 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Weight decay; null is PyTorch's default: 0.01 with adamw, else 0."""
 
     fused: bool | None = None
-    """The optimizer's fused implementation; null is true unless foreach is given. `false` alone leaves the choice to PyTorch."""
+    """The optimizer's fused implementation; null is true unless foreach is given. `false` alone
+    leaves the choice to PyTorch."""
 
     foreach: bool | None = None
-    """The optimizer's foreach implementation, against a loop over the weights; null is PyTorch's choice.
+    """The optimizer's foreach implementation, against a loop over the weights; null is PyTorch's
+    choice.
 
     Acts with fused: false.
     """
@@ -92,7 +102,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     schedule: Literal["none", "cosine", "onecycle", "step"] = "none"
     """Learning rate over time: `cosine` (to zero), `onecycle`, `step`, or constant.
 
-    Acts where an epoch is left after the warm-up; `step` also needs lr_gamma other than 1 and a step before the last epoch.
+    Acts where an epoch is left after the warm-up; `step` also needs lr_gamma other than 1 and a
+    step before the last epoch.
     """
 
     lr_step_epochs: Positive = 10
@@ -114,10 +125,12 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    """Share of the target spread over all classes; val_loss and test_loss are without it and cannot be compared with train_loss."""
+    """Share of the target spread over all classes; val_loss and test_loss are without it and cannot
+    be compared with train_loss."""
 
     patience: Positive | None = None
-    """Stop after this many evaluations in a row without a better validation accuracy; null never stops early.
+    """Stop after this many evaluations in a row without a better validation accuracy; null never
+    stops early.
 
     Acts where there are enough evaluations to run out of it; needs a validation part.
     """
@@ -144,7 +157,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
-    """torch.compile's mode; it serves the full training batches, everything else goes through the model as it is.
+    """torch.compile's mode; it serves the full training batches, everything else goes through the
+    model as it is.
 
     Acts everywhere, but reduce-overhead is default on a CPU.
     """
@@ -165,7 +179,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     tf32: bool | None = None
-    """TF32 in convolutions and matrix products; null is as PyTorch ships: in cuDNN's convolutions, not in matrix products.
+    """TF32 in convolutions and matrix products; null is as PyTorch ships: in cuDNN's convolutions,
+    not in matrix products.
 
     Acts on a GPU since Ampere, with amp: off or a model of your own.
     """
@@ -177,7 +192,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     cuda_graphs: bool = False
-    """Replay forward and backward pass as one CUDA graph; needs loader: resident, compile: off and grad_accumulation: 1.
+    """Replay forward and backward pass as one CUDA graph; needs loader: resident, compile: off and
+    grad_accumulation: 1.
 
     Acts on a GPU.
     """
@@ -189,7 +205,8 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     loader: Literal["resident", "workers"] = "resident"
-    """`resident` (all images as bytes on the device, batches made there) or `workers` (torch's DataLoader)."""
+    """`resident` (all images as bytes on the device, batches made there) or `workers` (torch's
+    DataLoader)."""
 
     num_workers: Annotated[int, Meta(ge=0)] = 0
     """Worker processes of the DataLoader; 0 loads in the trial's own process.

@@ -1,4 +1,5 @@
-"""Forward and backward pass as one CUDA graph: small nets spend their time launching kernels, and a graph is one launch."""
+"""Forward and backward pass as one CUDA graph: small nets spend their time launching kernels, and a
+graph is one launch."""
 
 from __future__ import annotations
 
@@ -8,13 +9,16 @@ from torch import Tensor
 from jobs.training.steps import Pass
 
 PASSES_BEFORE_CAPTURE = 3
-"""As torch's documentation advises: what is allocated or chosen lazily must be there before the capture."""
+"""As torch's documentation advises: what is allocated or chosen lazily must be there before the
+capture."""
 
 
 class GraphedPass:
-    """Replays the captured pass for full batches; an odd one, at the end of an epoch, goes through the model as usual.
+    """Replays the captured pass for full batches; an odd one, at the end of an epoch, goes through
+    the model as usual.
 
-    The captured gradients stay where they are for good: a replay writes them anew, so they are never cleared.
+    The captured gradients stay where they are for good: a replay writes them anew, so they are
+    never cleared.
 
     Args:
         work: The pass to capture, over weights that never move.
@@ -23,7 +27,8 @@ class GraphedPass:
 
     def __init__(self, work: Pass, images: Tensor, labels: Tensor) -> None:
         self._work, self._images, self._labels = work, images, labels
-        # One stream for both: cuBLAS keeps a workspace for each that it has seen, and the graph's end gives only its own back.
+        # One stream for both: cuBLAS keeps a workspace for each that it has seen, and the graph's
+        # end gives only its own back.
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):

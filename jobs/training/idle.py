@@ -1,4 +1,5 @@
-"""Parameters that cannot act beside the others: they collapse, so that no two trials compute the same thing."""
+"""Parameters that cannot act beside the others: they collapse, so that no two trials compute the
+same thing."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ DEFAULT_WEIGHT_DECAY: Final = {"sgd": 0.0, "adam": 0.0, "adamw": 0.01}
 """PyTorch's own, which null stands for."""
 
 Change = tuple[str, Any, str]
-"""A field, the value that computes the same, and why the written one does not act; SAME where it is only spelled out."""
+"""A field, the value that computes the same, and why the written one does not act; SAME where it is
+only spelled out."""
 
 SAME: Final = ""
 """The written value is what the other one stands for: one trial, and nothing to tell the user."""
@@ -29,7 +31,8 @@ def collapse(params: TrainParams, there: Hardware) -> tuple[TrainParams, list[st
         there: What the trial's target has.
 
     Returns:
-        The parameters, and a note for each that asked for something: "pin_memory: true does not act (why)".
+        The parameters, and a note for each that asked for something: "pin_memory: true does not act
+        (why)".
     """
     notes: list[str] = []
     for rule in _RULES:
@@ -70,7 +73,8 @@ def _schedule(params: TrainParams, there: Hardware) -> Iterator[Change]:
             yield (
                 "schedule",
                 "none",
-                f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} epochs",
+                f"its first step would come after {params.warmup_epochs + params.lr_step_epochs} "
+                "epochs",
             )
         elif params.lr_gamma == 1:
             yield "schedule", "none", "lr_gamma is 1"

@@ -1,6 +1,8 @@
-"""The training loop: epochs of optimizer steps, evaluations between them, and a clean stop at any step.
+"""The training loop: epochs of optimizer steps, evaluations between them, and a clean stop at any
+step.
 
-The host waits for the device once an epoch, when the sums are read, and at the edges of the ledger's phases.
+The host waits for the device once an epoch, when the sums are read, and at the edges of the
+ledger's phases.
 """
 
 from __future__ import annotations
@@ -107,11 +109,15 @@ class Loop:
                 self._save()
             if stop:
                 raise StopRequested(
-                    f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint was written"
+                    f"stopped after step {progress.steps}, in epoch {progress.epoch}; a checkpoint "
+                    "was written"
                 )
 
     def _evaluate(self) -> dict[str, float]:
-        """Validate; test too where there is no validation part, or where training ends here. What the history gets of it."""
+        """Validate; test too where there is no validation part, or where training ends here.
+
+        What the history gets of it.
+        """
         session, progress = self._session, self._progress
         with self._context.phase("eval"):
             if session.val is not None:

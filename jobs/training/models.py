@@ -1,4 +1,5 @@
-"""Models by name: the small net of the first study, torchvision's ResNets, or the user's own factory."""
+"""Models by name: the small net of the first study, torchvision's ResNets, or the user's own
+factory."""
 
 from __future__ import annotations
 
@@ -24,11 +25,13 @@ class ImageShape(NamedTuple):
 
 
 def build(params: TrainParams, shape: ImageShape, data_dir: Path | None) -> nn.Module:
-    """The model that the parameters name, newly initialized from torch's global generator, on the CPU.
+    """The model that the parameters name, newly initialized from torch's global generator, on the
+    CPU.
 
     Raises:
         BadModel: The user's factory cannot be imported or returns no module.
-        WeightsMissing: ``pretrained``, and the weights are not below ``data_dir`` or are not the published ones.
+        WeightsMissing: ``pretrained``, and the weights are not below ``data_dir`` or are not the
+            published ones.
     """
     if params.model == "simple_cnn":
         return SimpleCNN(shape)
@@ -42,7 +45,8 @@ def build(params: TrainParams, shape: ImageShape, data_dir: Path | None) -> nn.M
 class SimpleCNN(nn.Module):
     """Two convolutions and three linear layers, 62,006 weights for (3, 32, 32) and ten classes.
 
-    It is made for 32x32. Images a little smaller (28x28) are padded with black by its first convolution; all others are scaled.
+    It is made for 32x32. Images a little smaller (28x28) are padded with black by its first
+    convolution; all others are scaled.
     """
 
     SIDE = 32
@@ -72,18 +76,21 @@ class SimpleCNN(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores of shape (n, classes), unnormalized, for images of shape (n, channels, height, width)."""
+        """Scores of shape (n, classes), unnormalized, for images of shape (n, channels, height,
+        width)."""
         logits: Tensor = self.classifier(self.features(self.scale(images)))
         return logits
 
 
 def normalizes_batches(model: nn.Module) -> bool:
-    """Return whether the model has batch normalization, which has no variance over a single image."""
+    """Return whether the model has batch normalization, which has no variance over a single
+    image."""
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
 
 
 def _even_padding(size: int, side: int) -> int | None:
-    """Pixels to add on both edges so that ``size`` becomes ``side``; None where scaling is the better way."""
+    """Pixels to add on both edges so that ``size`` becomes ``side``; None where scaling is the
+    better way."""
     missing = side - size
     return missing // 2 if 0 <= missing <= side // 8 and missing % 2 == 0 else None
 

@@ -1,7 +1,8 @@
-"""The training workload's parameters, as plans need them: the struct, its contradictions, and what cannot act.
+"""The training workload's parameters, as plans need them: the struct, its contradictions, and what
+cannot act.
 
-Nothing here imports torch. A parameter that cannot act collapses to its default, with a note; a contradiction, where the user would
-get something else than was asked for, is a problem.
+Nothing here imports torch. A parameter that cannot act collapses to its default, with a note; a
+contradiction, where the user would get something else than was asked for, is a problem.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def _of_data(params: TrainParams) -> Iterator[str]:
     if problem := problem_of(params.split):
         yield f"split: {problem}"
     elif params.patience is not None and not has_validation(params):
-        yield "patience: there is no validation part to watch; give the split one, for example split: [0.7, 0.1, 0.2]"
+        yield (
+            "patience: there is no validation part to watch; give the split one, for example "
+            "split: [0.7, 0.1, 0.2]"
+        )
 
 
 def _of_model(params: TrainParams) -> Iterator[str]:
@@ -55,9 +59,15 @@ def _of_model(params: TrainParams) -> Iterator[str]:
     elif params.model not in MODELS:
         near = get_close_matches(params.model, MODELS, n=1)
         hint = f" (did you mean '{near[0]}'?)" if near else ""
-        yield f"model: no model '{params.model}'{hint}; there are {', '.join(MODELS)} and package.module:factory"
+        yield (
+            f"model: no model '{params.model}'{hint}; there are {', '.join(MODELS)} and "
+            "package.module:factory"
+        )
     if params.pretrained and params.model not in PRETRAINED_MODELS:
-        yield f"pretrained: there are no weights for {params.model}, only for {', '.join(PRETRAINED_MODELS)}"
+        yield (
+            f"pretrained: there are no weights for {params.model}, only for "
+            f"{', '.join(PRETRAINED_MODELS)}"
+        )
 
 
 def _of_numbers(params: TrainParams) -> Iterator[str]:
@@ -71,26 +81,51 @@ def _of_optimization(params: TrainParams) -> Iterator[str]:
     if params.fused and params.foreach:
         yield "fused, foreach: an optimizer is one or the other; leave foreach at null"
     if params.schedule != "onecycle" and params.warmup_epochs >= params.epochs > 1:
-        yield f"warmup_epochs: {params.warmup_epochs} leaves nothing of {params.epochs} epochs; give fewer"
+        yield (
+            f"warmup_epochs: {params.warmup_epochs} leaves nothing of {params.epochs} epochs; "
+            "give fewer"
+        )
 
 
 def _of_device(params: TrainParams, there: Hardware) -> Iterator[str]:
     if params.device == "cuda" and not there.gpu:
-        yield "device: cuda was asked for on a target without a GPU; choose a target that has one, or device: auto"
+        yield (
+            "device: cuda was asked for on a target without a GPU; choose a target that has "
+            "one, "
+            "or device: auto"
+        )
     if params.threads is not None and there.cpus is not None and params.threads > there.cpus:
         asked, given = f"threads: {params.threads}", f"{there.cpus} CPU{'s' * (there.cpus > 1)}"
-        yield f"{asked} would take turns on {given}; give the target or the group as many (resources: {{cpus: {params.threads}}}), or fewer"
+        yield (
+            f"{asked} would take turns on {given}; give the target or the group as many "
+            f"(resources: {{cpus: {params.threads}}}), or fewer"
+        )
     on_gpu = there.gpu and params.device != "cpu"
     if params.amp == "fp16" and not on_gpu:
-        yield "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off (where a grid has both targets, exclude it)"
+        yield (
+            "amp: fp16 is emulated on a CPU, many times slower than fp32; give bf16 or off "
+            "(where a grid has both targets, exclude it)"
+        )
     if params.amp == "bf16" and on_gpu and there.before_ampere:
-        yield f"amp: bf16 is emulated on a {there.model}, for it began with Ampere; give fp16 or off (or exclude it for this target)"
+        yield (
+            f"amp: bf16 is emulated on a {there.model}, for it began with Ampere; give fp16 or "
+            "off (or exclude it for this target)"
+        )
     if params.deterministic and params.cudnn_benchmark and on_gpu:
-        yield "deterministic: cudnn_benchmark chooses algorithms with a stopwatch, another one each time; leave it false"
+        yield (
+            "deterministic: cudnn_benchmark chooses algorithms with a stopwatch, another one "
+            "each time; leave it false"
+        )
     if params.cuda_graphs and on_gpu:
         if params.loader != "resident":
             yield "cuda_graphs: needs loader: resident, whose batches are made on the device"
         if params.compile != "off":
-            yield "cuda_graphs: torch.compile has its own, compile: reduce-overhead; choose one of the two"
+            yield (
+                "cuda_graphs: torch.compile has its own, compile: reduce-overhead; choose one "
+                "of "
+                "the two"
+            )
         if params.grad_accumulation > 1:
-            yield "cuda_graphs: a replayed pass writes its gradients anew; needs grad_accumulation: 1"
+            yield (
+                "cuda_graphs: a replayed pass writes its gradients anew; needs grad_accumulation: 1"
+            )

@@ -1,4 +1,5 @@
-"""From stored bytes to what a model is fed: augmented, scaled and normalized, in the memory order it computes in."""
+"""From stored bytes to what a model is fed: augmented, scaled and normalized, in the memory order
+it computes in."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def layout_of(*, channels_last: bool) -> torch.memory_format:
 def in_layout(images: Tensor, layout: torch.memory_format) -> Tensor:
     """The images with the strides that new ones of this order have.
 
-    `Tensor.contiguous` leaves those of a single channel as they are, which is either order to it and not to a compiled program.
+    `Tensor.contiguous` leaves those of a single channel as they are, which is either order to it
+    and not to a compiled program.
     """
     if images.stride() == torch.empty(images.shape, device="meta", memory_format=layout).stride():
         return images
@@ -27,7 +29,8 @@ def in_layout(images: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 class Pixels:
-    """Turns uint8 images of shape (n, height, width, channels) into float32 of shape (n, channels, height, width).
+    """Turns uint8 images of shape (n, height, width, channels) into float32 of shape (n, channels,
+    height, width).
 
     Args:
         mean, std: Per channel, of shape (channels,), for pixels scaled to [0, 1].
@@ -64,7 +67,8 @@ class Pixels:
 
 
 def statistics(normalisation: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:
-    """(mean, std) of each channel, float64, that the images are normalized with; taken from the training part alone."""
+    """(mean, std) of each channel, float64, that the images are normalized with; taken from the
+    training part alone."""
     if normalisation == "dataset":
         measured = dataset.statistics(train)
         return torch.from_numpy(measured.mean), torch.from_numpy(measured.std)

@@ -1,7 +1,8 @@
 """2x2 max pooling that is quick on a CPU.
 
-PyTorch's own walks over the windows of a plain (not channels-last) image one number at a time, and takes a quarter of a small net's
-training step. Here rows are compared with rows, then columns with columns, by kernels that use the whole vector unit.
+PyTorch's own walks over the windows of a plain (not channels-last) image one number at a time, and
+takes a quarter of a small net's training step. Here rows are compared with rows, then columns with
+columns, by kernels that use the whole vector unit.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch.nn import functional
 
 
 class MaxPool2x2(nn.Module):
-    """The largest of each 2x2 window, as ``nn.MaxPool2d(2)``; where two are equally large, the gradient may go to the other one."""
+    """The largest of each 2x2 window, as ``nn.MaxPool2d(2)``; where two are equally large, the
+    gradient may go to the other one."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, channels, height, width) to (n, channels, height // 2, width // 2)."""

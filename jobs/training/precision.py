@@ -1,4 +1,5 @@
-"""Mixed precision: which type the model computes in, and the scaling of gradients that fp16 needs."""
+"""Mixed precision: which type the model computes in, and the scaling of gradients that fp16
+needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A torch.profiler trace of some steps, for TensorBoard and Perfetto, and a table of the operators that took the time."""
+"""A torch.profiler trace of some steps, for TensorBoard and Perfetto, and a table of the operators
+that took the time."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ SKIP: Final = 3
 
 TRACED: Final = 10
 
-# Else CUPTI stays attached, and slows down every kernel of this process (https://github.com/pytorch/pytorch/issues/144455).
+# Else CUPTI stays attached, and slows down every kernel of this process
+# (https://github.com/pytorch/pytorch/issues/144455).
 os.environ.setdefault("TEARDOWN_CUPTI", "1")
 
 TOP: Final = 30
@@ -36,7 +38,8 @@ LEAST: Final = 0.001
 def trace(session: Session, folder: Path) -> None:
     """Make some training steps under the profiler, and leave the trial as it was before them.
 
-    The trial's own steps are never traced: its times are those of a trial without a trace. An earlier attempt's trace is kept.
+    The trial's own steps are never traced: its times are those of a trial without a trace. An
+    earlier attempt's trace is kept.
 
     Args:
         folder: Gets ``trace.pt.trace.json`` and ``operators.csv``, the table last.
@@ -79,10 +82,12 @@ def _steps(session: Session) -> Generator[None]:
 
 
 def write_operators(path: Path, averages: Any, *, on_gpu: bool) -> None:
-    """The operators that took most time by themselves, on the GPU where there is one, with their share of all of it.
+    """The operators that took most time by themselves, on the GPU where there is one, with their
+    share of all of it.
 
-    A kernel on the GPU has a row of its own beside that of the operator that launched it, and its time is in both: here it counts
-    for the operator. Kernels that no operator launched, those of a CUDA graph, share one row.
+    A kernel on the GPU has a row of its own beside that of the operator that launched it, and its
+    time is in both: here it counts for the operator. Kernels that no operator launched, those of a
+    CUDA graph, share one row.
     """
     own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
     rows = [one for one in averages if not one.is_user_annotation]

@@ -19,7 +19,8 @@ class Progress:
         lr: Learning rate of the last step.
         epoch_s: Training seconds of the epoch under way.
         train_s: Training seconds of the epochs before it.
-        best_accuracy, best_epoch: On the validation part; None before the first evaluation, or without such a part.
+        best_accuracy, best_epoch: On the validation part; None before the first evaluation, or
+            without such a part.
         evaluations_since_best: In a row.
         scores: The last of each accuracy and loss, by the record's column.
     """

@@ -24,16 +24,20 @@ _NO_WEIGHTS_OF_STEM_OR_HEAD = ("conv1.weight", "fc.weight", "fc.bias")
 def build(
     name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pretrained: bool
 ) -> nn.Module:
-    """A ResNet, newly initialized, with the published ImageNet weights loaded over it if ``pretrained``.
+    """A ResNet, newly initialized, with the published ImageNet weights loaded over it if
+    ``pretrained``.
 
-    The last layer always starts anew; so does the first with ``stem="cifar"``, which ImageNet's 7x7 weights do not fit.
+    The last layer always starts anew; so does the first with ``stem="cifar"``, which ImageNet's 7x7
+    weights do not fit.
 
     Args:
         name: One of `LAYERS`.
-        stem: ``cifar`` (3x3 convolution, no pooling) or ``imagenet`` (7x7 with stride 2, then pooling).
+        stem: ``cifar`` (3x3 convolution, no pooling) or ``imagenet`` (7x7 with stride 2, then
+            pooling).
 
     Raises:
-        WeightsMissing: ``pretrained``, and the weights are not below ``data_dir`` or are not the published ones.
+        WeightsMissing: ``pretrained``, and the weights are not below ``data_dir`` or are not the
+            published ones.
     """
     resnet = torchvision().models.resnet
     block = resnet.Bottleneck if name == "resnet50" else resnet.BasicBlock
@@ -60,7 +64,8 @@ def _load_published(
         name: value for name, value in weights.items() if name not in _NO_WEIGHTS_OF_STEM_OR_HEAD
     }
     if stem == "imagenet":
-        # A gray image is one whose three channels are equal: summing over them gives it the same responses.
+        # A gray image is one whose three channels are equal: summing over them gives it the same
+        # responses.
         weights["conv1.weight"] = (
             first
             if channels == 3

@@ -11,7 +11,8 @@ class TensorBoard:
 
     Args:
         folder: Of the event files.
-        epoch: The first that will be written; points of an earlier attempt from there on are taken back.
+        epoch: The first that will be written; points of an earlier attempt from there on are taken
+            back.
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:

@@ -29,7 +29,8 @@ def build(params: TrainParams, optimizer: Optimizer, steps_per_epoch: int) -> LR
 def factor(params: TrainParams, steps_per_epoch: int, step: int) -> float:
     """What the learning rate is multiplied with in optimizer step ``step``, counted from 0.
 
-    A warm-up rises in a line to 1 and ends with its last step; the schedule proper fills the epochs after it.
+    A warm-up rises in a line to 1 and ends with its last step; the schedule proper fills the epochs
+    after it.
     """
     warm = params.warmup_epochs * steps_per_epoch
     if step < warm:

@@ -1,8 +1,9 @@
 """The streams of random numbers that a trial draws from.
 
-Those of ours are independent ones from the trial's seed. A stream is named by what it is for and by the epoch, so that any of them
-can be begun anew: a resumed trial needs no state of it, and the order of the images is the same on every device, with every loader
-and for every number of worker processes. A model draws from the process's own generators (dropout, and whatever a user's does),
+Those of ours are independent ones from the trial's seed. A stream is named by what it is for and by
+the epoch, so that any of them can be begun anew: a resumed trial needs no state of it, and the
+order of the images is the same on every device, with every loader and for every number of worker
+processes. A model draws from the process's own generators (dropout, and whatever a user's does),
 whose states can be taken and put back.
 """
 

@@ -25,8 +25,8 @@ from jobs.training.precision import Precision
 from jobs.training.steps import Forward, Pass, Sums, Work
 
 BLOCK_BYTES: Final = 32 * 2**20
-"""On a GPU so many bytes of batches are made at once: the kernels launched for one then serve dozens. On a CPU a batch is best made
-when it is needed: it is still in the cache then."""
+"""On a GPU so many bytes of batches are made at once: the kernels launched for one then serve
+dozens. On a CPU a batch is best made when it is needed: it is still in the cache then."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Data:
     Attributes:
         shape: Of one image.
         n_train: Images in the training part.
-        train, val, test: Loaders of the parts, with their sizes; the last two are None where the part is empty.
+        train, val, test: Loaders of the parts, with their sizes; the last two are None where the
+            part is empty.
     """
 
     shape: ImageShape
@@ -57,7 +58,8 @@ class Session:
 
     Attributes:
         schedule: None where the learning rate never changes.
-        pairs: A last batch of a single image is left out of an epoch: the model cannot be trained on it.
+        pairs: A last batch of a single image is left out of an epoch: the model cannot be trained
+            on it.
         steps_per_epoch: Optimizer steps.
         work: Forward and backward pass of a batch.
         val, test: None where the part is empty.
@@ -153,7 +155,8 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
 def build(
     params: TrainParams, data: Data, data_dir: Path | None, device: torch.device, seed: int
 ) -> Session:
-    """Seed every generator and build what the trial computes with; nothing is compiled or run yet."""
+    """Seed every generator and build what the trial computes with; nothing is compiled or run
+    yet."""
     seeds.begin(seed)
     model = (
         models.to_layout(
@@ -173,7 +176,8 @@ def build(
     schedule = schedules.build(params, optimizer, steps_per_epoch)
     precision = Precision(params, device)
     sums = Sums(device)
-    # With CUDA graphs of torch.compile's own, gradients that are added to must not lie in memory that the next replay reuses.
+    # With CUDA graphs of torch.compile's own, gradients that are added to must not lie in memory
+    # that the next replay reuses.
     keep = device.type == "cuda" and _compiles_graphs(params) and params.grad_accumulation > 1
     work = Pass(
         forward,
@@ -210,9 +214,11 @@ def _compiles_graphs(params: TrainParams) -> bool:
 
 
 def compiled(params: TrainParams, model: nn.Module, batch_size: int) -> Forward:
-    """The model, its full training batches through what torch.compile makes of it; nothing is compiled before the first.
+    """The model, its full training batches through what torch.compile makes of it; nothing is
+    compiled before the first.
 
-    Only one shape is compiled: a program for each of the odd batches would take longer to make than it could ever save.
+    Only one shape is compiled: a program for each of the odd batches would take longer to make than
+    it could ever save.
     """
     if params.compile == "off":
         return model

@@ -30,7 +30,8 @@ class Work(Protocol):
 
 
 class Sums:
-    """Loss and right answers added up on the device; reading them is the epoch's one synchronization."""
+    """Loss and right answers added up on the device; reading them is the epoch's one
+    synchronization."""
 
     def __init__(self, device: torch.device) -> None:
         self._loss = torch.zeros((), dtype=torch.float64, device=device)

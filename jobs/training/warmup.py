@@ -1,7 +1,8 @@
-"""What a trial does once before it is timed: compile, choose algorithms, capture graphs, count operations.
+"""What a trial does once before it is timed: compile, choose algorithms, capture graphs, count
+operations.
 
-Blank batches of every shape to come go through the model; afterward weights, buffers, random streams and sums are as they were, so
-that a trial computes the same with and without it.
+Blank batches of every shape to come go through the model; afterward weights, buffers, random
+streams and sums are as they were, so that a trial computes the same with and without it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ PASSES_OF_A_PROGRAM: Final = 3
 
 
 def warm_up(session: Session) -> Session:
-    """The session, ready to be timed; its forward and backward pass captured if that was asked for."""
+    """The session, ready to be timed; its forward and backward pass captured if that was asked
+    for."""
     full, *rest = _batch_sizes(session)
     compiles = session.params.compile != "off"
     with _undone(session):
@@ -42,7 +44,8 @@ def warm_up(session: Session) -> Session:
         _warm_evaluation(session)
         if session.device.type == "cuda":
             _warm_optimizer(session)
-        # What was tried out so far is no part of training; what is recorded from here on is, and replaying it shows no memory.
+        # What was tried out so far is no part of training; what is recorded from here on is, and
+        # replaying it shows no memory.
         loaded_torch.reset_peak_memory()
         if session.replays and isinstance(session.work, Pass) and not compiles:
             return replace(session, work=GraphedPass(session.work, *_blank(session, full)))
@@ -55,8 +58,8 @@ def count_flops(session: Session) -> float:
     """Floating-point operations of forward and backward pass for one image, by torch's own counter.
 
     Raises:
-        BadModel: What comes out of it are not scores of shape (n, classes). A label beyond them would be an error on a CPU, but a
-            fault of the whole GPU there.
+        BadModel: What comes out of it are not scores of shape (n, classes). A label beyond them
+            would be an error on a CPU, but a fault of the whole GPU there.
     """
     n = min(2, session.data.n_train)
 
@@ -65,7 +68,8 @@ def count_flops(session: Session) -> float:
         if logits.shape != (n, session.data.shape.classes):
             raise BadModel(
                 session.params.model,
-                f"for {n} images of {session.data.shape.classes} classes it gives {tuple(logits.shape)}",
+                f"for {n} images of {session.data.shape.classes} classes it gives "
+                f"{tuple(logits.shape)}",
             )
         return logits
 
@@ -113,7 +117,8 @@ def _warm_optimizer(session: Session) -> None:
 
 @contextmanager
 def _undone(session: Session) -> Iterator[None]:
-    """Put back what a pass changes beside gradients: buffers such as running means, and the random streams."""
+    """Put back what a pass changes beside gradients: buffers such as running means, and the random
+    streams."""
     buffers = [(buffer, buffer.clone()) for buffer in session.model.buffers()]
     streams = seeds.states(session.device)
     yield

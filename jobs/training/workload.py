@@ -1,7 +1,7 @@
 """The training workload: one trial from its parameters to the columns of its record.
 
-A loss that stops being finite does not fail the trial: a learning rate that diverges is a result. The trial goes on as PyTorch
-would, and its loss columns are NaN and its accuracies those of chance.
+A loss that stops being finite does not fail the trial: a learning rate that diverges is a result.
+The trial goes on as PyTorch would, and its loss columns are NaN and its accuracies those of chance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from jobs.training.warmup import count_flops, warm_up
 def run(params: TrainParams, context: Context) -> dict[str, Any]:
     """Train and evaluate one trial; the measured columns.
 
-    Accuracies and losses are those of the model as it is after the last epoch; the training ones are means over that epoch.
+    Accuracies and losses are those of the model as it is after the last epoch; the training ones
+    are means over that epoch.
 
     Raises:
         StopRequested: The context asked for it, and a checkpoint was written.
@@ -77,7 +78,8 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
 
 
 def warm(params: TrainParams, data_dir: Path | None) -> None:
-    """Bring into a warm process what each trial would wait for: the data, mapped, and what torch loads with its first optimizer."""
+    """Bring into a warm process what each trial would wait for: the data, mapped, and what torch
+    loads with its first optimizer."""
     open_dataset(params.dataset, data_dir)
     optimizers.build(params, [torch.nn.Parameter(torch.zeros(1))])
     if params.model.startswith("resnet"):

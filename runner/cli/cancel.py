@@ -21,7 +21,8 @@ def cancel(
 ) -> None:
     """Cancel queued and running trials; touches only jobs that this store submitted.
 
-    A trial shares its array task with the others of its pack: they end with it, and the next submit runs them.
+    A trial shares its array task with the others of its pack: they end with it, and the next submit
+    runs them.
 
     \b
     Example:
@@ -44,7 +45,8 @@ def cancel(
             output.say(f"{sweep}: nothing queued or running")
             continue
         output.say(
-            f"{sweep}: cancelled {plural(done.tasks, 'task')} with {plural(len(done.trials), 'trial')}"
+            f"{sweep}: cancelled {plural(done.tasks, 'task')} with "
+            f"{plural(len(done.trials), 'trial')}"
         )
         output.next_step(
             output.typed("runner", "status", sweep),

@@ -42,7 +42,8 @@ def collect(
             "-o",
             "--output",
             metavar="FILE",
-            help="Also write a file: every row and column (.parquet, .csv, .json), or with --by, and always as .md and .tex, "
+            help="Also write a file: every row and column (.parquet, .csv, .json), or with --by, "
+            "and always as .md and .tex, "
             "the table that is printed.",
         ),
     ] = None,
@@ -152,7 +153,8 @@ def _names(text: str | None) -> list[str] | None:
 
 
 class _View:
-    """What of the records is wanted: means of groups, or rows of trials or attempts; in which order, and how many."""
+    """What of the records is wanted: means of groups, or rows of trials or attempts; in which
+    order, and how many."""
 
     def __init__(
         self,
@@ -283,8 +285,8 @@ def gather(
 
     Args:
         attempts: One row per attempt instead of one per trial.
-        expected: By sweep the trials of its latest grid; records of other trials are left out, and trials without a record are
-            counted. None, or a sweep that it lacks, keeps every record.
+        expected: By sweep the trials of its latest grid; records of other trials are left out, and
+            trials without a record are counted. None, or a sweep that it lacks, keeps every record.
 
     Raises:
         UnknownSweep: The store has no sweep of that name.
@@ -305,7 +307,8 @@ def gather(
         if len(kept) < len(ids):
             table = table.take(kept) if kept else table.slice(0, 0)
             notes.append(
-                f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all includes them)"
+                f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all "
+                "includes them)"
             )
         missing = sum(len(trials) for trials in expected.values()) - len(
             {ids[row] for row in kept if ids[row][0] in expected}
@@ -320,7 +323,8 @@ def gather(
 
 
 def _settle(store: Store, sweeps: Sequence[str] | None) -> None:
-    """Derive the records that workers could not write; a store that cannot be written to is collected as it is."""
+    """Derive the records that workers could not write; a store that cannot be written to is
+    collected as it is."""
     from artifacts.errors import StoreFull, StoreNotWritable
     from runner.sweep.reconcile import settle_if_idle
     from runner.sweep.status import submitted_sweeps
@@ -333,12 +337,14 @@ def _settle(store: Store, sweeps: Sequence[str] | None) -> None:
             return
         if view is not None and view.trouble:
             output.warn(
-                f"the scheduler does not answer, so what it holds of {sweep} is not known: {view.trouble}"
+                f"the scheduler does not answer, so what it holds of {sweep} is not known: "
+                f"{view.trouble}"
             )
 
 
 def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset[str]]:
-    """By sweep the trials of its latest submission; a sweep that was only recorded, never submitted here, is not among them."""
+    """By sweep the trials of its latest submission; a sweep that was only recorded, never submitted
+    here, is not among them."""
     from runner.sweep.status import latest_submission, submitted_sweeps
 
     submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]

@@ -52,7 +52,10 @@ class FileExists(RunnerError):
         self.path, self.command = path, command
 
     def __str__(self) -> str:
-        return f"{self.path} is already there and stays as it is: name another file, as in `{self.command} other.yaml`"
+        return (
+            f"{self.path} is already there and stays as it is: name another file, as in "
+            f"`{self.command} other.yaml`"
+        )
 
 
 class FileNotWritable(RunnerError):
@@ -85,7 +88,8 @@ def init(
         Path | None,
         typer.Argument(
             metavar="FILE",
-            help="The file to write; else grid.yaml, NAME.yaml with --study, cluster.yaml with --slurm.",
+            help="The file to write; else grid.yaml, NAME.yaml with --study, cluster.yaml with "
+            "--slurm.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +110,8 @@ def init(
         ),
     ] = False,
 ) -> None:
-    """Write a commented grid that runs as it is, a study that ships, or the profile of a SLURM site.
+    """Write a commented grid that runs as it is, a study that ships, or the profile of a SLURM
+    site.
 
     An existing file is never overwritten. Beside it stands its JSON Schema,
     from which editors with a YAML language server complete and check.

@@ -67,7 +67,8 @@ def logs(
         raise NoLog(
             found,
             number,
-            "nothing says where it was written (run inline, a trial prints to the terminal); `runner show` tells the rest",
+            "nothing says where it was written (run inline, a trial prints to the terminal); "
+            "`runner show` tells the rest",
         )
     path = opened.root / log
     written: deque[str] = deque(maxlen=len(traceback.splitlines()) + 1)
@@ -83,7 +84,8 @@ def logs(
 
 
 def _print_task(store: Store, name: str) -> bool:
-    """Print what the last task wrote that was to run this trial and did not begin it; False if there is none."""
+    """Print what the last task wrote that was to run this trial and did not begin it; False if
+    there is none."""
     from artifacts.publish import told_reading
     from runner.sweep.queue import task_logs
     from runner.sweep.selection import select
@@ -100,7 +102,8 @@ def _print_task(store: Store, name: str) -> bool:
 
 
 def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
-    """The trial whose id starts so, and what is known of each of its attempts, of those too that have left no record yet."""
+    """The trial whose id starts so, and what is known of each of its attempts, of those too that
+    have left no record yet."""
     from artifacts.errors import AmbiguousTrial, UnknownTrial
     from runner.sweep.journal import open_attempts
 

@@ -130,12 +130,14 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _print_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print what nobody expected; what its message brings along is shown and not obeyed, as everywhere."""
+    """Print what nobody expected; what its message brings along is shown and not obeyed, as
+    everywhere."""
     output.message("".join(traceback.format_exception(kind, error, trace)))
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """The roots of every floor's errors: their messages name the cure, so a traceback would only hide it."""
+    """The roots of every floor's errors: their messages name the cure, so a traceback would only
+    hide it."""
     from artifacts.errors import ArtifactsError
     from cluster.errors import ClusterError
     from jobs.data.errors import DataError

@@ -23,7 +23,8 @@ def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_trial(context: typer.Context, incomplete: str) -> list[str]:
-    """Trials that have started, from the journals: opening thousands of records would keep the person waiting."""
+    """Trials that have started, from the journals: opening thousands of records would keep the
+    person waiting."""
     from runner.sweep.journal import Follower
 
     store = _store_of(context)
@@ -56,7 +57,8 @@ ClusterOption = Annotated[
     typer.Option(
         "--cluster",
         metavar="FILE",
-        help="Profile of the site; else cluster.yaml beside the grid, then in the user's config folder, then this machine.",
+        help="Profile of the site; else cluster.yaml beside the grid, then in the user's config "
+        "folder, then this machine.",
     ),
 ]
 DataDirOption = Annotated[
@@ -81,7 +83,8 @@ NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SWEEP|TRIAL]...",
-        help="Sweeps, by name or by the grid's file, or trials by their id; the only sweep if none is named.",
+        help="Sweeps, by name or by the grid's file, or trials by their id; the only sweep if none "
+        "is named.",
         autocompletion=complete_sweep,
     ),
 ]
@@ -94,7 +97,8 @@ TrialArgument = Annotated[
 
 
 def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
-    """The sweeps that the words on the command line mean, each once, and said where a word is a file."""
+    """The sweeps that the words on the command line mean, each once, and said where a word is a
+    file."""
     from runner.sweep.selection import sweep_of
 
     found = []
@@ -107,7 +111,8 @@ def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
 
 
 def data_folder(store: Path, given: Path | None) -> Path | None:
-    """The folder of the datasets: the one given, and said where it is another than the store's; else the one that the store remembers."""
+    """The folder of the datasets: the one given, and said where it is another than the store's;
+    else the one that the store remembers."""
     from artifacts.store import Store
     from runner.planning.data_folder import remembered
 
@@ -116,7 +121,8 @@ def data_folder(store: Path, given: Path | None) -> Path | None:
         return known
     if known is not None and known != given.resolve():
         output.note(
-            f"note: the data folder is {given.resolve()}, and was {known} in {store}; the next submit remembers the one it is given"
+            f"note: the data folder is {given.resolve()}, and was {known} in {store}; the next "
+            "submit remembers the one it is given"
         )
     return given
 

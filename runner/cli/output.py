@@ -1,9 +1,11 @@
-"""How everything is printed: a table with colors on a terminal, plain lines for a pipe or where NO_COLOR is set, JSON for scripts.
+"""How everything is printed: a table with colors on a terminal, plain lines for a pipe or where
+NO_COLOR is set, JSON for scripts.
 
-Results go to stdout, and whatever is said beside them to stderr, so that a pipe carries the result alone.
+Results go to stdout, and whatever is said beside them to stderr, so that a pipe carries the result
+alone.
 
-Everything printed passes ``shown``: what a parameter, a result, a message, a log or a file name brings along is shown and
-never obeyed.
+Everything printed passes ``shown``: what a parameter, a result, a message, a log or a file name
+brings along is shown and never obeyed.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ _GAP = "  "
 
 
 def shown(text: str) -> str:
-    """Return text with every character that a terminal would obey spelled out: ``\\x1b[31m`` instead of red.
+    """Return text with every character that a terminal would obey spelled out: ``\\x1b[31m``
+    instead of red.
 
     Line feeds and tabs stay.
     """
@@ -109,12 +112,14 @@ def next_step(command: str, reason: str) -> None:
 
 
 def typed(*words: str) -> str:
-    """Return a command line as a shell would have to be given it, with the store that this one was given."""
+    """Return a command line as a shell would have to be given it, with the store that this one was
+    given."""
     return shlex.join([*words, *_store])
 
 
 def name_store(path: str | None) -> None:
-    """Say which store the commands that are printed from now on have to name; None for the one they find by themselves."""
+    """Say which store the commands that are printed from now on have to name; None for the one they
+    find by themselves."""
     _store[:] = [] if path is None else ["--store", path]
 
 
@@ -139,8 +144,9 @@ def cell(text: str) -> str:
 def table(content: Table, *, indent: int = 0) -> None:
     """Print a table and the notes below it.
 
-    A terminal too narrow for it gets the columns in several blocks: no cell is broken and no id is cut. What tells the rows
-    apart stands in each block, or the number of the row where that is too wide. A pipe gets one line per row, however long.
+    A terminal too narrow for it gets the columns in several blocks: no cell is broken and no id is
+    cut. What tells the rows apart stands in each block, or the number of the row where that is too
+    wide. A pipe gets one line per row, however long.
     """
     rows = [tuple(map(cell, row)) for row in content.rows]
     heads = [(cell(head.text), head.right) for head in content.headings]
@@ -220,7 +226,8 @@ def json(value: Any) -> None:
 
 
 def _beside(text: str) -> None:
-    sys.stdout.flush()  # both may lead to one terminal, and the order tells which line belongs to what
+    # both may lead to one terminal, and the order tells which line belongs to what
+    sys.stdout.flush()
     sys.stderr.write(shown(text) + "\n")
     sys.stderr.flush()
 

@@ -102,7 +102,8 @@ def plan(
 
 
 def check_file(grid: Path, store: Path) -> None:
-    """Raise typer.BadParameter unless there is a file; where it is the name of a sweep, say where that one's grid is."""
+    """Raise typer.BadParameter unless there is a file; where it is the name of a sweep, say where
+    that one's grid is."""
     from artifacts.store import Store
     from runner.sweep.status import grid_file, latest_submission, submitted_sweeps
 
@@ -151,7 +152,8 @@ def read(
 
 
 def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
-    """Print a plan: totals, a row for each array, and the batch script of each class of them that a scheduler would be given."""
+    """Print a plan: totals, a row for each array, and the batch script of each class of them that a
+    scheduler would be given."""
     from runner.planning.plan import scripts
     from runner.report.tables import Heading, Table
 
@@ -189,7 +191,8 @@ def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
         output.say(f"  {plan.gpu_hours:.1f} GPU-hours at most")
     for script in batch_scripts:
         output.say(
-            f"\nbatch script (the name of the job and of the .pkl file get their numbers at submit):\n{script.rstrip()}"
+            "\nbatch script (the name of the job and of the .pkl file get their numbers at "
+            f"submit):\n{script.rstrip()}"
         )
 
 
@@ -197,7 +200,8 @@ def _notes(request: Request, plan: Plan) -> list[str]:
     notes = [f"{_n(plan.trials, 'trial')} to run"]
     if request.about.merged:
         notes.append(
-            f"{request.about.merged} duplicates merged: the same trial stood in the grid more than once"
+            f"{request.about.merged} duplicates merged: the same trial stood in the grid more than "
+            "once"
         )
     if plan.completed:
         notes.append(f"{plan.completed} have a completed record and are left alone")

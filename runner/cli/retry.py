@@ -23,7 +23,8 @@ def retry(
         bool,
         typer.Option(
             "--force",
-            help="Also what raised an exception or used up the GPU's memory; if that is nothing, or trials are named, completed ones.",
+            help="Also what raised an exception or used up the GPU's memory; if that is nothing, "
+            "or trials are named, completed ones.",
         ),
     ] = False,
     disturbed: Annotated[
@@ -36,16 +37,18 @@ def retry(
         bool,
         typer.Option(
             "--trust",
-            help="Run the code that the store names although it is not what you submitted yourself.",
+            help="Run the code that the store names although it is not what you submitted "
+            "yourself.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run failed trials again, as they were frozen, each with what it lacked.
 
-    A trial killed for its memory gets half as much again, up to its target's limit; one whose node failed avoids that node.
-    An exception is a result: the same trial would raise it again, so it is run again only with --force. After a change of code --force
-    runs completed trials again, too: those that are named, or all of a sweep in which nothing else is left. The last result counts.
+    A trial killed for its memory gets half as much again, up to its target's limit; one whose node
+    failed avoids that node. An exception is a result: the same trial would raise it again, so it is
+    run again only with --force. After a change of code --force runs completed trials again, too:
+    those that are named, or all of a sweep in which nothing else is left. The last result counts.
 
     \b
     Example:
@@ -101,13 +104,16 @@ def _lost_nodes(store: Store, sweep: str, index: Index) -> dict[str, str]:
 def _say_what_is_left(sweep: str, chosen: Retry) -> None:
     for outcome, count in sorted(chosen.results.items()):
         output.note(
-            f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them again"
+            f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them "
+            "again"
         )
     if chosen.completed:
         output.note(
-            f"{sweep}: {plural(len(chosen.completed), 'completed trial')} run again; the last result counts"
+            f"{sweep}: {plural(len(chosen.completed), 'completed trial')} run again; the last "
+            "result counts"
         )
     for trial in chosen.at_limit:
         output.note(
-            f"{sweep}: {trial} was out of memory with all that its target has: raise mem_gb in the profile, and submit again"
+            f"{sweep}: {trial} was out of memory with all that its target has: raise mem_gb in the "
+            "profile, and submit again"
         )

@@ -18,7 +18,8 @@ NotCompletedOption = Annotated[
     bool,
     typer.Option(
         "--failed",
-        help="Instead, list the trials of a sweep that did not complete, and why; TRIAL is then its name.",
+        help="Instead, list the trials of a sweep that did not complete, and why; TRIAL is then "
+        "its name.",
     ),
 ]
 
@@ -70,7 +71,8 @@ def _print_attempt(row: Mapping[str, Any]) -> None:
     from runner.report.record import headline, history_table, sections
 
     output.heading(
-        f"trial {row['trial']} of {row['sweep']}, attempt {row['attempt']}: {row['outcome']}{', diverged' * bool(row['diverged'])}"
+        f"trial {row['trial']} of {row['sweep']}, attempt {row['attempt']}: "
+        f"{row['outcome']}{', diverged' * bool(row['diverged'])}"
     )
     for said in headline(row):
         output.paragraph(said, indent=2)

@@ -91,7 +91,8 @@ def _follow(
         found = [sweep_status(store, name) for name in names]
         if not wait or all(each.settled for each in found):
             return found
-        # News makes the next look come soon; while nothing happens the scheduler is asked ever more seldom.
+        # News makes the next look come soon; while nothing happens the scheduler is asked ever more
+        # seldom.
         pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
         asked = any(
             each.counts[QUEUED] or each.counts[RUNNING] for each in found if not each.driven
@@ -111,7 +112,8 @@ def _watch(
     *,
     changed: bool,
 ) -> None:
-    """Show how the sweeps stand, again every second while only the rate and the time left change; the end of a trial ends it.
+    """Show how the sweeps stand, again every second while only the rate and the time left change;
+    the end of a trial ends it.
 
     Args:
         pause_s: How long to look at most before the scheduler is asked again.
@@ -137,7 +139,8 @@ def _show_paced(found: Sequence[SweepStatus], paces: Sequence[Pace]) -> None:
 
 
 def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
-    """Sleep, but look at the workers' journals every second: they cost the scheduler nothing, and their end ends the pause."""
+    """Sleep, but look at the workers' journals every second: they cost the scheduler nothing, and
+    their end ends the pause."""
     from runner.sweep.journal import Ended, Follower
 
     followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
@@ -166,7 +169,8 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
 
     driven = ", a submit is running it" if status.driven else ""
     output.heading(
-        f"{status.sweep}: {status.counts['completed']} of {status.trials} trials completed (submission {status.submission}{driven})"
+        f"{status.sweep}: {status.counts['completed']} of {status.trials} trials completed "
+        f"(submission {status.submission}{driven})"
     )
     words = sorted(status.counts, key=lambda word: (word != "completed", word))
     headings = (
@@ -183,7 +187,8 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         output.say(_pace_text(pace, status))
     if status.diverged:
         output.say(
-            f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or infinite"
+            f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or "
+            "infinite"
         )
     if status.earlier:
         output.say(f"{status.earlier} recorded trials belong to earlier grids of this name")
@@ -191,7 +196,8 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         output.warn(stopped_text(stopped))
     for reason, trials in _by_reason(status.stillborn).items():
         output.warn(
-            f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs {trials[0]}' has what it printed"
+            f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs "
+            f"{trials[0]}' has what it printed"
         )
     if status.trouble:
         output.warn(
@@ -215,7 +221,8 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         else:
             output.next_step(
                 retry,
-                "runs again what failed; submitting the grid's file runs all that has no completed record",
+                "runs again what failed; submitting the grid's file runs all that has no completed "
+                "record",
             )
 
 

@@ -1,4 +1,5 @@
-"""Where the command's words go: a reader that has gone, a full disk or a closed descriptor costs words and never work."""
+"""Where the command's words go: a reader that has gone, a full disk or a closed descriptor costs
+words and never work."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Outlet(io.FileIO):
 
 
 def prepare() -> None:
-    """Make this process's own stdout and stderr such that nothing that is written to them fails; others are left alone."""
+    """Make this process's own stdout and stderr such that nothing that is written to them fails;
+    others are left alone."""
     for descriptor in (
         0,
         1,

@@ -73,8 +73,9 @@ def submit(
 ) -> None:
     """Run every trial of a grid that has no completed record.
 
-    On SLURM it queues them and returns; on a local Ray it stays and shows progress. Ctrl-C has the trials under
-    way write a checkpoint, and the same command goes on where it stopped; a second Ctrl-C ends at once.
+    On SLURM it queues them and returns; on a local Ray it stays and shows progress. Ctrl-C has the
+    trials under way write a checkpoint, and the same command goes on where it stopped; a second
+    Ctrl-C ends at once.
 
     \b
     Example:
@@ -153,7 +154,8 @@ def _say(request: Request, done: Submitted) -> None:
         output.note(f"note: {note}")
     if not plan.arrays and not plan.queued:
         output.say(
-            f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials have a completed record"
+            f"{request.sweep}: nothing to run, {plan.completed} of {len(request.specs)} trials "
+            "have a completed record"
         )
         output.next_step(
             output.typed("runner", "collect", request.sweep), "gathers them in one table"
@@ -161,7 +163,10 @@ def _say(request: Request, done: Submitted) -> None:
         return
     if progress is None or not plan.arrays:
         tasks = sum(len(array.packs) for array in plan.arrays)
-        new = f"{plural(plan.trials, 'trial')} queued in {plural(tasks, 'task')} of {plural(len(plan.arrays), 'array')}"
+        new = (
+            f"{plural(plan.trials, 'trial')} queued in {plural(tasks, 'task')} of "
+            f"{plural(len(plan.arrays), 'array')}"
+        )
         known = f"{plural(plan.queued, 'trial')} with the scheduler already"
         output.say(
             f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}"
@@ -171,7 +176,8 @@ def _say(request: Request, done: Submitted) -> None:
     before = f" ({plan.completed} were completed before)" if plan.completed else ""
     later = f", {plan.held_back} left for later by --limit" if plan.held_back else ""
     output.say(
-        f"{request.sweep}: {progress.words} in {duration(time.monotonic() - progress.began)}{before}{later}"
+        f"{request.sweep}: {progress.words} in "
+        f"{duration(time.monotonic() - progress.began)}{before}{later}"
     )
     for reason in done.unstarted:
         output.error(f"a task ended before its trial began: {reason}")
@@ -189,10 +195,16 @@ def stopped_text(stopped: Stopped) -> str:
     """What is said about a group of which something was left out."""
     failed = f"its first {len(stopped.trials)} trials failed in the same way ({stopped.error})"
     if stopped.lifted:
-        return f"group '{stopped.group}' was stopped when {failed}; one is completed since: submit again runs those that were left out"
+        return (
+            f"group '{stopped.group}' was stopped when {failed}; one is completed since: "
+            "submit "
+            "again runs those that were left out"
+        )
     return (
-        f"group '{stopped.group}' was stopped: {failed} and none was completed, so those that look the same were left out; mend it and "
-        "submit again, which tries them before the failed ones, or submit with --keep-going, which runs them all"
+        f"group '{stopped.group}' was stopped: {failed} and none was completed, so those that look "
+        "the same were left out; mend it and "
+        "submit again, which tries them before the failed ones, or submit with --keep-going, which "
+        "runs them all"
     )
 
 
@@ -237,7 +249,10 @@ def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding | Stop
                 live.update(task, words=stopping)
                 return
             if isinstance(progress, Feeding):
-                words = f"{progress.left} tasks wait for room under the submit limit; Ctrl-C leaves them to the next submit"
+                words = (
+                    f"{progress.left} tasks wait for room under the submit limit; Ctrl-C "
+                    "leaves them to the next submit"
+                )
                 live.update(
                     task,
                     total=progress.queued + progress.left,
@@ -274,7 +289,8 @@ class _PlainLines:
         if isinstance(progress, Feeding):
             if progress.left:
                 output.note(
-                    f"{self._sweep}: {progress.queued} tasks queued, {progress.left} wait for room under the submit limit"
+                    f"{self._sweep}: {progress.queued} tasks queued, {progress.left} wait for room "
+                    "under the submit limit"
                 )
             return
         finished = progress.done >= progress.total
@@ -286,7 +302,10 @@ class _PlainLines:
 
 
 def _stopping_words(stopping: Stopping) -> str:
-    return f"stopping: what runs has {stopping.grace_s:g} s to write a checkpoint; Ctrl-C again ends it at once"
+    return (
+        f"stopping: what runs has {stopping.grace_s:g} s to write a checkpoint; Ctrl-C again "
+        "ends it at once"
+    )
 
 
 def _left(progress: Progress) -> str:

@@ -1,4 +1,5 @@
-"""The whole check: what the scheduler says, what the files say, and what a probe on every target says."""
+"""The whole check: what the scheduler says, what the files say, and what a probe on every target
+says."""
 
 from __future__ import annotations
 
@@ -263,17 +264,24 @@ class _SlurmCheckup(_MachineCheckup):
             and not any(log.exists() for log in probe.handle.logs(0))
         ):
             why = probe.detail or probe.state
-            what = f"{probe.node or 'its node'} could not write a log to {self.store} ({why}): it does not see that folder"
+            what = (
+                f"{probe.node or 'its node'} could not write a log to {self.store} ({why}): it "
+                "does not see that folder"
+            )
             return (
                 Level.REFUSED,
                 what,
-                "name a store with --store that lies on a file system shared by the login node and all nodes",
+                "name a store with --store that lies on a file system shared by the login node and "
+                "all nodes",
             )
         return super().silence(probe, post)
 
     def cure_of_failure(self) -> str:
         python = self.profile.slurm.python or sys.executable
-        return f"see that {python} runs on the node and has runner and its packages: set python: or setup: in the profile's slurm section"
+        return (
+            f"see that {python} runs on the node and has runner and its packages: set python: "
+            "or setup: in the profile's slurm section"
+        )
 
 
 def _visit(target: str, partition: str, probes: list[Probe]) -> Visit:
@@ -292,7 +300,8 @@ def _once(findings: Iterable[Finding], targets: tuple[str, ...]) -> list[Finding
 
 
 def _last_words(text: str) -> str:
-    """The line of a task's output that says why it failed: the last one that is more than an exit code."""
+    """The line of a task's output that says why it failed: the last one that is more than an exit
+    code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [
         line

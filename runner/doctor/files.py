@@ -31,7 +31,10 @@ def check_store(store: Path) -> list[Finding]:
                 )
             ]
         if not os.access(folder, os.W_OK | os.X_OK):
-            cure = "name a folder with --store that you may write to, on a file system that the nodes share"
+            cure = (
+                "name a folder with --store that you may write to, on a file system that the "
+                "nodes share"
+            )
             return [
                 Finding(
                     "",
@@ -44,7 +47,8 @@ def check_store(store: Path) -> list[Finding]:
 
 
 def check_file_system(folder: Path) -> list[Finding]:
-    """Whether the store's file system can do what the runner asks of it, tried out in a folder of the store."""
+    """Whether the store's file system can do what the runner asks of it, tried out in a folder of
+    the store."""
     findings = []
     elsewhere = "or name a store elsewhere with --store"
     one, other = folder / ".linked", folder / ".link"
@@ -52,7 +56,11 @@ def check_file_system(folder: Path) -> list[Finding]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            what = f"the store's file system has no locks (flock: {error.strerror}), without which two submits would run the same trials"
+            what = (
+                f"the store's file system has no locks (flock: {error.strerror}), without "
+                "which "
+                "two submits would run the same trials"
+            )
             findings.append(
                 Finding(
                     "",
@@ -65,7 +73,10 @@ def check_file_system(folder: Path) -> list[Finding]:
         os.link(one, other)
         other.unlink()
     except OSError as error:
-        what = f"the store's file system makes no hard links ({error.strerror}), by which records are published whole"
+        what = (
+            f"the store's file system makes no hard links ({error.strerror}), by which records "
+            "are published whole"
+        )
         findings.append(
             Finding("", Level.REFUSED, what, f"use a file system that does, {elsewhere}")
         )

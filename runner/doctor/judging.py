@@ -49,7 +49,8 @@ def judge(
 
 
 def skew_s(answer: Answer, seen_at: float) -> float:
-    """By how much the node's clock is ahead of ours (negative: behind), at least; 0 if they may well agree.
+    """By how much the node's clock is ahead of ours (negative: behind), at least; 0 if they may
+    well agree.
 
     It wrote before we saw, and read after we wrote: whatever contradicts that is skew.
     """
@@ -70,7 +71,10 @@ def _files(answer: Answer, home: Home) -> Iterator[_Said]:
 
 
 def _packages(answer: Answer, home: Home) -> Iterator[_Said]:
-    into = f"of {answer.executable}; or name another interpreter with python: in the profile's slurm section"
+    into = (
+        f"of {answer.executable}; or name another interpreter with python: in the profile's "
+        "slurm section"
+    )
     for name, error in answer.broken.items():
         missing = name not in answer.installed
         yield (
@@ -105,7 +109,8 @@ def _hardware(resources: Resources, answer: Answer) -> Iterator[_Said]:
         yield (
             Level.REFUSED,
             f"{answer.wrong_device}: every trial would end as wrong_device",
-            "correct the target's partition, gres or gpu; if they are right, see nvidia-smi on the node",
+            "correct the target's partition, gres or gpu; if they are right, see nvidia-smi on the "
+            "node",
         )
     elif resources.wants_gpu and answer.torch_gpus == 0:
         reason = (
@@ -115,14 +120,17 @@ def _hardware(resources: Resources, answer: Answer) -> Iterator[_Said]:
         )
         yield (
             Level.REFUSED,
-            f"the driver shows {', '.join(answer.gpu_names)}, and torch {answer.installed.get('torch', '')} {reason}",
-            f"install a torch with a CUDA that the node's driver knows into the environment of {answer.executable}",
+            f"the driver shows {', '.join(answer.gpu_names)}, and torch "
+            f"{answer.installed.get('torch', '')} {reason}",
+            "install a torch with a CUDA that the node's driver knows into the environment of "
+            f"{answer.executable}",
         )
     if answer.cpu_shortage:
         yield (
             Level.WARNING,
             f"{answer.cpu_shortage}; trials compute with as many threads as they were granted",
-            "lower cpus in the target; where SLURM grants less than was asked for, see TaskPlugin in scontrol show config",
+            "lower cpus in the target; where SLURM grants less than was asked for, see TaskPlugin "
+            "in scontrol show config",
         )
 
 
@@ -148,6 +156,7 @@ def _clock(answer: Answer, seen_at: float) -> Iterator[_Said]:
         direction = "ahead of" if skew > 0 else "behind"
         yield (
             Level.WARNING,
-            f"its clock is at least {abs(skew):.0f} s {direction} the one here, so queue_s would be wrong by as much",
+            f"its clock is at least {abs(skew):.0f} s {direction} the one here, so queue_s would "
+            "be wrong by as much",
             "have both clocks set by NTP (chronyc tracking, timedatectl)",
         )

@@ -1,4 +1,5 @@
-"""What a probe does where the trials would run: looks around, and publishes what it saw as a trial publishes its record."""
+"""What a probe does where the trials would run: looks around, and publishes what it saw as a trial
+publishes its record."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def answer_path(folder: Path, target: str) -> Path:
 
 
 def look_around(errand: Errand, index: int) -> None:
-    """Read what the login node wrote, look around, publish the answer; the function that travels to the nodes."""
+    """Read what the login node wrote, look around, publish the answer; the function that travels to
+    the nodes."""
     del index  # an array of one
     folder = Path(errand.folder)
     letter = msgspec.json.decode((folder / LETTER).read_bytes(), type=Letter)

@@ -1,4 +1,5 @@
-"""The packages a worker cannot do without: whether they are installed, and whether they can be imported."""
+"""The packages a worker cannot do without: whether they are installed, and whether they can be
+imported."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def versions() -> dict[str, str]:
 
 
 def broken() -> dict[str, str]:
-    """Import every one of them; the error of each that fails, in one line. Takes seconds: torch is large."""
+    """Import every one of them; the error of each that fails, in one line. Takes seconds: torch is
+    large."""
     errors = {}
     for name, module in NEEDED.items():
         try:
@@ -47,11 +49,15 @@ def broken() -> dict[str, str]:
 
 
 def pair_problem(installed: dict[str, str]) -> str | None:
-    """What is wrong with torch and torchvision as a pair: each torchvision is built for one torch. None if nothing is."""
+    """What is wrong with torch and torchvision as a pair: each torchvision is built for one torch.
+    None if nothing is."""
     if not {"torch", "torchvision"} <= set(installed):
         return None
     for requirement in metadata.requires("torchvision") or ():
         wanted = re.fullmatch(r"torch\s*\(?==\s*([^\s;)]+)\)?.*", requirement)
         if wanted and wanted[1].partition("+")[0] != installed["torch"].partition("+")[0]:
-            return f"torchvision {installed['torchvision']} is built for torch {wanted[1]}, and torch is {installed['torch']}"
+            return (
+                f"torchvision {installed['torchvision']} is built for torch {wanted[1]}, and "
+                f"torch is {installed['torch']}"
+            )
     return None

@@ -1,4 +1,5 @@
-"""Sends a probe to every target through the backend that trials would take, and waits for the answers."""
+"""Sends a probe to every target through the backend that trials would take, and waits for the
+answers."""
 
 from __future__ import annotations
 

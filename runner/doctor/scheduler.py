@@ -35,7 +35,8 @@ _TAKES_NO_JOBS = frozenset({"DRAIN", "INACTIVE"})
 def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
     """What SLURM would refuse or never start, for every target.
 
-    The cluster's own facts first, because they name the cure; sbatch's word for whatever they do not cover.
+    The cluster's own facts first, because they name the cure; sbatch's word for whatever they do
+    not cover.
     """
     try:
         site = backend.site()
@@ -139,7 +140,8 @@ def _not_now(name: str, target: Resources, settings: SlurmSettings, site: Site) 
             name,
             Level.PENDING,
             what,
-            "submit and let them wait, or name another partition; sinfo --summarize shows its state",
+            "submit and let them wait, or name another partition; sinfo --summarize shows its "
+            "state",
         )
     ]
 
@@ -175,7 +177,8 @@ def _never_starts(
 def _warned_at_once(
     name: str, target: Resources, settings: SlurmSettings, site: Site
 ) -> list[Finding]:
-    """A warning that would come before the task: of a limit that the target names the delay is cut, of the partition's own it is not."""
+    """A warning that would come before the task: of a limit that the target names the delay is cut,
+    of the partition's own it is not."""
     limits = [one.default_time_min or one.max_time_min for one in _chosen(target, settings, site)]
     limit_min = target.time_min or min(
         (limit for limit in limits if limit is not None), default=None
@@ -206,7 +209,8 @@ def _warned_at_once(
 def _unknown_names(
     name: str, target: Resources, settings: SlurmSettings, accounts: Accounts | None
 ) -> list[Finding]:
-    """An account or a QOS that the accounting does not know; some sites take them all the same, and charge nobody."""
+    """An account or a QOS that the accounting does not know; some sites take them all the same, and
+    charge nobody."""
     if accounts is None:
         return []
     account, qos = target.account or settings.account, target.qos or settings.qos
@@ -280,13 +284,19 @@ def _contradictions(name: str, target: Resources, settings: SlurmSettings) -> li
     gres = target.gres or settings.gres
     granted = read_gpus(gres) if gres else {}
     if granted and not target.wants_gpu:
-        what = f"gres asks for {gres}, and gpus for none: SLURM would grant a GPU, and trials compute on the CPU"
+        what = (
+            f"gres asks for {gres}, and gpus for none: SLURM would grant a GPU, and trials "
+            "compute on the CPU"
+        )
         return [Finding(name, Level.WARNING, what, "add gpus: 1, or drop gres")]
     if target.gpu in (None, NO_GPU):
         return []
     others = _other_models(target.gpu or "", granted)
     if others:
-        what = f"gres asks for {', '.join(others)}, and gpu says {target.gpu}: every trial would end as wrong_device"
+        what = (
+            f"gres asks for {', '.join(others)}, and gpu says {target.gpu}: every trial would "
+            "end as wrong_device"
+        )
         return [
             Finding(
                 name,

@@ -1,7 +1,8 @@
 """A group's axes with every value converted: what is left to do per trial is to put them together.
 
-A group has one block for its matrix and one for each include entry. A block is a product of axes; an axis is a list of cells, and a cell
-holds what one choice on that axis adds to a trial (several parameters for the axes walked together in ``zip``).
+A group has one block for its matrix and one for each include entry. A block is a product of axes;
+an axis is a list of cells, and a cell holds what one choice on that axis adds to a trial (several
+parameters for the axes walked together in ``zip``).
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Block:
     """One product of axes.
 
     Attributes:
-        typed: The parameters that all its trials share, with one value of each axis, so that the struct can be built.
+        typed: The parameters that all its trials share, with one value of each axis, so that the
+            struct can be built.
         params: What stands in every spec of the block, in its plain form.
         axes: The axes, first one outermost.
         once: The parameters that were given one value, and where.
@@ -80,7 +82,8 @@ def count_points(group: Group) -> int:
 
 
 def build_blocks(group: Group, parameters: Parameters, problems: list[Problem]) -> list[Block]:
-    """The blocks of a group; what cannot be converted goes to ``problems`` and into ``group.broken``."""
+    """The blocks of a group; what cannot be converted goes to ``problems`` and into
+    ``group.broken``."""
     reader = _Converter(group, parameters, problems)
     reader.refuse_unknown_axes()
     fixed = reader.values({key: value for key, value in group.fixed.items() if key != "target"})
@@ -133,7 +136,8 @@ class _Converter:
         self._unknown: set[str] = set()
 
     def refuse_unknown_axes(self) -> None:
-        """One problem for an axis that the workload does not know, not one for each of its values."""
+        """One problem for an axis that the workload does not know, not one for each of its
+        values."""
         for key, axis in (self._group.matrix | self._group.zipped).items():
             try:
                 if key != "target":

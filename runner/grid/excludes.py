@@ -1,7 +1,8 @@
 """``exclude``: which points of a group are dropped.
 
-Every cell of every axis gets one bit per exclude entry, set unless the cell speaks against the entry. A point is dropped if one bit is set
-in all of its cells, so that a trial costs one AND per axis, however many entries there are.
+Every cell of every axis gets one bit per exclude entry, set unless the cell speaks against the
+entry. A point is dropped if one bit is set in all of its cells, so that a trial costs one AND per
+axis, however many entries there are.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> 
     """Set the bits in the matrix's block.
 
     Returns:
-        The entries that name something unknown, or that match no point at all; those about a key that is itself wrong, or that
-        ``--set`` changed, are let pass.
+        The entries that name something unknown, or that match no point at all; those about a key
+        that is itself wrong, or that ``--set`` changed, are let pass.
     """
     problems = []
     for index, entry in enumerate(group.exclude):
@@ -57,7 +58,8 @@ def _told(entry: Entry, culprits: list[str]) -> str:
 
 
 def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters) -> list[str]:
-    """Set the entry's bit wherever nothing speaks against it; the keys for which that is nowhere, none if a point can match."""
+    """Set the entry's bit wherever nothing speaks against it; the keys for which that is nowhere,
+    none if a point can match."""
     rest: dict[str, Any] = dict(wanted)
     culprits: list[str] = []
     seed = rest.pop("seed", None)

@@ -52,8 +52,10 @@ class Expanded:
         description: What its author says about it.
         specs: Its trials, each once, in the order of the grid.
         ids: Their ids, in the same order.
-        merged: Points that were the same trial as another one, within a group or from overlapping ones.
-        collapsed: Points that were the same trial as another one because a parameter could not act in them.
+        merged: Points that were the same trial as another one, within a group or from overlapping
+            ones.
+        collapsed: Points that were the same trial as another one because a parameter could not act
+            in them.
         notes: What the plan should say: values given twice, parameters that cannot act.
         groups: The same counts by group.
         text: The grid as it was read.
@@ -132,7 +134,10 @@ class _Expansion:
             try:
                 self._known[index] = Parameters(workload(group.workload, self._import_path))
             except UnknownWorkload as error:
-                told = f"{nearest(error.name, error.known)} (or package.module:function, or for a script command: {_A_COMMAND})"
+                told = (
+                    f"{nearest(error.name, error.known)} (or package.module:function, or for a "
+                    f"script command: {_A_COMMAND})"
+                )
                 problems.append(
                     group.workload_origin.problem(f"no workload '{error.name}': {told}")
                 )
@@ -148,7 +153,8 @@ class _Expansion:
             self._too_many = True
             problems.append(
                 origin.problem(
-                    f"expands to {total:,} trials, more than {max_trials:,}: make it smaller, or raise --max-trials"
+                    f"expands to {total:,} trials, more than {max_trials:,}: make it smaller, or "
+                    "raise --max-trials"
                 )
             )
         return problems
@@ -170,7 +176,8 @@ class _Expansion:
                     group.broken.add("target")
                     problems.append(
                         value.origin.problem(
-                            f"{self._no_target(name)} add it there, or map it with --on {name}=TARGET"
+                            f"{self._no_target(name)} add it there, or map it with --on "
+                            f"{name}=TARGET"
                         )
                     )
                 written.add(str(name))

@@ -1,7 +1,7 @@
 """``linspace``, ``logspace`` and ``range``: axes given by their ends.
 
-Values come out as a person would have written them: ``{linspace: [0, 1, 11]}`` holds 0.3 and not 0.30000000000000004, because two
-spellings of one value would be two trials.
+Values come out as a person would have written them: ``{linspace: [0, 1, 11]}`` holds 0.3 and not
+0.30000000000000004, because two spellings of one value would be two trials.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 NAMES = ("linspace", "logspace", "range")
 _DIGITS = 12
-"""Significant digits of a logarithmic axis: enough to tell any two values, too few to show rounding errors."""
+"""Significant digits of a logarithmic axis: enough to tell any two values, too few to show rounding
+errors."""
 
 
 class BadGenerator(ValueError):
@@ -30,8 +31,9 @@ def generate(generator: Mapping[str, Any], most: int) -> tuple[int, list[int | f
     """The number of values of an axis, and the values.
 
     Args:
-        generator: ``{linspace: [first, last, n]}``, ``{logspace: [first, last, n]}`` (both are values, not exponents) or
-            ``{range: [start, stop, step]}``, the stop left out as in Python, the step 1 if not given.
+        generator: ``{linspace: [first, last, n]}``, ``{logspace: [first, last, n]}`` (both are
+            values, not exponents) or ``{range: [start, stop, step]}``, the stop left out as in
+            Python, the step 1 if not given.
         most: An axis longer than this is counted but not built.
 
     Raises:

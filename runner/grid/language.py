@@ -1,4 +1,5 @@
-"""The structure of a grid: which keys there are, what may stand in them, and where each value was written.
+"""The structure of a grid: which keys there are, what may stand in them, and where each value was
+written.
 
 Nothing here knows a workload; parameters are checked against it in ``values``.
 """
@@ -53,7 +54,8 @@ class Reader:
         if not isinstance(data, dict):
             self._wrong(
                 (),
-                "a grid is a mapping with `name` and `groups` (`runner init` writes one to start from)",
+                "a grid is a mapping with `name` and `groups` (`runner init` writes one to start "
+                "from)",
             )
             return Grid("", "", ())
         allowed = TOP_KEYS if "groups" in data else (*TOP_KEYS, *GROUP_KEYS)
@@ -78,7 +80,8 @@ class Reader:
         elif not isinstance(name, str) or not NAME.fullmatch(name):
             self._wrong(
                 ("name",),
-                f"{show(name)} cannot name a folder of the store: use letters, digits, '.', '_' and '-', a letter or digit first",
+                f"{show(name)} cannot name a folder of the store: use letters, digits, '.', '_' "
+                "and '-', a letter or digit first",
             )
         return str(name)
 
@@ -127,7 +130,8 @@ class Reader:
             if key not in GROUP_KEYS and key != "name":
                 self._wrong(
                     (*below, key),
-                    f"no such key of a group: {nearest(key, ('name', *GROUP_KEYS))} (parameters stand in matrix, zip or fixed)",
+                    f"no such key of a group: {nearest(key, ('name', *GROUP_KEYS))} (parameters "
+                    "stand in matrix, zip or fixed)",
                 )
         if "name" in data:
             group.label, group.named = self._text(data, "name", ""), True
@@ -176,7 +180,8 @@ class Reader:
         if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
             self._wrong(
                 (*self._below, "repeats"),
-                f"expected a whole number of at least 1, got {show(repeats)}: n repeats have the seeds 0 to n-1",
+                f"expected a whole number of at least 1, got {show(repeats)}: n repeats have the "
+                "seeds 0 to n-1",
             )
             return 1
         return repeats
@@ -217,7 +222,8 @@ class Reader:
             if isinstance(data, dict):
                 self._wrong(
                     path,
-                    f"an axis is a list or one of {', '.join(NAMES)}: {nearest(next(iter(data), ''), NAMES)}",
+                    f"an axis is a list or one of {', '.join(NAMES)}: "
+                    f"{nearest(next(iter(data), ''), NAMES)}",
                 )
             else:
                 self._wrong(path, f"an axis is a list: write [{show(data)}], or move it to fixed")
@@ -284,7 +290,8 @@ class Reader:
                     there = self._at(first[key])
                     self._wrong(
                         (*self._below, word, key),
-                        f"{key} is given twice: it already stands on line {there.line} ({there.key})",
+                        f"{key} is given twice: it already stands on line {there.line} "
+                        f"({there.key})",
                     )
                 first.setdefault(key, (*self._below, word, key))
 
@@ -300,7 +307,8 @@ class Reader:
 
 
 def _parameters_in(problems: Sequence[Problem]) -> Iterator[str]:
-    """The parameters that structural problems are about; another key of the group makes none of them wrong."""
+    """The parameters that structural problems are about; another key of the group makes none of
+    them wrong."""
     for problem in problems:
         word, _, key = problem.key.partition(".")
         if word.partition("[")[0] in (

@@ -1,4 +1,5 @@
-"""``--set key=value[,value...]``: a change of the grid for this submit, made before the grid is expanded."""
+"""``--set key=value[,value...]``: a change of the grid for this submit, made before the grid is
+expanded."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def apply_overrides(
     Args:
         sets: ``key=value``, ``key=value,value``, ``group.key=...`` each.
         groups: The grid's groups; changed in place.
-        known: The parameters of each group's workload, by the group's place; a group with an unknown workload has none.
+        known: The parameters of each group's workload, by the group's place; a group with an
+            unknown workload has none.
         most: An axis with more values than this is counted but not built.
     """
     problems, seen = [], set()
@@ -79,7 +81,8 @@ def _parse(text: str, origin: Origin, most: int) -> Axis:
     source = parse_yaml(f"[{text}]", FILE)
     if source.problems or not isinstance(source.data, list):
         raise _Mistake(
-            f"{show(text)} cannot be read: write a value as in YAML, and quote text that holds , : [ ] {{ or }}"
+            f"{show(text)} cannot be read: write a value as in YAML, and quote text that holds , : "
+            f"[ ] {{ or }}"
         )
     values = source.data
     if not values:
@@ -118,7 +121,8 @@ def _change(group: Group, key: str, axis: Axis) -> None:
 
 
 def _changed(entry: Entry, key: str, axis: Axis) -> list[Entry]:
-    """The include entry once for each value; a single one it takes from ``fixed``, its targets from the group."""
+    """The include entry once for each value; a single one it takes from ``fixed``, its targets from
+    the group."""
     others = {name: value for name, value in entry.values.items() if name != key}
     if key == "target" or axis.count == 1:
         return [replace(entry, values=others)]

@@ -1,4 +1,5 @@
-"""From a group's blocks to its trials: put together, excluded, collapsed, checked, each with its id."""
+"""From a group's blocks to its trials: put together, excluded, collapsed, checked, each with its
+id."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ class Expander:
             some = (
                 ""
                 if count == self._asked
-                else f" (in {count} of {self._asked} points: exclude them, or change one of the values)"
+                else f" (in {count} of {self._asked} points: exclude them, or change one of the "
+                "values)"
             )
             found.problems.append(origin.problem(message + some))
         if not self._is_rehearsal():
@@ -112,7 +114,8 @@ class Expander:
         return found
 
     def _is_rehearsal(self) -> bool:
-        """Whether the group runs on other targets than it was written for: what cannot act there is then no mistake of its author."""
+        """Whether the group runs on other targets than it was written for: what cannot act there is
+        then no mistake of its author."""
         return "target" in self._group.overridden or not self._all_targets.isdisjoint(
             self._targets.renamed.values()
         )
@@ -233,12 +236,16 @@ class _Idle:
             else f" (target {', '.join(sorted(self._targets[note]))})"
         )
         if note.partition(":")[0] in axes:
-            return f"{note}{where}: {sum(points_of[trial] for trial in trials)} trials collapsed into {len(trials)}"
+            return (
+                f"{note}{where}: {sum(points_of[trial] for trial in trials)} trials collapsed "
+                f"into {len(trials)}"
+            )
         return f"{note}{where}: left at its default in {len(trials)} trial{'s' * (len(trials) > 1)}"
 
 
 def _folded(axes: list[list[Cell]]) -> list[list[Cell]]:
-    """The same product from fewer, longer axes: neighbors are put together once instead of once per trial."""
+    """The same product from fewer, longer axes: neighbors are put together once instead of once per
+    trial."""
     folded: list[list[Cell]] = []
     for axis in reversed(axes):
         if folded and len(axis) * len(folded[0]) <= _FOLD:

@@ -1,4 +1,5 @@
-"""What is wrong with a grid: every mistake with its file, line and key, all of them in one error."""
+"""What is wrong with a grid: every mistake with its file, line and key, all of them in one
+error."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class Problem:
     Attributes:
         file: The file it stands in, or the option it came with (``--set``, ``--on``).
         line: Line in that file, counted from 1; 0 where there is no line.
-        key: The key as a path below its group, such as ``matrix.lr``; empty for the file as a whole.
+        key: The key as a path below its group, such as ``matrix.lr``; empty for the file as a
+            whole.
         message: What is wrong and what would be right.
     """
 
@@ -50,7 +52,8 @@ class Origin:
 
 
 class GridError(RunnerError):
-    """The grid cannot be expanded; nothing was queued. Carries every problem found, in the order of the lines."""
+    """The grid cannot be expanded; nothing was queued. Carries every problem found, in the order of
+    the lines."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(problems)

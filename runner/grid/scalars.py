@@ -34,7 +34,8 @@ def core_scalar(text: str) -> Any:
 
 
 def tagged_scalar(tag: str, text: str) -> Any:
-    """The value of a scalar with one of the tags in ``TAGGED``; ValueError if its text is of another type."""
+    """The value of a scalar with one of the tags in ``TAGGED``; ValueError if its text is of
+    another type."""
     if not TAGGED[tag].fullmatch(text):
         raise ValueError(f"{text!r} is not of the type that its tag says")
     return _float(text) if tag == "float" else core_scalar(text)

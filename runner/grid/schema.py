@@ -1,7 +1,8 @@
 """The JSON Schema of grid.yaml, for editors; generated from the structs that the grid is read into.
 
-A schema can say which keys there are, and which type and range a value has. What concerns several values at once (a key
-given twice, axes of zip that differ in length, an exclude that matches nothing) only `runner plan` can tell.
+A schema can say which keys there are, and which type and range a value has. What concerns several
+values at once (a key given twice, axes of zip that differ in length, an exclude that matches
+nothing) only `runner plan` can tell.
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ def _group_keys() -> dict[str, Any]:
 
 
 def _by_workload() -> list[dict[str, Any]]:
-    """What a group may give to each built-in workload; the parameters of a user's own function are its arguments."""
+    """What a group may give to each built-in workload; the parameters of a user's own function are
+    its arguments."""
     rules = []
     for name in BUILT_IN:
         this: dict[str, Any] = {"properties": {"workload": {"const": name}}}

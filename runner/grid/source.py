@@ -1,8 +1,9 @@
 """YAML with the line of every value.
 
-The scalars are those of YAML 1.2's core schema: ``1e-3`` is a number, ``on`` and ``yes`` are text, and a date stays text.
-Nothing is ever constructed but dicts, lists, text, numbers, booleans and null. The document is built from the parser's events,
-without recursion, so that no file can exhaust the stack.
+The scalars are those of YAML 1.2's core schema: ``1e-3`` is a number, ``on`` and ``yes`` are text,
+and a date stays text. Nothing is ever constructed but dicts, lists, text, numbers, booleans and
+null. The document is built from the parser's events, without recursion, so that no file can exhaust
+the stack.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from runner.grid.scalars import CORE, TAGGED, core_scalar, tagged_scalar
 
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
-"""Values of one document, each alias counted with all it stands for: far above any grid, far below what fills the memory."""
+"""Values of one document, each alias counted with all it stands for: far above any grid, far below
+what fills the memory."""
 
 _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -44,7 +46,8 @@ class Source:
         data: Its value; None where it could not be parsed.
         problems: What is wrong with it as YAML.
         text: The document itself.
-        unreadable: Lines of values that could not be read and are null in ``data``: nothing else can be said about them.
+        unreadable: Lines of values that could not be read and are null in ``data``: nothing else
+            can be said about them.
     """
 
     file: str
@@ -55,7 +58,8 @@ class Source:
     text: str = ""
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
-        """The line on which the value at ``path`` is written: its key's; of the nearest parent where it is absent."""
+        """The line on which the value at ``path`` is written: its key's; of the nearest parent
+        where it is absent."""
         line, node = self._root.line, self._root
         for step in path:
             if step not in node.parts:
@@ -272,7 +276,8 @@ class _Builder:
         self.unreadable.add(line)
         self._problem(
             line,
-            f"the tag {tag.replace(CORE, '!!')} is not allowed: only plain values are read from YAML",
+            f"the tag {tag.replace(CORE, '!!')} is not allowed: only plain values are read from "
+            "YAML",
         )
 
     def _problem(self, line: int, message: str) -> None:

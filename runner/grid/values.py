@@ -1,4 +1,5 @@
-"""A workload's parameters as a grid needs them: every value converted once, in its axis, and never again per trial."""
+"""A workload's parameters as a grid needs them: every value converted once, in its axis, and never
+again per trial."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _SPOKEN_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
 
 
 class BadValue(ValueError):
-    """The workload does not take this value, or does not know the parameter; the message says what it takes."""
+    """The workload does not take this value, or does not know the parameter; the message says what
+    it takes."""
 
 
 class Parameters:
@@ -79,7 +81,8 @@ class Parameters:
         known = nearest(key, (*self._fields, "target"))
         if self.workload.is_command:
             raise BadValue(
-                f"the command does not use it: write {{{key}}} where its value belongs, or drop it ({known})"
+                f"the command does not use it: write {{{key}}} where its value belongs, or drop it "
+                f"({known})"
             )
         hint = (
             custom.command_hint(self.workload.name, self.workload.import_path, key)
@@ -100,7 +103,8 @@ class Parameters:
         return sorted(self._required - set(given))
 
     def struct(self, given: Iterable[str]) -> type[msgspec.Struct]:
-        """The struct that holds the parameters given: the workload's own, wider where it accepts any."""
+        """The struct that holds the parameters given: the workload's own, wider where it accepts
+        any."""
         extra = frozenset(given).difference(self._fields)
         return custom.widened(self.workload.params, extra) if extra else self.workload.params
 

@@ -25,7 +25,8 @@ class Axis:
     """The values that one parameter takes.
 
     Attributes:
-        count: How many there are; more than ``values`` holds if a generator would make more than any grid may have.
+        count: How many there are; more than ``values`` holds if a generator would make more than
+            any grid may have.
     """
 
     values: tuple[Value, ...]
@@ -43,7 +44,8 @@ class Entry:
 
 @dataclass
 class Group:
-    """One group as written, ``target`` among the axes; ``--set`` changes it before it is expanded."""
+    """One group as written, ``target`` among the axes; ``--set`` changes it before it is
+    expanded."""
 
     origin: Origin
     workload_origin: Origin

@@ -23,7 +23,8 @@ def history_of(
             last[damaged.trial] = max(last.get(damaged.trial, 0), damaged.attempt)
     seconds: dict[str, float] = {}
     for entry in Follower(store.sweep_folder(sweep)).new_entries():
-        # A number that was begun is taken for good, even if its record was never written: no two attempts share one.
+        # A number that was begun is taken for good, even if its record was never written: no two
+        # attempts share one.
         last[entry.trial] = max(last.get(entry.trial, 0), entry.attempt)
         if (
             isinstance(entry, Ended)

@@ -1,4 +1,5 @@
-"""Job specs minus recorded trials -> arrays of packs; pure, so that ``--dry-run`` shows the real plan."""
+"""Job specs minus recorded trials -> arrays of packs; pure, so that ``--dry-run`` shows the real
+plan."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from cluster.resources import Resources
 from jobs.spec import JobSpec
 
 TASKS_PER_ARRAY = 200
-"""A grid of trials whose duration is not known becomes at most about this many tasks per resource class."""
+"""A grid of trials whose duration is not known becomes at most about this many tasks per resource
+class."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class History:
     last_attempt: Mapping[str, int] = field(default_factory=dict)
     """Highest attempt number taken, by trial."""
     failed: frozenset[str] = frozenset()
-    """Trials whose last attempt failed of their own: they would fail again, unless something was mended."""
+    """Trials whose last attempt failed of their own: they would fail again, unless something was
+    mended."""
     queued: frozenset[str] = frozenset()
     """Trials that a scheduler still holds: they are left to it."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -102,7 +105,8 @@ class Plan:
 
     @property
     def gpu_hours(self) -> float | None:
-        """GPU-hours asked for if every task used its whole limit; None if a task with a GPU has no limit."""
+        """GPU-hours asked for if every task used its whole limit; None if a task with a GPU has no
+        limit."""
         asked = [array.gpu_hours for array in self.arrays if array.resources.gpus]
         known = [hours for hours in asked if hours is not None]
         return sum(known) if len(known) == len(asked) else None
@@ -128,8 +132,9 @@ def make_plan(
         ids: Their ids.
         profile: Where each target's resources are defined.
         history: What is recorded or queued already.
-        window: Limits of the scheduler that the tasks are queued with, where several trials share one; None for a backend of warm
-            workers, which gains nothing from packs and loses isolation.
+        window: Limits of the scheduler that the tasks are queued with, where several trials share
+            one; None for a backend of warm workers, which gains nothing from packs and loses
+            isolation.
         pack: Trials per task; chosen from durations and limits if None.
         limit: Run at most this many trials now.
         only: Run none but these trials.
@@ -201,7 +206,8 @@ def _array(
     longest = max(filter(None, (of_target.time_min, trial_limit)), default=None)
     if trial_limit and longest and not (pack or profile.slurm.pack):
         size = max(1, min(size, int(longest // trial_limit)))
-    # A pack that outlives the target's limit is not cut short: it is checkpointed, requeued and goes on.
+    # A pack that outlives the target's limit is not cut short: it is checkpointed, requeued and
+    # goes on.
     wall = longest if trial_limit is None else min(trial_limit * size, longest or math.inf)
     packs = tuple(tuple(members[start : start + size]) for start in range(0, len(members), size))
     return PlannedArray(target, resources.merged({"time_min": wall}), trial_limit, packs)

@@ -1,4 +1,5 @@
-"""From a checked request to its plan: the read-only half of submit, so that plan and submit cannot disagree."""
+"""From a checked request to its plan: the read-only half of submit, so that plan and submit cannot
+disagree."""
 
 from __future__ import annotations
 
@@ -79,9 +80,11 @@ def check_room(request: Request, plan: Plan, scheduler: Scheduler | None = None)
 
 
 def scripts(request: Request, store: Store, plan: Plan) -> list[str]:
-    """The batch script of each class of arrays that a scheduler would be given; none where no scheduler is.
+    """The batch script of each class of arrays that a scheduler would be given; none where no
+    scheduler is.
 
-    Only the number of the array, which is part of the job's name, and the name of the file that carries the call are made at submit.
+    Only the number of the array, which is part of the job's name, and the name of the file that
+    carries the call are made at submit.
     """
     if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
         return []

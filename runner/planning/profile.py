@@ -1,4 +1,5 @@
-"""Which cluster profile holds: the one named, the one beside the grid, the user's own, else that of a single machine."""
+"""Which cluster profile holds: the one named, the one beside the grid, the user's own, else that of
+a single machine."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Site:
 
 
 def find_site(named: Path | None, grid_folder: Path) -> Site:
-    """The profile for a grid in ``grid_folder``; ProblemsFound lists every mistake in it by line."""
+    """The profile for a grid in ``grid_folder``; ProblemsFound lists every mistake in it by
+    line."""
     candidates = [named] if named else [grid_folder / FILE, user_profile()]
     for path in candidates:
         if named or path.is_file():

@@ -1,4 +1,5 @@
-"""What the user asks for: a grid read against a profile, checked whole before anything is queued."""
+"""What the user asks for: a grid read against a profile, checked whole before anything is
+queued."""
 
 from __future__ import annotations
 
@@ -105,7 +106,8 @@ def read_request(
 
 
 def frozen_request(submission: Submission) -> Request:
-    """The request that a submission froze, for running its trials again whatever the files say today.
+    """The request that a submission froze, for running its trials again whatever the files say
+    today.
 
     Code of the user's is run as it is now, and described as it is now.
     """
@@ -155,7 +157,8 @@ def _files(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Path]
 
 
 def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
-    """ProblemsFound names all data that the built-in workloads would not find, and the command that prepares it."""
+    """ProblemsFound names all data that the built-in workloads would not find, and the command that
+    prepares it."""
     ours = [spec.params for spec in specs if not is_custom(spec.workload)]
     datasets = Counter(params["dataset"] for params in ours if "dataset" in params)
     pretrained = Counter(params["model"] for params in ours if params.get("pretrained"))

@@ -22,8 +22,8 @@ _MARKDOWN: Final = str.maketrans({"|": "\\|", "\n": " ", "\t": " ", "<": "&lt;",
 def write_summary(summary: Summary, table: Table, path: Path) -> None:
     """Write one row per group, in the format that the file's name ends in; an older file gives way.
 
-    CSV, Parquet and JSON have full numbers, a column each for mean, sd and n of a metric; Markdown and LaTeX the table as it
-    is printed.
+    CSV, Parquet and JSON have full numbers, a column each for mean, sd and n of a metric; Markdown
+    and LaTeX the table as it is printed.
 
     Raises:
         UnknownFormat: The name ends in none of .csv, .parquet, .json, .md, .tex.

@@ -1,4 +1,5 @@
-"""One record as a person reads it: its columns by section with their units, and its history as a table."""
+"""One record as a person reads it: its columns by section with their units, and its history as a
+table."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Section:
 
 
 def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a reader wants to know first of one attempt: how well, how long, why not, and what differs from the defaults."""
+    """What a reader wants to know first of one attempt: how well, how long, why not, and what
+    differs from the defaults."""
     accuracies = [
         Line(name, with_unit(row[name], "fraction"))
         for name in ACCURACIES
@@ -71,13 +73,15 @@ def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def first_line(message: str | None) -> str:
-    """The line of a message that names the error: the first, or the last if it is a whole traceback."""
+    """The line of a message that names the error: the first, or the last if it is a whole
+    traceback."""
     lines = (message or "").strip().splitlines() or [""]
     return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
-    """Every column of one record but its history, in the order of the schema; its parameters and results after its identity."""
+    """Every column of one record but its history, in the order of the schema; its parameters and
+    results after its identity."""
     found: list[Section] = []
     for title, columns in _by_section().items():
         shown = [column for column in columns if column.name not in OWN_SECTIONS]
@@ -95,14 +99,16 @@ def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
 
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
-    """One row per epoch; metrics that no epoch has are left out, and the workload's own stand last."""
+    """One row per epoch; metrics that no epoch has are left out, and the workload's own stand
+    last."""
     rows = [epoch(entry) for entry in history]
     names = dict.fromkeys(name for row in rows for name in row)
     return listing(list(names), rows)
 
 
 def epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of a history without what it does not have; the workload's own metrics stand beside the others, and last."""
+    """One entry of a history without what it does not have; the workload's own metrics stand beside
+    the others, and last."""
     extra = entry.get("extra") or ()
     own = dict(
         extra.items() if isinstance(extra, Mapping) else extra
@@ -151,7 +157,8 @@ class _Used:
 
 
 def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
-    """The parameters under the names that a grid has for them, each with the value that was used."""
+    """The parameters under the names that a grid has for them, each with the value that was
+    used."""
     asked = {
         (name.removesuffix("_asked") if name.removesuffix("_asked") in RESERVED else name): row.get(
             name
@@ -184,5 +191,6 @@ def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
 
 
 def workload_of(row: Mapping[str, Any]) -> Workload | None:
-    """The built-in workload that computed it; None for a user's own function, whose defaults are in its source."""
+    """The built-in workload that computed it; None for a user's own function, whose defaults are in
+    its source."""
     return workload(row["workload"]) if row.get("workload") in BUILT_IN else None

@@ -1,6 +1,8 @@
-"""What a table of records says on average: groups of trials, their means, and what was averaged over.
+"""What a table of records says on average: groups of trials, their means, and what was averaged
+over.
 
-Only completed trials are averaged; the others are counted. Everything here is numbers; ``tables`` makes text of it.
+Only completed trials are averaged; the others are counted. Everything here is numbers; ``tables``
+makes text of it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ COMPLETED = "completed"
 TIMES = ("train_s", "total_s")
 ACROSS_WORKLOADS = ("sweep", "workload")
 IDENTITY = (*ACROSS_WORKLOADS, "target")
-# Where two trials differ in one of these, their numbers are not of one kind, though nobody asked for the difference.
+# Where two trials differ in one of these, their numbers are not of one kind, though nobody asked
+# for the difference.
 HARDWARE = ("gpu_name", "cpu_model", "engine", "driver_version", "cuda_version", "cudnn_version")
 # The same of the code and the packages: whatever the record says of its environment.
 ENVIRONMENT = tuple(column.name for column in COLUMNS if column.section == "environment")
@@ -43,7 +46,10 @@ class UnknownColumn(RunnerError):
         self.name, self.known = name, known
 
     def __str__(self) -> str:
-        return f"the records have no column '{self.name}'{nearest(self.name, self.known)}: they have {', '.join(self.known)}"
+        return (
+            f"the records have no column '{self.name}'{nearest(self.name, self.known)}: they "
+            f"have {', '.join(self.known)}"
+        )
 
 
 class NoNumbers(RunnerError):
@@ -54,7 +60,10 @@ class NoNumbers(RunnerError):
         self.name, self.known = name, known
 
     def __str__(self) -> str:
-        return f"'{self.name}' holds no numbers, so it is no metric: name one of {', '.join(self.known)}"
+        return (
+            f"'{self.name}' holds no numbers, so it is no metric: name one of "
+            f"{', '.join(self.known)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,8 @@ class Group:
     means: Mapping[str, Mean]
     """By metric; a metric that no completed trial has is absent."""
     diverged: int = 0
-    """Completed trials with a loss or an accuracy that is NaN or infinite; they are in the means as they are."""
+    """Completed trials with a loss or an accuracy that is NaN or infinite; they are in the means as
+    they are."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,8 @@ class Summary:
     metrics: tuple[Metric, ...]
     groups: tuple[Group, ...]
     averaged: tuple[tuple[str, int, int], ...]
-    """Columns that take several values inside a group, with the fewest and the most values a varying group has."""
+    """Columns that take several values inside a group, with the fewest and the most values a
+    varying group has."""
     not_completed: Mapping[str, int]
     """How many trials by outcome."""
     devices: Mapping[str, int]
@@ -114,7 +125,8 @@ class Summary:
     left_out: int = 0
     """Groups that were not among the first."""
     no_numbers: tuple[tuple[str, int, Any], ...] = ()
-    """Metrics for which completed trials gave something else than a number: how many, and what one of them gave."""
+    """Metrics for which completed trials gave something else than a number: how many, and what one
+    of them gave."""
 
     def title(self, metric: Metric) -> str:
         """The metric's name, told from a parameter that other trials have under the same one."""
@@ -150,9 +162,11 @@ def summarize(
 
     Args:
         table: One row per trial, as ``artifacts.collect`` gives it.
-        by: The key columns; None for every parameter that varies, and sweep, workload and target where they vary. Where one of
-            several workloads has no such column, the workload becomes a key too, so that its trials can be told.
-        metrics: The columns to average; None for the accuracy, or else the first result, of each workload, and the times.
+        by: The key columns; None for every parameter that varies, and sweep, workload and target
+            where they vary. Where one of several workloads has no such column, the workload becomes
+            a key too, so that its trials can be told.
+        metrics: The columns to average; None for the accuracy, or else the first result, of each
+            workload, and the times.
 
     Raises:
         UnknownColumn: A key column or a metric is not in the table.
@@ -192,8 +206,9 @@ def arranged(summary: Summary, sort: str | None, top: int | None) -> Summary:
     """Return the summary with its groups in another order, and only the first of them.
 
     Args:
-        sort: A key, ``n`` or a metric, the best group first: the largest accuracy or rate, the smallest of anything else;
-            a minus sign in front turns it round. None sorts by the first metric if only the top is asked for.
+        sort: A key, ``n`` or a metric, the best group first: the largest accuracy or rate, the
+            smallest of anything else; a minus sign in front turns it round. None sorts by the first
+            metric if only the top is asked for.
         top: How many groups are kept; None keeps all.
 
     Raises:
@@ -222,7 +237,8 @@ def arranged(summary: Summary, sort: str | None, top: int | None) -> Summary:
 
 
 def arranged_rows(table: pa.Table, sort: str | None, top: int | None) -> list[int]:
-    """Return the numbers of a table's rows in the order asked for, as ``arranged`` has it, and only the first of them.
+    """Return the numbers of a table's rows in the order asked for, as ``arranged`` has it, and only
+    the first of them.
 
     Raises:
         UnknownColumn: The table has no such column.
@@ -242,7 +258,8 @@ def arranged_rows(table: pa.Table, sort: str | None, top: int | None) -> list[in
 
 
 def sorted_by(items: Iterable[T], value: Callable[[T], Any], *, largest_first: bool) -> list[T]:
-    """Return the items by their value; those without one, and those whose value is NaN, stand last in either order."""
+    """Return the items by their value; those without one, and those whose value is NaN, stand last
+    in either order."""
     listed = list(items)
     last = [item for item in listed if (found := value(item)) is None or found != found]
     known = [item for item in listed if (found := value(item)) is not None and found == found]
@@ -256,7 +273,8 @@ def more_is_better(name: str) -> bool:
 
 
 def known_columns(table: pa.Table) -> tuple[str, ...]:
-    """Return the names of the columns that any row of a table has a value in; all if there is no row."""
+    """Return the names of the columns that any row of a table has a value in; all if there is no
+    row."""
     return tuple(
         name
         for name in table.column_names
@@ -279,7 +297,8 @@ def metrics_of(table: pa.Table) -> tuple[Metric, ...]:
 
 
 class _Columns:
-    """A table read column by column, each once: a hundred thousand rows of dictionaries would take seconds."""
+    """A table read column by column, each once: a hundred thousand rows of dictionaries would take
+    seconds."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
@@ -305,7 +324,8 @@ class _Columns:
         return self._values[name]
 
     def key(self, name: str) -> list[Any]:
-        """As ``values``; of a parameter only where it is one, not where another workload returned a result of its name."""
+        """As ``values``; of a parameter only where it is one, not where another workload returned a
+        result of its name."""
         return (
             self._only_where(name, "parameters")
             if name in self._named_in("parameters")
@@ -313,7 +333,8 @@ class _Columns:
         )
 
     def hashable(self, name: str) -> list[Hashable]:
-        """As ``key``, spelled so that equal keys are equal and no others: lists and mappings, and a column of several kinds."""
+        """As ``key``, spelled so that equal keys are equal and no others: lists and mappings, and a
+        column of several kinds."""
         if name not in self._hashable:
             keys = self.key(name)
             kinds = {type(key) for key in keys if key is not None}
@@ -327,7 +348,8 @@ class _Columns:
         return self._hashable[name]
 
     def varying(self) -> tuple[str, ...]:
-        """A parameter that only the other workload has tells nothing apart, so variation is looked for within each workload."""
+        """A parameter that only the other workload has tells nothing apart, so variation is looked
+        for within each workload."""
         return tuple(
             name
             for name in (*IDENTITY, *self._named_in("parameters"))
@@ -335,7 +357,8 @@ class _Columns:
         )
 
     def metrics(self) -> tuple[Metric, ...]:
-        """Per workload its accuracy (test, else validation) or its first numeric result; then the times that anyone has."""
+        """Per workload its accuracy (test, else validation) or its first numeric result; then the
+        times that anyone has."""
         found: dict[str, Metric] = {}
         workloads = self.values("workload")
         for workload in dict.fromkeys(workloads):
@@ -365,7 +388,8 @@ class _Columns:
         )
 
     def told_apart(self, by: Sequence[str]) -> tuple[str, ...]:
-        """The keys, and the workload before them where there are several and one has no value for one of them."""
+        """The keys, and the workload before them where there are several and one has no value for
+        one of them."""
         workloads = self.values("workload")
         lacking = any(
             {workloads[row] for row, value in enumerate(self.key(name)) if value is not None}
@@ -419,7 +443,8 @@ class _Columns:
         )
 
     def no_numbers(self, metrics: Sequence[Metric]) -> tuple[tuple[str, int, Any], ...]:
-        """Of each metric how many completed trials gave something that is no number, and one such value."""
+        """Of each metric how many completed trials gave something that is no number, and one such
+        value."""
         found = []
         for metric in metrics:
             values = self._measured(metric.name)
@@ -469,7 +494,8 @@ class _Columns:
         return self._varying[name]
 
     def _n_values(self, name: str, rows: Iterable[int]) -> int:
-        """The most values that a column takes within one workload; null counts as one, being the default."""
+        """The most values that a column takes within one workload; null counts as one, being the
+        default."""
         values = self.hashable(name)
         if name in ACROSS_WORKLOADS:
             return len({values[row] for row in rows})
@@ -495,7 +521,8 @@ class _Columns:
         return [value for row in rows if _is_number(value := values[row])]
 
     def _measured(self, name: str) -> list[Any]:
-        """A metric's values: those of a result only where it is one, not where another workload has a parameter of its name."""
+        """A metric's values: those of a result only where it is one, not where another workload has
+        a parameter of its name."""
         return (
             self._only_where(name, "results")
             if name in self._named_in("results")
@@ -503,7 +530,8 @@ class _Columns:
         )
 
     def _only_where(self, name: str, list_column: str) -> list[Any]:
-        """The column's values in the rows that list it among their parameters, or their results; null in the others."""
+        """The column's values in the rows that list it among their parameters, or their results;
+        null in the others."""
         if name not in self._named_in("parameters") or name not in self._named_in("results"):
             return self.values(name)
         if (name, list_column) not in self._masked:
@@ -516,7 +544,8 @@ class _Columns:
 
 
 def mean_of(numbers: Sequence[float]) -> Mean:
-    """Mean and sample standard deviation of at least one number; NaN and infinity where a number is, or where it is out of range."""
+    """Mean and sample standard deviation of at least one number; NaN and infinity where a number
+    is, or where it is out of range."""
     n = len(numbers)
     if not all(map(math.isfinite, numbers)):
         mean = sum(

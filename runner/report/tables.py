@@ -37,7 +37,8 @@ class Table:
 
 
 def summary_table(summary: Summary) -> Table:
-    """One row per group: its keys, how many completed trials stand behind it, and mean ± sd of every metric."""
+    """One row per group: its keys, how many completed trials stand behind it, and mean ± sd of
+    every metric."""
     keys = [
         _flush(_key_cells([group.keys[i] for group in summary.groups]))
         for i in range(len(summary.by))
@@ -82,7 +83,8 @@ def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def text(value: Any) -> str:
-    """A value as a person would write it in a grid: 16 and not 16.0, blank for null, JSON for lists."""
+    """A value as a person would write it in a grid: 16 and not 16.0, blank for null, JSON for
+    lists."""
     if value is None:
         return BLANK
     if isinstance(value, bool):
@@ -109,7 +111,8 @@ def _title(summary: Summary, metric: Metric) -> str:
 
 
 def _key_cells(keys: Sequence[Any]) -> list[str]:
-    """Keys as text, no two different ones alike: text that could be a number stands in quotes beside numbers."""
+    """Keys as text, no two different ones alike: text that could be a number stands in quotes
+    beside numbers."""
     cells = _cells(keys)
     numbers = [key for key in keys if isinstance(key, int | float)]
     if len(set(map(text, numbers))) < len(set(numbers)):  # six digits do not tell them apart
@@ -164,7 +167,8 @@ def _decimals(value: float) -> int:
 
 
 def _number(value: float, decimals: int) -> str:
-    """A number with so many decimals; in scientific notation if it would take many places, or be shown as the zero it is not."""
+    """A number with so many decimals; in scientific notation if it would take many places, or be
+    shown as the zero it is not."""
     shown = f"{value:.{decimals}f}"
     if abs(value) >= 1e7 or decimals > _MOST_DECIMALS or (value and not float(shown)):
         return f"{value:.3g}"
@@ -193,7 +197,10 @@ def _notes(summary: Summary) -> Iterable[str]:
         yield f"the first {len(summary.groups)} of {len(summary.groups) + summary.left_out} rows"
     trials, sweeps = summary.shared
     if trials:
-        yield f"{plural(trials, 'trial')} of several sweeps ({', '.join(sweeps)}): the same trial counts once in a row"
+        yield (
+            f"{plural(trials, 'trial')} of several sweeps ({', '.join(sweeps)}): the same trial "
+            "counts once in a row"
+        )
     inside = [name for name, _, _ in summary.averaged]
     if inside and inside != ["seed"]:
         parts = [f"{name} ({_range(low, high)} values)" for name, low, high in summary.averaged]
@@ -202,15 +209,27 @@ def _notes(summary: Summary) -> Iterable[str]:
         outcomes = ", ".join(
             f"{count} {outcome}" for outcome, count in summary.not_completed.items()
         )
-        yield f"{plural(sum(summary.not_completed.values()), 'trial')} not completed and in no average: {outcomes}"
+        yield (
+            f"{plural(sum(summary.not_completed.values()), 'trial')} not completed and in no "
+            f"average: {outcomes}"
+        )
     diverged = sum(group.diverged for group in summary.groups)
     if diverged:
-        yield f"{plural(diverged, 'completed trial')} diverged: a loss or an accuracy is NaN or infinite"
+        yield (
+            f"{plural(diverged, 'completed trial')} diverged: a loss or an accuracy is NaN or "
+            "infinite"
+        )
     for name, count, value in summary.no_numbers:
-        yield f"{name} is no number in {plural(count, 'completed trial')} ({spelled(value)}, for example): in none of its means"
+        yield (
+            f"{name} is no number in {plural(count, 'completed trial')} ({spelled(value)}, for "
+            "example): in none of its means"
+        )
     disturbed = sum(group.disturbed for group in summary.groups)
     if disturbed:
-        yield f"* {plural(disturbed, 'measurement')} disturbed by other work on the same device: not to be compared"
+        yield (
+            f"* {plural(disturbed, 'measurement')} disturbed by other work on the same device: "
+            "not to be compared"
+        )
     if summary.devices:
         yield "measured on " + "; ".join(
             f"{device} ({plural(count, 'trial')})" for device, count in summary.devices.items()

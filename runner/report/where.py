@@ -1,7 +1,7 @@
 """`--where`: which rows of a table are meant, as ``lr < 0.1 and model = resnet18``.
 
-A condition is a column, a sign and a value; several are joined by ``and`` or commas, and all must hold. Nothing is evaluated:
-a value is what an unquoted word of a grid means, or text in quotes.
+A condition is a column, a sign and a value; several are joined by ``and`` or commas, and all must
+hold. Nothing is evaluated: a value is what an unquoted word of a grid means, or text in quotes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _JOINT: Final = re.compile(r"\s*(?:,|and\s)\s*")
 
 
 class BadCondition(RunnerError):
-    """What was given with --where is no condition, or asks for an order that its column does not have."""
+    """What was given with --where is no condition, or asks for an order that its column does not
+    have."""
 
     exit_code: ClassVar[int] = 2
 
@@ -42,7 +43,10 @@ class BadCondition(RunnerError):
         self.text, self.reason = text, reason
 
     def __str__(self) -> str:
-        return f"--where '{self.text}': {self.reason}: write COLUMN SIGN VALUE, such as \"lr<0.1 and model=resnet18\""
+        return (
+            f"--where '{self.text}': {self.reason}: write COLUMN SIGN VALUE, such as \"lr<0.1 "
+            'and model=resnet18"'
+        )
 
 
 @dataclass(frozen=True)

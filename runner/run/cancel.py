@@ -26,8 +26,8 @@ def cancel(
 ) -> Cancelled:
     """Cancel the queued and running array tasks of a sweep.
 
-    A task runs its pack as a whole, so a trial named takes the others of its pack along; they are counted, and the next submit
-    runs them.
+    A task runs its pack as a whole, so a trial named takes the others of its pack along; they are
+    counted, and the next submit runs them.
 
     Args:
         store: Only arrays whose tickets lie in here are touched.

@@ -1,4 +1,5 @@
-"""Queues a plan with a scheduler: at once where it fits, else as fast as the user's limit lets it in."""
+"""Queues a plan with a scheduler: at once where it fits, else as fast as the user's limit lets it
+in."""
 
 from __future__ import annotations
 
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _ASK_S = (30.0, 180.0)
-"""Without news from the workers the scheduler is asked for room after this long, then ever more seldom up to the second."""
+"""Without news from the workers the scheduler is asked for room after this long, then ever more
+seldom up to the second."""
 _NEWS = 0.25
-"""Share of the queued trials that must have ended, by the workers' own word, before the scheduler is asked sooner."""
+"""Share of the queued trials that must have ended, by the workers' own word, before the scheduler
+is asked sooner."""
 
 
 class Feeder:
@@ -46,10 +49,12 @@ class Feeder:
         self._queued_trials = self._pause_s = 0.0
 
     def feed(self, plan: Plan, watch: Callable[[Feeding], None]) -> None:
-        """Queue everything; returns when the last task is in, which is at once unless the user's limit is smaller than the plan.
+        """Queue everything; returns when the last task is in, which is at once unless the user's
+        limit is smaller than the plan.
 
         Raises:
-            ClusterError: The scheduler does not want an array, or gives no answer; what is queued stays, and is found again.
+            ClusterError: The scheduler does not want an array, or gives no answer; what is queued
+                stays, and is found again.
         """
         waiting = deque(plan.arrays)
         queued = 0
@@ -72,8 +77,9 @@ class Feeder:
     def _queue(self, array: PlannedArray) -> bool:
         """Freeze an array, queue it, note it down; False if there is no room for it now.
 
-        Only where SLURM said no is the array taken back. After anything else, a death between two of the steps included, it stays
-        noted without a ticket, and the next submit asks SLURM whether it has it.
+        Only where SLURM said no is the array taken back. After anything else, a death between two
+        of the steps included, it stays noted without a ticket, and the next submit asks SLURM
+        whether it has it.
         """
         warned_s = warning_s(array.resources, self._profile)
         frozen = freeze_array(

@@ -14,7 +14,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class TwoSteps:
-    """In its block the first of the signals calls ``ask``, the second raises KeyboardInterrupt, and later ones do nothing.
+    """In its block the first of the signals calls ``ask``, the second raises KeyboardInterrupt, and
+    later ones do nothing.
 
     What was ignored before stays ignored (``nohup``); outside the main thread nothing changes.
     """
@@ -60,7 +61,8 @@ def all_like_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold back the first of the signals until the block has ended, which must not be cut in two; a second one ends it at once."""
+    """Hold back the first of the signals until the block has ended, which must not be cut in two; a
+    second one ends it at once."""
     came: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,8 @@
-"""Trials in processes of their own on the inline backend, which has but one: ``python -m runner.run.isolated ARRAY INDEX`` runs a pack.
+"""Trials in processes of their own on the inline backend, which has but one: ``python -m
+runner.run.isolated ARRAY INDEX`` runs a pack.
 
-A group asks for it with ``isolate: true``. Once a trial has left the driver's process unfit for others, all that follow get a
-process each, too.
+A group asks for it with ``isolate: true``. Once a trial has left the driver's process unfit for
+others, all that follow get a process each, too.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ _spent = False
 
 
 def run_inline(array_path: str, index: int) -> None:
-    """Run pack ``index`` like ``worker.run_task``, in a new process if its trial or the state of this one calls for it.
+    """Run pack ``index`` like ``worker.run_task``, in a new process if its trial or the state of
+    this one calls for it.
 
     Raises:
         ProcessLost: The new process died of what its trial did.
-        PackFailed: The new process could not go on, for a reason that is not a trial's; its output says which.
+        PackFailed: The new process could not go on, for a reason that is not a trial's; its output
+            says which.
         PublishFailed, Requeue, ProcessSpent: As in ``worker.run_task``.
     """
     global _spent
@@ -55,7 +58,8 @@ def _run_in_new_process(array_path: str, index: int) -> None:
         signal.SIG_BLOCK, {WARNING, *STOPPING}
     )  # the child must not die of them before it listens
     try:
-        # -P: a file in the current folder that is called like one of our modules is not taken for it.
+        # -P: a file in the current folder that is called like one of our modules is not taken for
+        # it.
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "runner.run.isolated", array_path, str(index)]
         )
@@ -91,7 +95,9 @@ def _wait(child: subprocess.Popen[bytes]) -> int | None:
 
 def _main(array_path: str, index: str) -> int:
     faulthandler.enable()
-    for number in STOPPING:  # the process that started this one decides what follows, and sends the warning, which stays pending
+    # the process that started this one decides what follows, and sends the warning, which stays
+    # pending
+    for number in STOPPING:
         signal.signal(number, lambda _number, _frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     warm_up(array_path)

@@ -95,7 +95,8 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """Trials that were not begun, or that ended with what drove them: the next submit runs them."""
+        """Trials that were not begun, or that ended with what drove them: the next submit runs
+        them."""
         return self.total - self.done + sum(self.failed.get(outcome, 0) for outcome in _CUT_SHORT)
 
     @property

@@ -16,7 +16,8 @@ MORE_MEMORY = 1.5
 """An attempt that was killed for its memory is given this many times as much."""
 
 RESULTS = frozenset({Outcome.failed, Outcome.gpu_out_of_memory})
-"""Outcomes that the same attempt would have again: they are answers, and run again only on demand."""
+"""Outcomes that the same attempt would have again: they are answers, and run again only on
+demand."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def choose(
         profile: The targets' limits.
         lost_nodes: Node by trial, for trials whose node failed.
         only: Look at none but these.
-        force: Take exceptions and exhausted GPU memory too; of trials that are named, and where nothing else is left to run again, the
-            completed ones as well.
+        force: Take exceptions and exhausted GPU memory too; of trials that are named, and where
+            nothing else is left to run again, the completed ones as well.
         disturbed: Take, instead, the completed ones whose every completed attempt was disturbed.
     """
     chosen: set[str] = set()
@@ -95,7 +96,8 @@ def choose(
 
 
 def _more_memory(spec: JobSpec, profile: Profile, kills: int) -> dict[str, Any] | None:
-    """The memory of the next attempt; empty where none was ever asked for, None where the target has no more."""
+    """The memory of the next attempt; empty where none was ever asked for, None where the target
+    has no more."""
     limit = profile.target(spec.target).mem_gb
     asked = spec.resources.get("mem_gb", limit)
     if asked is None:

@@ -1,4 +1,5 @@
-"""Freezes a sweep in the store, hands its plan to a backend, and stays with it where the backend needs a driver."""
+"""Freezes a sweep in the store, hands its plan to a backend, and stays with it where the backend
+needs a driver."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ from runner.sweep.trust import remember
 
 _LOOK_S, _SHOW_S = 0.25, 0.1
 _GRACE_S = 10.0
-"""What a trial under way has for finishing its step and writing a checkpoint when the submit is asked to stop."""
+"""What a trial under way has for finishing its step and writing a checkpoint when the submit is
+asked to stop."""
 _CUT_SHORT = "submit was stopped while it ran; the same submit runs it again"
 _QUEUEING_S = 60.0
 """Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
@@ -71,15 +73,16 @@ def submit(
         request: The grid, checked.
         store: Where everything goes; created if absent.
         options: Limits of this submit.
-        watch: Called several times a second while trials run, or with every array that is queued; with Stopping in the handler of
-            the signal that asks for it.
+        watch: Called several times a second while trials run, or with every array that is queued;
+            with Stopping in the handler of the signal that asks for it.
 
     Raises:
         SweepBusy: Another submit holds the sweep.
         StoreFull, StoreNotWritable: Nothing more can be recorded; what is recorded stays.
         Infeasible: A target could never run here; nothing was queued.
         SchedulerSilent: What it holds of this sweep is not known, so nothing was queued.
-        SubmitStopped: Ctrl-C, SIGTERM or SIGHUP; every attempt under way got its record. A second one ends at once.
+        SubmitStopped: Ctrl-C, SIGTERM or SIGHUP; every attempt under way got its record. A second
+            one ends at once.
         BackendLost: What ran the trials is gone; every attempt under way got its record.
     """
     store.create()

@@ -1,7 +1,9 @@
-"""An array task with a supervisor: the pack runs in a child process, so that a trial that dies costs itself and not its pack.
+"""An array task with a supervisor: the pack runs in a child process, so that a trial that dies
+costs itself and not its pack.
 
-The supervisor imports nothing heavy and starts no thread, so that forking from it is safe. It writes the record that its own dead child
-could not write, ends a trial that outlives its own limit, and starts a new child for what is left of the pack.
+The supervisor imports nothing heavy and starts no thread, so that forking from it is safe. It
+writes the record that its own dead child could not write, ends a trial that outlives its own limit,
+and starts a new child for what is left of the pack.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from runner.sweep.submission import read_array
 
 _LOOK_S = 0.5
 _MARGIN_S = 15.0
-"""Of the time between the warning and the end, this much is left to the supervisor for writing records."""
+"""Of the time between the warning and the end, this much is left to the supervisor for writing
+records."""
 
 _SAME_KILL_S = 1.0
 """A scheduler that kills all processes of a task is done with it within this time."""
@@ -48,7 +51,8 @@ def run_supervised(array_path: str, index: int) -> None:
     """Run pack ``index`` like ``worker.run_task``, in a child.
 
     Raises:
-        PackFailed: The child could not go on, for a reason that is not a trial's; the task's output says which.
+        PackFailed: The child could not go on, for a reason that is not a trial's; the task's output
+            says which.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
     """
     supervisor = _Supervisor(Path(array_path))
@@ -119,7 +123,8 @@ class _Supervisor:
             elif self._outlived_its_limit(child):
                 verdict = (
                     Outcome.timed_out,
-                    f"it ran longer than its own limit of {self._array.trial_time_min:g} min (resources: time_min)",
+                    f"it ran longer than its own limit of {self._array.trial_time_min:g} min "
+                    "(resources: time_min)",
                 )
             if verdict is not None:
                 child.kill()
@@ -133,10 +138,12 @@ class _Supervisor:
         if -code == signal.SIGKILL and self._oom.lately():
             return (
                 Outcome.out_of_memory,
-                "the kernel killed its process for its memory: give the group more (resources: {mem_gb: ...})",
+                "the kernel killed its process for its memory: give the group more (resources: "
+                "{mem_gb: ...})",
             )
         if code == -signal.SIGKILL:
-            # Of a task that the scheduler kills the worker may be the first to go. If that is so this process does not get any further.
+            # Of a task that the scheduler kills the worker may be the first to go. If that is so
+            # this process does not get any further.
             time.sleep(_SAME_KILL_S)
             if stop_requested():
                 return self._stopped(
@@ -170,7 +177,8 @@ class _Supervisor:
         return outcome_after(sequel(), alone=first and begun == 1)[0]
 
     def _entries(self, child: Child) -> list[Entry]:
-        """What this very process has noted; another of its number may have written to the same file before."""
+        """What this very process has noted; another of its number may have written to the same file
+        before."""
         if child.birth is None:
             return []
         noted = entries(self._folder, self._place.worker_name(child.birth.pid))

@@ -1,7 +1,8 @@
 """One array task: its pack of specs in, one record each out, whatever happens.
 
-What arrives is the path of a frozen array and an index. A worker process may be given many tasks (a warm pool) or one (an array task
-of SLURM, which may also be requeued and then goes on with what its earlier life left).
+What arrives is the path of a frozen array and an index. A worker process may be given many tasks (a
+warm pool) or one (an array task of SLURM, which may also be requeued and then goes on with what its
+earlier life left).
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ from runner.sweep.logs import log_name, section
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
 _COMPACT_EVERY = 1000
-"""Loose records of a worker at most, so that a look at a running sweep stays quick; the rest is compacted when it has ended, since
-removing the single files costs a third of what writing them does."""
+"""Loose records of a worker at most, so that a look at a running sweep stays quick; the rest is
+compacted when it has ended, since removing the single files costs a third of what writing them
+does."""
 
 
 def run_task(array_path: str, index: int, number: int = 0) -> None:
@@ -50,10 +52,11 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
         number: How many processes this run of the task had before.
 
     Raises:
-        PublishFailed: A record could not be written; the trial counts as not run, and the rest of the pack is not begun.
+        PublishFailed: A record could not be written; the trial counts as not run, and the rest of
+            the pack is not begun.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
-        ProcessSpent: A trial left a process in which none can compute any more, or wants it for itself; it has its record, the rest
-            of the pack is not begun.
+        ProcessSpent: A trial left a process in which none can compute any more, or wants it for
+            itself; it has its record, the rest of the pack is not begun.
         ProcessLost: A trial left a process that cannot even write its record.
     """
     path = Path(array_path)
@@ -88,7 +91,8 @@ def run_task(array_path: str, index: int, number: int = 0) -> None:
 
 
 def warm_up(array_path: str) -> None:
-    """Import what the array's workloads need and map their data, before the first trial's clock starts."""
+    """Import what the array's workloads need and map their data, before the first trial's clock
+    starts."""
     submission, array = read_array(Path(array_path))
     add_to_path(submission.about.import_path)
     # The first record that pyarrow makes imports pandas: half a second that is no trial's.
@@ -127,7 +131,8 @@ class Worker:
         return Journal(self.store.sweep_folder(self.sweep), self.name)
 
     def take_over(self, array: str, trials: list[str], number: int) -> Taken:
-        """What the trials of this array task have behind them; nothing where no scheduler started it, and none can start it again."""
+        """What the trials of this array task have behind them; nothing where no scheduler started
+        it, and none can start it again."""
         if self.place.job_id is None:
             return Taken({}, frozenset())
         self._alone = number == 0
@@ -141,7 +146,8 @@ class Worker:
         )
 
     def share_start(self, trials: int) -> None:
-        """Divide what this worker's start took, if it has just started, among the next trials: those of the task it was started for."""
+        """Divide what this worker's start took, if it has just started, among the next trials:
+        those of the task it was started for."""
         took_s = startup.took_s() if trials else 0.0
         if took_s:
             self._start_s, self._sharing = took_s / trials, trials
@@ -237,7 +243,8 @@ class Worker:
 
     @contextmanager
     def _blaming_the_trial(self, trial: str) -> Iterator[None]:
-        """Where a trial has ruined the process, what cannot be recorded from it is no fault of the store; another process records it."""
+        """Where a trial has ruined the process, what cannot be recorded from it is no fault of the
+        store; another process records it."""
         try:
             yield
         except (ArtifactsError, PublishFailed) as error:
@@ -253,7 +260,8 @@ class Worker:
             ) from error
 
     def _publish(self, record: Record) -> None:
-        """Publish the record, under the next number that is free if another worker's own has this one: both attempts were made."""
+        """Publish the record, under the next number that is free if another worker's own has this
+        one: both attempts were made."""
         published = False
         while not published:
             try:
@@ -279,7 +287,8 @@ def _worker(root: Path, sweep: str, backend: str) -> Worker:
 
 
 def _tell(text: str) -> None:
-    """Print something in the task's own output, where that is still possible after what the trial did."""
+    """Print something in the task's own output, where that is still possible after what the trial
+    did."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 

@@ -1,9 +1,11 @@
-"""Attempts from their beginning to their record: what is known of each from the outside, which are still open, and who settles them.
+"""Attempts from their beginning to their record: what is known of each from the outside, which are
+still open, and who settles them.
 
-An attempt belongs to one process: to a number on a node and a time of birth, in one run of a task. Whoever settles it, gives it the
-record that its worker could not write, must know that this very process is gone. On its own node that can be seen, and what computes
-on with nobody to watch it is ended; of another node only the scheduler can tell. If the worker's own record comes after all, as behind
-a network that was parted, both stay and the worker's counts.
+An attempt belongs to one process: to a number on a node and a time of birth, in one run of a task.
+Whoever settles it, gives it the record that its worker could not write, must know that this very
+process is gone. On its own node that can be seen, and what computes on with nobody to watch it is
+ended; of another node only the scheduler can tell. If the worker's own record comes after all, as
+behind a network that was parted, both stay and the worker's counts.
 """
 
 from __future__ import annotations
@@ -46,9 +48,13 @@ _WALLTIME = "the walltime ran out as often as the profile's max_requeues allows"
 _SAVED = "goes on from what was saved"
 
 GO_ON = frozenset({Outcome.preempted, Outcome.interrupted, Outcome.node_failed})
-"""After these a task that runs again takes the trial up again; whatever else ended an attempt of its own stands."""
+"""After these a task that runs again takes the trial up again; whatever else ended an attempt of
+its own stands."""
 
-_REQUEUED = "the task was started again by the scheduler and its earlier life left no record of this attempt"
+_REQUEUED = (
+    "the task was started again by the scheduler and its earlier life left no record of "
+    "this attempt"
+)
 
 _EARLIER_ENDS = frozenset({State.NODE_FAILED, State.PREEMPTED})
 """What a scheduler may say of an earlier life that is more than: it was started again."""
@@ -69,7 +75,8 @@ class Taken:
 
 
 def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
-    """What an attempt is called that was asked to stop, and did; and why, if it does not go on by itself.
+    """What an attempt is called that was asked to stop, and did; and why, if it does not go on by
+    itself.
 
     Args:
         what: Follows for its task.
@@ -114,7 +121,8 @@ def circumstances(submission: Submission, array: FrozenArray, started: Started) 
 
 
 def publish_derived(store: Store, started: Started, outcome: Outcome, message: str) -> bool:
-    """Write the record of an attempt that began and cannot speak for itself; False if it has one after all."""
+    """Write the record of an attempt that began and cannot speak for itself; False if it has one
+    after all."""
     submission, array = _array_of(store, started)
     known = circumstances(submission, array, started)
     if not array.packs:  # its file is damaged
@@ -136,7 +144,8 @@ def publish_derived(store: Store, started: Started, outcome: Outcome, message: s
 def take_over(
     store: Store, sweep: str, place: Place, array: str, trials: Collection[str], *, continues: bool
 ) -> Taken:
-    """Settle what earlier processes of this array task left open, and end what computes its trials here with nobody to watch it.
+    """Settle what earlier processes of this array task left open, and end what computes its trials
+    here with nobody to watch it.
 
     Args:
         place: Where this task runs.
@@ -180,7 +189,8 @@ def take_over(
 def settle_abandoned(
     store: Store, sweep: str, recorded: Mapping[str, frozenset[int]], backends: frozenset[str]
 ) -> int:
-    """Give the attempts that a vanished local submit left behind their records; call it with the sweep locked.
+    """Give the attempts that a vanished local submit left behind their records; call it with the
+    sweep locked.
 
     A worker of theirs that still computes here has outlived what drove it, and is ended.
 
@@ -206,7 +216,8 @@ def settle_abandoned(
 
 
 def _array_of(store: Store, started: Started) -> tuple[Submission, FrozenArray]:
-    """The array of an attempt; where its file is damaged, what the rest of the submission and the journal tell of it."""
+    """The array of an attempt; where its file is damaged, what the rest of the submission and the
+    journal tell of it."""
     path = store.root / started.array
     if ".." in path.parts or not path.is_relative_to(store.root / "sweeps"):
         raise FrozenFileDamaged(str(path), "the journal names it as an array, and it is none")
@@ -236,14 +247,16 @@ def array_name(store: Store, path: Path) -> str:
 
 
 def _of_task(folder: Path, place: Place) -> Iterator[Entry]:
-    """What all processes of this array task have noted so far; an earlier version had one file for them all."""
+    """What all processes of this array task have noted so far; an earlier version had one file for
+    them all."""
     for worker in workers(folder, f"{place.of_task.removesuffix('-')}*"):
         if f"{worker}-".startswith(place.of_task):
             yield from entries(folder, worker)
 
 
 def _computed_here(folder: Path, place: Place, trials: Collection[str]) -> set[str]:
-    """Trials that another process computes on this node; one that nobody watches, or that an earlier life left, is ended instead."""
+    """Trials that another process computes on this node; one that nobody watches, or that an
+    earlier life left, is ended instead."""
     computed = set()
     for other in neighbors():
         opened = still_open(entries(folder, other.worker)).values()
@@ -264,14 +277,16 @@ def _computed_here(folder: Path, place: Place, trials: Collection[str]) -> set[s
 
 
 def _end_here(started: Started, place: Place) -> None:
-    """End the attempt's process if it is on this node and alive: it is about to be said that it is gone."""
+    """End the attempt's process if it is on this node and alive: it is about to be said that it is
+    gone."""
     process = started.process
     if process is not None and started.node == place.node and process.pid != os.getpid():
         process.end()
 
 
 def _parameters(spec: JobSpec, import_path: tuple[str, ...]) -> dict[str, object]:
-    """Every parameter, defaults too; those the spec names if the user's own module is gone since."""
+    """Every parameter, defaults too; those the spec names if the user's own module is gone
+    since."""
     try:
         found = workload(spec.workload, import_path)
         return found.written_out(found.read(spec.params))

@@ -1,9 +1,12 @@
-"""Stops what looks hopeless of a group: its first trials failed in one way, none is completed, and the rest looks the same as they.
+"""Stops what looks hopeless of a group: its first trials failed in one way, none is completed, and
+the rest looks the same as they.
 
-An exception is a result, and one setting may raise it where another does not. So an untried trial looks the same as the failed ones
-only if none of its settings is new: for its target and each of its parameters, the failed trials have either its own value or so many
-different ones (``SAME_FAULT_LIMIT``) that the value does not seem to matter. The seed is no setting. A script that always raises costs
-three trials and two more for each further axis, however long the axes are, and a model that is broken costs none of the other models.
+An exception is a result, and one setting may raise it where another does not. So an untried trial
+looks the same as the failed ones only if none of its settings is new: for its target and each of
+its parameters, the failed trials have either its own value or so many different ones
+(``SAME_FAULT_LIMIT``) that the value does not seem to matter. The seed is no setting. A script that
+always raises costs three trials and two more for each further axis, however long the axes are, and
+a model that is broken costs none of the other models.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ class Stopped(msgspec.Struct, frozen=True):
     trials: list[str]
     """Those that failed in the same way."""
     tried: dict[str, list[str]] = {}
-    """By setting, the values of the failed trials as JSON text; no more than ``SAME_FAULT_LIMIT`` of them."""
+    """By setting, the values of the failed trials as JSON text; no more than ``SAME_FAULT_LIMIT``
+    of them."""
     lifted: bool = False
     """One of its trials is completed after all: nothing is left out any more."""
 
@@ -58,7 +62,8 @@ class Stopped(msgspec.Struct, frozen=True):
 
 
 class _Round(msgspec.Struct, frozen=True):
-    """One submit: failures of earlier ones are no evidence, for what was wrong may have been mended."""
+    """One submit: failures of earlier ones are no evidence, for what was wrong may have been
+    mended."""
 
     since: float = 0.0
     """Seconds since the epoch."""
@@ -67,7 +72,8 @@ class _Round(msgspec.Struct, frozen=True):
 
 
 def fault(error_type: str | None, traceback: str | None) -> str | None:
-    """A short name for a way to fail: the traceback without numbers that differ from trial to trial; None without an exception."""
+    """A short name for a way to fail: the traceback without numbers that differ from trial to
+    trial; None without an exception."""
     if not error_type:
         return None
     frames = [line for line in (traceback or "").splitlines() if line.lstrip().startswith("File ")]
@@ -175,7 +181,8 @@ def _settings(spec: JobSpec) -> dict[str, str]:
 
 
 def _decoded(path: Path, kind: type[Kind]) -> Kind | None:
-    """What the file holds; None where there is none, or another version wrote it: a mark is no record."""
+    """What the file holds; None where there is none, or another version wrote it: a mark is no
+    record."""
     with suppress(OSError, msgspec.DecodeError, ValueError, RecursionError):
         return msgspec.json.decode(path.read_bytes(), type=kind)
     return None

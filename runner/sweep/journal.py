@@ -1,9 +1,11 @@
 """Which attempts have started: one append-only file per worker process.
 
-A record exists only once an attempt has ended. The journal is what tells an attempt that died without a word from one that never
-began, what the progress display follows, and where a requeued task finds its own unfinished attempt. It is advisory: the records
-decide, so a line lost to a power cut costs a display and never a result. One ``write`` per line to a file opened for appending, so
-that a kill leaves whole lines, but for the last. No two processes share a file: on a network file system they would garble it.
+A record exists only once an attempt has ended. The journal is what tells an attempt that died
+without a word from one that never began, what the progress display follows, and where a requeued
+task finds its own unfinished attempt. It is advisory: the records decide, so a line lost to a power
+cut costs a display and never a result. One ``write`` per line to a file opened for appending, so
+that a kill leaves whole lines, but for the last. No two processes share a file: on a network file
+system they would garble it.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     line: int = -1
     """Which line of the specs it computes."""
     born: int | None = None
-    """When its process started, in clock ticks since its node booted: with node and pid, which process it is."""
+    """When its process started, in clock ticks since its node booted: with node and pid, which
+    process it is."""
     life: int = 0
     """How often the scheduler had started its task again."""
     partition: str | None = None
@@ -133,7 +136,8 @@ def workers(sweep_folder: Path, pattern: str) -> list[str]:
 
 
 class Follower:
-    """Reads what workers have appended since the last look; StoreNotReadable where the journal is closed to this user."""
+    """Reads what workers have appended since the last look; StoreNotReadable where the journal is
+    closed to this user."""
 
     def __init__(self, sweep_folder: Path, *, from_now: bool = False) -> None:
         self._folder = folder_of(sweep_folder)
@@ -192,7 +196,8 @@ def _file(sweep_folder: Path, worker: str) -> Path:
 
 def _decoded(data: bytes) -> Iterator[Entry]:
     for line in data.splitlines():
-        # A line that a kill cut short, or that was damaged, says nothing; the records know the truth.
+        # A line that a kill cut short, or that was damaged, says nothing; the records know the
+        # truth.
         with suppress(msgspec.DecodeError, ValueError, RecursionError, BadName):
             entry = _decoder.decode(line)
             check_trial(entry.trial)

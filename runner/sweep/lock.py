@@ -22,9 +22,11 @@ _GLANCE_S = 1.0
 
 @contextmanager
 def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the sweep for this process; SweepBusy if another one still holds it after ``wait_s`` seconds.
+    """Hold the sweep for this process; SweepBusy if another one still holds it after ``wait_s``
+    seconds.
 
-    The lock file is never removed: between an unlink and a new file two processes could both believe they hold it.
+    The lock file is never removed: between an unlink and a new file two processes could both
+    believe they hold it.
     """
     path = sweep_folder / _FILE
     with told(path):
@@ -43,7 +45,8 @@ def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
                 time.sleep(_RETRY_S)
             except OSError as error:
                 raise LocksMissing(str(path), error.strerror or type(error).__name__) from None
-        # sbatch takes it along (cluster/slurm/commands.py): a submit that is killed leaves nothing that still queues without it.
+        # sbatch takes it along (cluster/slurm/commands.py): a submit that is killed leaves nothing
+        # that still queues without it.
         os.set_inheritable(file.fileno(), True)
         file.truncate(0)
         json.dump(

@@ -1,6 +1,8 @@
-"""What trials print: one file for each attempt, which belongs to it as a whole, so that nothing in it has to be told apart.
+"""What trials print: one file for each attempt, which belongs to it as a whole, so that nothing in
+it has to be told apart.
 
-Stores of earlier versions have one file for each worker, with a heading before each attempt; they are read as well.
+Stores of earlier versions have one file for each worker, with a heading before each attempt; they
+are read as well.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _HEADING = re.compile(r"=== trial (\S+) attempt (\d+)\b.* ===\s*$")
 _LIBC = ctypes.CDLL(None)
 
 _OUT_OF_THE_WAY = 100
-"""Our own descriptors have numbers from here on, beyond those that a trial would close by number."""
+"""Our own descriptors have numbers from here on, beyond those that a trial would close by
+number."""
 
 
 def log_name(trial: str, attempt: int, worker: str) -> str:
@@ -37,8 +40,8 @@ def log_name(trial: str, attempt: int, worker: str) -> str:
 def section(log: Path) -> Iterator[None]:
     """Send to a file what this process and its children print in the block, also from C.
 
-    What a thread or a child of the block prints later goes there too; a thread's only if it prints through Python. A file in
-    which nothing was written is removed.
+    What a thread or a child of the block prints later goes there too; a thread's only if it prints
+    through Python. A file in which nothing was written is removed.
 
     Raises:
         StoreFull, StoreNotWritable: It cannot be opened.
@@ -115,7 +118,8 @@ _left_behind: WeakKeyDictionary[threading.Thread, _File] = WeakKeyDictionary()
 class _Output(io.RawIOBase):
     """stdout or stderr of whichever trial the printing thread belongs to.
 
-    It is never closed: whoever closes ``sys.stdout`` or wraps it in something that does means their own.
+    It is never closed: whoever closes ``sys.stdout`` or wraps it in something that does means their
+    own.
     """
 
     def __init__(self, number: int) -> None:
@@ -150,7 +154,8 @@ _task: dict[int, _File] = {}
 
 
 def _task_output() -> dict[int, _File]:
-    """Where this process printed before its first trial: what the runner itself has to say belongs there."""
+    """Where this process printed before its first trial: what the runner itself has to say belongs
+    there."""
     if not _task:
         _task.update({number: _File(os.dup(number)) for number in (1, 2)})
     return _task
@@ -165,7 +170,8 @@ def _flush() -> None:
 
 
 def _has_children() -> bool:
-    """Whether a process that this one started is still there; taken for granted where the kernel does not tell."""
+    """Whether a process that this one started is still there; taken for granted where the kernel
+    does not tell."""
     try:
         return any((task / "children").read_bytes() for task in Path("/proc/self/task").iterdir())
     except OSError:

@@ -1,4 +1,5 @@
-"""How fast the trials of a sweep end, from the journals of its workers: it costs the scheduler nothing."""
+"""How fast the trials of a sweep end, from the journals of its workers: it costs the scheduler
+nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from runner.sweep.status import latest_submission
 
 
 class Pace:
-    """Follows a sweep; counts what has begun since its latest array was frozen, so that last night's pace is not today's."""
+    """Follows a sweep; counts what has begun since its latest array was frozen, so that last
+    night's pace is not today's."""
 
     def __init__(self, store: Store, sweep: str, now: Callable[[], float] = time.time) -> None:
         self._store, self._sweep, self._now = store, sweep, now
@@ -38,7 +40,8 @@ class Pace:
         return len(ends) / (max(ends) - min(began)) if ends and max(ends) > min(began) else None
 
     def left_s(self, trials: int) -> float | None:
-        """Return the seconds that so many trials take at this rate; None before it is known, and when that time is over."""
+        """Return the seconds that so many trials take at this rate; None before it is known, and
+        when that time is over."""
         rate = self.rate()
         if not rate:
             return None

@@ -27,7 +27,8 @@ _NOT_OURS = (
     "GIT_EXTERNAL_DIFF",
     "GIT_DIFF_OPTS",
 )
-"""Variables that point git at another repository or form what it prints, as a hook that started us has them."""
+"""Variables that point git at another repository or form what it prints, as a hook that started us
+has them."""
 
 _PATCH = (
     "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative", "--binary", "--full-index", "--unified=3",
@@ -39,12 +40,15 @@ _MODULES = tuple({*importlib.machinery.all_suffixes()} - {*importlib.machinery.B
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """Frozen beside the specs, so that a record can be traced to the code and the packages that made it."""
+    """Frozen beside the specs, so that a record can be traced to the code and the packages that
+    made it."""
 
     commit: str | None
-    """Commit of the repository that holds the code, joined with + where several do; None outside a repository."""
+    """Commit of the repository that holds the code, joined with + where several do; None outside a
+    repository."""
     dirty: bool | None
-    """Whether the code differs from that commit, modules that git does not track included; None where git could not tell."""
+    """Whether the code differs from that commit, modules that git does not track included; None
+    where git could not tell."""
     untracked: list[str]
     """Modules that git does not track: they are not in the patch."""
     runner_version: str
@@ -98,7 +102,8 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
 
 
 def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
-    """The state of the repositories that hold the modules, or the grid where it has none; installed packages are known by version."""
+    """The state of the repositories that hold the modules, or the grid where it has none; installed
+    packages are known by version."""
     own = [
         module for module in modules if not {"site-packages", "dist-packages"} & set(module.parts)
     ]
@@ -159,7 +164,8 @@ _CHANGES = "git status --porcelain --untracked-files=no"
 
 
 def _untracked_modules(root: Path) -> Iterator[str]:
-    """Modules that git neither tracks nor ignores; what a store keeps is none of the user's code."""
+    """Modules that git neither tracks nor ignores; what a store keeps is none of the user's
+    code."""
     for name in _git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
         path = root / os.fsdecode(name)
         if path.name.endswith(_MODULES) and not _in_store(path.parent, root):
@@ -191,7 +197,8 @@ class _NoRepository(_GitFailed):
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
-    """What git prints, with no setting of the environment pointing it elsewhere, and without taking a lock."""
+    """What git prints, with no setting of the environment pointing it elsewhere, and without taking
+    a lock."""
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
     try:
         done = subprocess.run(

@@ -1,8 +1,10 @@
-"""The arrays of a sweep that a scheduler holds: noted down when queued, found again after a crash, asked after in one go.
+"""The arrays of a sweep that a scheduler holds: noted down when queued, found again after a crash,
+asked after in one go.
 
-An array is frozen before it is queued and its ticket is written after. A submit that ends in between leaves an array without a
-ticket, of which nobody knows whether it is queued: its job name, which no other array has, tells. Only arrays that this store queued
-are looked at; those that a copy took along belong to the original.
+An array is frozen before it is queued and its ticket is written after. A submit that ends in
+between leaves an array without a ticket, of which nobody knows whether it is queued: its job name,
+which no other array has, tells. Only arrays that this store queued are looked at; those that a copy
+took along belong to the original.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
     from cluster.scheduler import Scheduler, SchedulerHandle, TaskReport
 
 LOCAL_BACKENDS = frozenset({"ray", "inline"})
-"""Their workers end with the submit that drives them; every other backend has a queue of its own."""
+"""Their workers end with the submit that drives them; every other backend has a queue of its
+own."""
 
 _TICKET = ".ticket"
 
@@ -51,7 +54,8 @@ _FOLDERS_UP = 2
 """From the logs of a sweep to the store."""
 
 _UNKNOWN_LENGTH = 1000
-"""Tasks that an array is asked after whose file cannot be read; those that never were are not in the answer."""
+"""Tasks that an array is asked after whose file cannot be read; those that never were are not in
+the answer."""
 
 _BROKEN = frozenset(
     {
@@ -67,7 +71,8 @@ _BROKEN = frozenset(
 
 @dataclass(frozen=True)
 class QueuedArray:
-    """An array that was meant for a scheduler; ``handle`` is None if it is not known to have got there."""
+    """An array that was meant for a scheduler; ``handle`` is None if it is not known to have got
+    there."""
 
     path: Path
     submission: Submission
@@ -93,14 +98,17 @@ class QueueView:
     begun: frozenset[str] = frozenset()
     """Trials with an attempt that has begun and has no record."""
     states: dict[str, State] = field(default_factory=dict)
-    """PENDING, RUNNING, or UNKNOWN because it could not be asked, by trial: these are left to the scheduler."""
+    """PENDING, RUNNING, or UNKNOWN because it could not be asked, by trial: these are left to the
+    scheduler."""
     dead: list[Dead] = field(default_factory=list)
     trouble: str = ""
-    """Why the scheduler could not be asked; what it holds is then not known, and nothing may be concluded from its silence."""
+    """Why the scheduler could not be asked; what it holds is then not known, and nothing may be
+    concluded from its silence."""
     arrays: list[tuple[QueuedArray, list[State]]] = field(default_factory=list)
     """Arrays with trials that have no final record, and the states of their tasks."""
     stillborn: dict[str, str] = field(default_factory=dict)
-    """For each task that ended before it began a trial what the scheduler says, by the first trial of its pack."""
+    """For each task that ended before it began a trial what the scheduler says, by the first trial
+    of its pack."""
 
 
 def job_name(store: Store, path: Path, array: FrozenArray) -> str:
@@ -120,10 +128,12 @@ def write_ticket(path: Path, handle: SchedulerHandle) -> None:
 
 
 def settle_doubts(store: Store, sweep: str) -> str:
-    """Find out about every array without a ticket whether it is queued; call it with the sweep locked.
+    """Find out about every array without a ticket whether it is queued; call it with the sweep
+    locked.
 
-    One that SLURM has gets its ticket. Any other is withdrawn and looked for once more: should SLURM be about to queue it, its tasks
-    will find nothing to run, so that its trials can be queued anew and none runs twice.
+    One that SLURM has gets its ticket. Any other is withdrawn and looked for once more: should
+    SLURM be about to queue it, its tasks will find nothing to run, so that its trials can be queued
+    anew and none runs twice.
 
     Returns:
         Why it could not be found out; empty if it was, or if there was no doubt.
@@ -153,9 +163,11 @@ def settle_doubts(store: Store, sweep: str) -> str:
 
 
 def look(store: Store, sweep: str) -> QueueView:
-    """Ask the scheduler after everything of the sweep that has no final record, in one call for all arrays; changes nothing.
+    """Ask the scheduler after everything of the sweep that has no final record, in one call for all
+    arrays; changes nothing.
 
-    The scheduler is asked first, then the journal is read, then the records: whatever ends meanwhile is seen as recorded.
+    The scheduler is asked first, then the journal is read, then the records: whatever ends
+    meanwhile is seen as recorded.
     """
     before = store.index(sweep)
     damaged: list[QueuedArray] = []
@@ -229,7 +241,8 @@ def settle(store: Store, view: QueueView) -> int:
 
 
 def task_logs(store: Store, sweep: str, trials: Collection[str]) -> tuple[Path, ...]:
-    """What the scheduler itself wrote of the latest task that holds one of these trials: its output and its errors."""
+    """What the scheduler itself wrote of the latest task that holds one of these trials: its output
+    and its errors."""
     for queued in reversed(list(_queued(store, sweep, []))):
         for index, pack in enumerate(queued.array.packs):
             if queued.handle is not None and any(
@@ -240,7 +253,8 @@ def task_logs(store: Store, sweep: str, trials: Collection[str]) -> tuple[Path, 
 
 
 def _queued(store: Store, sweep: str, damaged: list[QueuedArray]) -> Iterator[QueuedArray]:
-    """Arrays that this store gave to a scheduler; those whose file cannot be read are added to ``damaged``."""
+    """Arrays that this store gave to a scheduler; those whose file cannot be read are added to
+    ``damaged``."""
     ids = store.ids
     for submission in submissions(store.sweep_folder(sweep)):
         for path in submission.arrays():
@@ -326,7 +340,10 @@ def _of_damaged(damaged: Iterable[QueuedArray], reports: Mapping[str, list[TaskR
             if report.word or report.silent
         ):
             jobs = " ".join(chunk.job for chunk in queued.handle.chunks)
-            return f"{queued.path} cannot be read, and its tasks are not over: cancel them with 'scancel {jobs}', or wait for their end"
+            return (
+                f"{queued.path} cannot be read, and its tasks are not over: cancel them with "
+                f"'scancel {jobs}', or wait for their end"
+            )
     return ""
 
 
@@ -340,7 +357,8 @@ def _dead(started: Started, report: TaskReport) -> Dead:
     """What became of an attempt whose task has ended without writing its record."""
     said = report.detail or f"the scheduler says: {report.state}"
     if report.state is State.FAILED:
-        # An exception of the trial's own ends in a record; a task fails only where its worker could not go on.
+        # An exception of the trial's own ends in a record; a task fails only where its worker could
+        # not go on.
         return Dead(
             started,
             Outcome.interrupted,
@@ -350,7 +368,8 @@ def _dead(started: Started, report: TaskReport) -> Dead:
 
 
 def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | None:
-    """The handle that was noted down; None also for a damaged one, for SLURM knows the array by name."""
+    """The handle that was noted down; None also for a damaged one, for SLURM knows the array by
+    name."""
     ticket = path.with_suffix(_TICKET)
     try:
         with told_reading(ticket):
@@ -374,7 +393,8 @@ def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | N
 
 
 def _is_unsettled(queued: QueuedArray, index: Index, damaged: list[QueuedArray]) -> bool:
-    """Whether trials of it have no final record; if what was frozen does not tell, it is added to ``damaged``."""
+    """Whether trials of it have no final record; if what was frozen does not tell, it is added to
+    ``damaged``."""
     try:
         return any(True for pack in queued.array.packs for _ in _open_trials(queued, pack, index))
     except FrozenFileDamaged:

@@ -1,4 +1,5 @@
-"""Gives every attempt that ended without a word its record, and tidies the store; shared by all commands that may write."""
+"""Gives every attempt that ended without a word its record, and tidies the store; shared by all
+commands that may write."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from runner.sweep.queue import LOCAL_BACKENDS, QueueView, look, settle, settle_d
 
 
 def settle_all(store: Store, sweep: str) -> QueueView:
-    """Give every attempt that ended without a word its record, and look at what is queued; call it with the sweep locked."""
+    """Give every attempt that ended without a word its record, and look at what is queued; call it
+    with the sweep locked."""
     index = store.index(sweep)
     settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS)
     doubt = settle_doubts(store, sweep)
@@ -28,7 +30,8 @@ def settle_if_idle(store: Store, sweep: str) -> QueueView | None:
     """The same where no submit is at it; None where one is, which does this itself.
 
     Raises:
-        StoreFull, StoreNotWritable: Nothing can be written here; what is recorded can still be read.
+        StoreFull, StoreNotWritable: Nothing can be written here; what is recorded can still be
+            read.
     """
     folder = store.sweep_folder(sweep)
     if not folder.is_dir():

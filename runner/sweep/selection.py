@@ -36,7 +36,8 @@ def select(store: Store, names: Sequence[str]) -> dict[str, frozenset[str] | Non
 
     Args:
         store: Where the sweeps are.
-        names: Names of sweeps, files of their grids, and beginnings of trial ids; the store's only sweep if there are none.
+        names: Names of sweeps, files of their grids, and beginnings of trial ids; the store's only
+            sweep if there are none.
 
     Raises:
         SweepNotNamed: No name, and the store has no sweep or several.

@@ -19,8 +19,8 @@ from runner.sweep.queue import look
 from runner.sweep.submission import Submission, submissions
 
 WAITING, QUEUED, RUNNING, CUT_SHORT = "waiting", "queued", "running", "cut short"
-"""What a trial without a final record is at: held by nobody; held by the scheduler; begun by a live worker; begun by a local one that
-is gone, whose record the next submit or collect derives."""
+"""What a trial without a final record is at: held by nobody; held by the scheduler; begun by a live
+worker; begun by a local one that is gone, whose record the next submit or collect derives."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class SweepStatus:
     driven: bool
     """Whether a submit is running it right now."""
     by_target: dict[str, Counter[str]]
-    """For each target how many trials stand at each word: an outcome of the last attempt, or one of the four above."""
+    """For each target how many trials stand at each word: an outcome of the last attempt, or one of
+    the four above."""
     earlier: int
     """Recorded trials that are not in the latest submission."""
     unreadable: tuple[str, ...]
@@ -42,7 +43,8 @@ class SweepStatus:
     stillborn: dict[str, str]
     """For each task that ended before it began a trial, why, by the first trial of its pack."""
     grid: str
-    """The file that it was submitted from, as one would type it here; empty if it is not there any more."""
+    """The file that it was submitted from, as one would type it here; empty if it is not there any
+    more."""
     trouble: str
     """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
     diverged: int = 0
@@ -117,7 +119,8 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
 
 
 def latest_submission(store: Store, sweep: str) -> Submission:
-    """The submission that says which trials the sweep has; UnknownSweep if it was never submitted."""
+    """The submission that says which trials the sweep has; UnknownSweep if it was never
+    submitted."""
     frozen = submissions(store.sweep_folder(sweep))
     if not frozen:
         raise UnknownSweep(sweep, tuple(submitted_sweeps(store)), store.root)
@@ -125,7 +128,8 @@ def latest_submission(store: Store, sweep: str) -> Submission:
 
 
 def grid_file(submission: Submission) -> str:
-    """The file that a submission was read from, as one would type it here; empty if it is not there any more."""
+    """The file that a submission was read from, as one would type it here; empty if it is not there
+    any more."""
     path = Path(submission.about.grid)
     if not submission.about.grid or not path.is_file():
         return ""
@@ -133,7 +137,8 @@ def grid_file(submission: Submission) -> str:
 
 
 def submitted_sweeps(store: Store) -> list[str]:
-    """Names of the sweeps that have a submission; without those that are closed to this user, in a store that several share."""
+    """Names of the sweeps that have a submission; without those that are closed to this user, in a
+    store that several share."""
     folders = [Path(entry.path) for entry in entries(store.root / "sweeps")]
     return sorted(path.name for path in folders if path.is_dir() and _is_submitted(path))
 

@@ -1,8 +1,9 @@
 """What one submit freezes in the store, so that later edits change no queued trial.
 
-``sweeps/<sweep>/001/`` holds the first submission of a sweep: the grid and the profile as they were read, one line per job spec, the
-environment, the uncommitted patch. The same grid submitted again from the same code finds its submission and adds nothing; anything
-that differs freezes the next number. What a worker is given is the path of an array file in there and an index.
+``sweeps/<sweep>/001/`` holds the first submission of a sweep: the grid and the profile as they were
+read, one line per job spec, the environment, the uncommitted patch. The same grid submitted again
+from the same code finds its submission and adds nothing; anything that differs freezes the next
+number. What a worker is given is the path of an array file in there and an index.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ T = TypeVar("T")
 
 _SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
 _ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
-"""An array; one of which it is being found out whether it is queued; one that never was, which keeps its number from being given again."""
+"""An array; one of which it is being found out whether it is queued; one that never was, which
+keeps its number from being given again."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     data_dir: str | None
     import_path: list[str]
-    """Folders from which the user's own workloads and models are imported: the grid's and the one submit was typed in."""
+    """Folders from which the user's own workloads and models are imported: the grid's and the one
+    submit was typed in."""
     environment: Environment
     grid: str = ""
     """Where the file of the grid was; empty for one that came through a pipe."""
@@ -57,7 +60,8 @@ class FrozenArray(msgspec.Struct, frozen=True, kw_only=True):
     trial_time_min: float | None
     """Limit of one trial; a task's is that of its whole pack."""
     warning_s: float | None = None
-    """How long before the end of the walltime a task is asked to stop; None where there is no walltime."""
+    """How long before the end of the walltime a task is asked to stop; None where there is no
+    walltime."""
     store: str = ""
     """Id of the store that queued it; empty in stores older than their id."""
     cluster: str | None = None
@@ -111,7 +115,8 @@ class Submission:
         return [self.spec(line) for line in range(len(self._lines))]
 
     def add_array(self, array: FrozenArray) -> Path:
-        """Freeze one array job and return its path; a number that any array ever had is not given again."""
+        """Freeze one array job and return its path; a number that any array ever had is not given
+        again."""
         folder = self.folder / _ARRAYS
         with told(folder):
             folder.mkdir(exist_ok=True)
@@ -127,7 +132,8 @@ class Submission:
         return self._files(_ARRAY)
 
     def withdrawn(self) -> list[Path]:
-        """Paths of the arrays that were withdrawn while it was not known whether they are queued."""
+        """Paths of the arrays that were withdrawn while it was not known whether they are
+        queued."""
         return [path.with_suffix(_ARRAY) for path in self._files(_WITHDRAWN)]
 
     def _files(self, suffix: str) -> list[Path]:
@@ -145,7 +151,8 @@ class Submission:
 
 
 def withdraw(path: Path) -> None:
-    """Take an array out of the reach of its tasks: one that starts after this finds nothing to run. What runs already goes on."""
+    """Take an array out of the reach of its tasks: one that starts after this finds nothing to run.
+    What runs already goes on."""
     _rename(path, _ARRAY, _WITHDRAWN)
 
 
@@ -174,7 +181,8 @@ def freeze(
     about: About,
     patch: str,
 ) -> Submission:
-    """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep locked."""
+    """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep
+    locked."""
     files = {
         "grid.yaml": grid_text.encode(),
         "cluster.yaml": profile_text.encode(),
@@ -190,7 +198,8 @@ def freeze(
         return known[-1]
     number = known[-1].number + 1 if known else 1
     partial = sweep_folder / f".partial-{secrets.token_hex(8)}"
-    partial.mkdir()  # not mkdtemp, which is private: whoever shares the store goes on with the sweep
+    # not mkdtemp, which is private: whoever shares the store goes on with the sweep
+    partial.mkdir()
     try:
         for name, data in files.items():
             publish(partial / name, memoryview(data))

@@ -1,7 +1,8 @@
 """Which submissions this user froze here: nobody else's code is run without asking.
 
-A store that several people write to can name any folder, function or command in what it keeps of a submit. What was frozen is
-remembered by its digest in the user's own folder, so that a submission of someone else's, or one changed since, is told from one's own.
+A store that several people write to can name any folder, function or command in what it keeps of a
+submit. What was frozen is remembered by its digest in the user's own folder, so that a submission
+of someone else's, or one changed since, is told from one's own.
 """
 
 from __future__ import annotations

@@ -88,5 +88,6 @@ def _mount(*arguments: str) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(
-            f"needs a file system of its own, and mounting one is not allowed here: {done.stderr.splitlines()[0]}"
+            "needs a file system of its own, and mounting one is not allowed here: "
+            f"{done.stderr.splitlines()[0]}"
         )

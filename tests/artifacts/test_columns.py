@@ -47,5 +47,8 @@ def test_outcomes_and_their_meanings_agree() -> None:
 
 
 def test_names_and_records_cost_no_import_of_pyarrow() -> None:
-    code = "import sys, artifacts.columns, artifacts.record, artifacts.errors; sys.exit('pyarrow' in sys.modules)"
+    code = (
+        "import sys, artifacts.columns, artifacts.record, artifacts.errors; sys.exit('pyarrow' "
+        "in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

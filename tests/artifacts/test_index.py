@@ -323,7 +323,8 @@ def compact_often(root: Path) -> None:
 def test_a_scan_is_made_twice_because_one_can_miss_a_move(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of many is linked behind the scan's back, and the singles ahead of it removed: the worst order a folder can be read in."""
+    """A file of many is linked behind the scan's back, and the singles ahead of it removed: the
+    worst order a folder can be read in."""
     for trial in ("aa", "bb"):
         store.publish(make_record(trial))
     folder = store.records_folder("study")

@@ -153,7 +153,8 @@ def test_of_two_that_publish_the_same_attempt_at_once_one_wins_and_the_other_is_
 
 
 def kill_at(event: str, then: str, root: Path) -> None:
-    """Run code in a process that kills itself with SIGKILL at the first audit event of the name, e.g. just before a link."""
+    """Run code in a process that kills itself with SIGKILL at the first audit event of the name,
+    e.g. just before a link."""
     code = f"""
         import os, signal, sys
         from pathlib import Path

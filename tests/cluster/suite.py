@@ -1,4 +1,5 @@
-"""What every backend promises; a subclass supplies the ``backend`` fixture, and says where a promise cannot be its own."""
+"""What every backend promises; a subclass supplies the ``backend`` fixture, and says where a
+promise cannot be its own."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ class BackendSuite:
 
     @pytest.fixture
     def closable(self, backend: Backend) -> Backend:
-        """A backend that the test may close; to be overridden where ``backend`` is shared between tests."""
+        """A backend that the test may close; to be overridden where ``backend`` is shared between
+        tests."""
         return backend
 
     def test_every_task_runs_once(self, backend: Backend, tmp_path: Path) -> None:

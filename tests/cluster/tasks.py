@@ -1,4 +1,5 @@
-"""What the suite's tasks do: at the top of a module, as everything that travels to a worker must be."""
+"""What the suite's tasks do: at the top of a module, as everything that travels to a worker must
+be."""
 
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ def wait_on(bad: int, gate: str, index: int) -> None:
 
 
 def linger(index: int) -> None:
-    """Take a while, so that an array of thousands is not through before a test is, however fast the machine."""
+    """Take a while, so that an array of thousands is not through before a test is, however fast the
+    machine."""
     time.sleep(0.2)
 
 

@@ -45,7 +45,10 @@ held = b"x" * {100 * MIB}"""
 
 
 def test_pages_that_forks_share_are_counted_once() -> None:
-    script = f"import os,time\nheld=b'x'*({100 * MIB})\nfor _ in range(2):\n    if os.fork() == 0:\n        time.sleep(3600)"
+    script = (
+        f"import os,time\nheld=b'x'*({100 * MIB})\nfor _ in range(2):\n    if os.fork() == "
+        "0:\n        time.sleep(3600)"
+    )
     process = python(script)
     try:
         assert held_bytes(process.pid, limit=1000 * MIB) > 300 * MIB

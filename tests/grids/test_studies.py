@@ -1,4 +1,5 @@
-"""The commands of docs/studies.md: each has the trials that it says, and those for a machine without a GPU run."""
+"""The commands of docs/studies.md: each has the trials that it says, and those for a machine
+without a GPU run."""
 
 from __future__ import annotations
 

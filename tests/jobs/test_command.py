@@ -19,7 +19,10 @@ from jobs.registry import workload
 from jobs.spec import JobSpec
 from tests.patience import PATIENCE_S
 
-SAYS_ALL = "import json, os, sys\nprint('runner: ' + json.dumps({'words': sys.argv[1:], 'seed_seen': os.environ['RUNNER_SEED']}))\n"
+SAYS_ALL = (
+    "import json, os, sys\nprint('runner: ' + json.dumps({'words': sys.argv[1:], "
+    "'seed_seen': os.environ['RUNNER_SEED']}))\n"
+)
 
 
 @pytest.fixture
@@ -63,13 +66,17 @@ def test_values_stay_in_their_words(run: Any, tmp_path: Path) -> None:
 
 def test_it_runs_with_this_python_where_its_script_lies(run: Any, tmp_path: Path) -> None:
     finished = run(
-        "import os, sys, json\nprint('runner:', json.dumps({'here': os.getcwd(), 'prefix': sys.prefix}))"
+        "import os, sys, json\nprint('runner:', json.dumps({'here': os.getcwd(), 'prefix': "
+        "sys.prefix}))"
     )
     assert finished.results == {"here": str(tmp_path), "prefix": sys.prefix}
 
 
 def test_the_file_of_results_counts_before_a_line(run: Any) -> None:
-    written = "import os, json\nopen(os.environ['RUNNER_RESULTS'], 'w').write(json.dumps({'test_accuracy': 0.5, 'mine': 2}))\n"
+    written = (
+        "import os, json\nopen(os.environ['RUNNER_RESULTS'], "
+        "'w').write(json.dumps({'test_accuracy': 0.5, 'mine': 2}))\n"
+    )
     finished = run(written + "print('runner: {\"mine\": 3}')")
     assert finished.values["test_accuracy"] == 0.5
     assert finished.results == {"mine": 2}
@@ -77,7 +84,8 @@ def test_the_file_of_results_counts_before_a_line(run: Any) -> None:
 
 def test_the_last_line_of_results_counts_and_words_behind_it_do_no_harm(run: Any) -> None:
     finished = run(
-        "import sys\nprint('runner: {\"a\": 1}')\nprint('runner: {\"a\": 2}')\nprint('bye', file=sys.stderr)"
+        "import sys\nprint('runner: {\"a\": 1}')\nprint('runner: {\"a\": 2}')\nprint('bye', "
+        "file=sys.stderr)"
     )
     assert finished.results == {"a": 2}
     assert finished.values["host_rss_gb"] > 0.001
@@ -144,7 +152,10 @@ def test_the_wish_to_stop_reaches_it_and_it_goes_on_from_what_it_saved(
 
 
 def test_what_it_leaves_behind_ends_with_it(run: Any) -> None:
-    script = "import subprocess\nchild = subprocess.Popen(['sleep', '3600'])\nprint('runner: {\"child\": %d}' % child.pid)"
+    script = (
+        "import subprocess\nchild = subprocess.Popen(['sleep', '3600'])\nprint('runner: "
+        '{"child": %d}\' % child.pid)'
+    )
     with suppress(psutil.NoSuchProcess):
         child = psutil.Process(run(script).results["child"])
         if child.status() != psutil.STATUS_ZOMBIE:

@@ -16,7 +16,8 @@ EXPLOSIVE = "raise SystemExit('imported')\n"
 
 @pytest.fixture
 def write(tmp_path: Path) -> Any:
-    """Writes a module that ends the process if it is imported, and reads its ``main`` as a workload."""
+    """Writes a module that ends the process if it is imported, and reads its ``main`` as a
+    workload."""
 
     def written(source: str, module: str = "mine", function: str = "main") -> Workload:
         path = tmp_path.joinpath(*module.split(".")).with_suffix(".py")

@@ -28,7 +28,8 @@ _count = iter(range(1_000_000))
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a body of the user's ``main``; every trial has a module of its own, as modules are imported once."""
+    """Runs a body of the user's ``main``; every trial has a module of its own, as modules are
+    imported once."""
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def runs(source: str, params: dict[str, Any] | None = None, **options: Any) -> Finished:
@@ -90,8 +91,8 @@ return {{'code': float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))}}"""
 def test_a_fork_at_import_ends_there(run: Run) -> None:
     here = os.getpid()
     finished = run(
-        "import os\nchild = os.fork()\nif child == 0: raise SystemExit(5)\ncode = os.waitpid(child, 0)[1]\n"
-        + body("return {'c': code}")
+        "import os\nchild = os.fork()\nif child == 0: raise SystemExit(5)\ncode = "
+        "os.waitpid(child, 0)[1]\n" + body("return {'c': code}")
     )
     assert os.getpid() == here
     assert finished.results == {"c": 5 << 8}
@@ -137,7 +138,8 @@ def test_a_fork_at_import_ends_there(run: Run) -> None:
         (body("raise OSError(12, 'Cannot allocate memory')"), "out_of_memory", "OSError"),
         (
             body(
-                "try:\n    raise MemoryError\nexcept MemoryError as e:\n    raise ValueError('loading') from e"
+                "try:\n    raise MemoryError\nexcept MemoryError as e:\n    raise "
+                "ValueError('loading') from e"
             ),
             "out_of_memory",
             "ValueError",
@@ -181,14 +183,18 @@ def assert_ledger(finished: Finished) -> None:
     assert all(part >= 0 for part in parts)
 
 
-KILL = "import os, subprocess, time\nsubprocess.run(['kill', '-INT', str(os.getpid())])\ntime.sleep(60)"
+KILL = (
+    "import os, subprocess, time\nsubprocess.run(['kill', '-INT', "
+    "str(os.getpid())])\ntime.sleep(60)"
+)
 
 
 @pytest.mark.parametrize(
     "code",
     [
         KILL,
-        f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt as e:\n    raise ValueError from e",
+        f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt as e:\n    "
+        "raise ValueError from e",
     ],
 )
 def test_ctrl_c_is_not_the_trials_whatever_it_makes_of_it(run: Run, code: str) -> None:
@@ -199,7 +205,8 @@ def test_ctrl_c_is_not_the_trials_whatever_it_makes_of_it(run: Run, code: str) -
 def test_a_trial_that_comes_to_its_end_despite_ctrl_c_keeps_its_result(run: Run) -> None:
     finished = run(
         body(
-            f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt:\n    return {{'epochs': 3}}"
+            f"try:\n    {KILL.replace(chr(10), chr(10) + '    ')}\nexcept KeyboardInterrupt:\n    "
+            f"return {{'epochs': 3}}"
         )
     )
     assert (finished.outcome, finished.results) == (Outcome.completed, {"epochs": 3})
@@ -212,13 +219,15 @@ def test_what_a_module_sets_when_it_is_imported_holds_for_all_its_trials_and_no_
     (tmp_path / "setting.py").write_text(
         "import os, socket\nos.environ['OF_THE_MODULE'] = 'set'\nsocket.setdefaulttimeout(9)\n"
         "def main(i):\n"
-        "    seen = {'variable': os.environ['OF_THE_MODULE'], 'timeout': socket.getdefaulttimeout()}\n"
+        "    seen = {'variable': os.environ['OF_THE_MODULE'], 'timeout': "
+        "socket.getdefaulttimeout()}\n"
         "    os.environ['OF_THE_MODULE'] = 'changed'\n"
         "    socket.setdefaulttimeout(1)\n"
         "    return seen\n"
     )
     other = body(
-        "import os, socket; return {'variable': os.environ.get('OF_THE_MODULE'), 'timeout': socket.getdefaulttimeout()}"
+        "import os, socket; return {'variable': os.environ.get('OF_THE_MODULE'), 'timeout': "
+        "socket.getdefaulttimeout()}"
     )
     for i in (1, 2):
         spec = JobSpec(workload="setting:main", target="cpu", seed=0, params={"i": i})
@@ -264,7 +273,8 @@ def test_the_kernel_refuses_memory(run: Run) -> None:
 def test_parameters_context_and_seed_arrive(run: Run) -> None:
     finished = run(
         "def main(a: float, b=(1, 2), *, seed, context, **others):\n"
-        "    return {'seen': [a, b[0], seed, others['z']], 'kind': type(b).__name__, 'same': context.seed == seed}\n",
+        "    return {'seen': [a, b[0], seed, others['z']], 'kind': type(b).__name__, 'same': "
+        "context.seed == seed}\n",
         {"a": 1, "z": 5},
     )
     assert finished.results == {"seen": [1.0, 1, 7, 5], "kind": "tuple", "same": True}
@@ -283,7 +293,8 @@ def test_metrics_fill_columns_and_the_rest_becomes_results(run: Run) -> None:
         "import numpy as np\n"
         "def main(x=2, *, context):\n"
         "    context.report(1, train_loss=0.5, lr=0.1, gradient_norm=3)\n"
-        "    return {'test_accuracy': np.float32(0.5), 'best_epoch': 1.0, 'x': 2, 'mine': np.arange(3), 'text': 'hm', 'none': None}\n"
+        "    return {'test_accuracy': np.float32(0.5), 'best_epoch': 1.0, 'x': 2, 'mine': "
+        "np.arange(3), 'text': 'hm', 'none': None}\n"
     )
     assert finished.outcome == Outcome.completed
     assert finished.values["test_accuracy"] == 0.5
@@ -297,7 +308,8 @@ def test_metrics_fill_columns_and_the_rest_becomes_results(run: Run) -> None:
 def test_a_bad_result_costs_none_of_the_good_ones(run: Run) -> None:
     finished = run(
         "def main(x=2):\n"
-        "    return {'good': 1, 'test_accuracy': 97.5, 'val_accuracy': 0.5, 'train_s': 3, 'x': 3, 'thing': object(), 4: 5, 'trial': 'a'}\n"
+        "    return {'good': 1, 'test_accuracy': 97.5, 'val_accuracy': 0.5, 'train_s': 3, 'x': 3, "
+        "'thing': object(), 4: 5, 'trial': 'a'}\n"
     )
     assert finished.outcome == Outcome.failed
     assert finished.results == {"good": 1}
@@ -348,7 +360,8 @@ def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(
     source = (
         "import numpy, threadpoolctl\n"
         "def main(context):\n"
-        "    pools = {pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'}\n"
+        "    pools = {pool['num_threads'] for pool in threadpoolctl.threadpool_info() if "
+        "pool['user_api'] == 'blas'}\n"
         "    return {'pools': sorted(pools), 'told': context.threads}\n"
     )
     for asked, given in ((1, 1), (3, 2)):
@@ -359,13 +372,15 @@ def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(
 
 def test_torch_keeps_to_the_grant_although_the_users_module_said_otherwise(run: Run) -> None:
     finished = run(
-        "import torch\ntorch.set_num_threads(2)\ndef main(): return {'torch': torch.get_num_threads()}\n"
+        "import torch\ntorch.set_num_threads(2)\ndef main(): return {'torch': "
+        "torch.get_num_threads()}\n"
     )
     assert finished.results == {"torch": 1}
 
 
 class Cuda:
-    """``torch.cuda`` of two GPUs; notes what is done to their memory, and what the sampler was told to watch."""
+    """``torch.cuda`` of two GPUs; notes what is done to their memory, and what the sampler was told
+    to watch."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -548,7 +563,8 @@ def test_a_stop_reaches_the_workload(run: Run) -> None:
     finished = run(
         "from jobs.errors import StopRequested\n"
         + body(
-            "(context.checkpoint_folder / 'state').write_text('3')\nif context.stop_requested(): raise StopRequested"
+            "(context.checkpoint_folder / 'state').write_text('3')\nif context.stop_requested(): "
+            "raise StopRequested"
         ),
         stop_requested=lambda: True,
     )

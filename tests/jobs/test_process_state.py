@@ -78,7 +78,8 @@ DAMAGES = {
         "signal.pthread_sigmask(0, []) == set()",
     ),
     "limits": (
-        "import resource as r; [r.setrlimit(n, (8, r.getrlimit(n)[1])) for n in (r.RLIMIT_NOFILE, r.RLIMIT_FSIZE, r.RLIMIT_CORE)]",
+        "import resource as r; [r.setrlimit(n, (8, r.getrlimit(n)[1])) for n in (r.RLIMIT_NOFILE, "
+        "r.RLIMIT_FSIZE, r.RLIMIT_CORE)]",
         "[resource.getrlimit(n) for n in range(10)]",
     ),
     "affinity": (
@@ -86,7 +87,8 @@ DAMAGES = {
         "sorted(os.sched_getaffinity(0))",
     ),
     "start method": (
-        "import multiprocessing as m; m.set_start_method('spawn' if m.get_start_method() != 'spawn' else 'fork', force=True)",
+        "import multiprocessing as m; m.set_start_method('spawn' if m.get_start_method() != "
+        "'spawn' else 'fork', force=True)",
         "multiprocessing.get_start_method(allow_none=True)",
     ),
     "user": ("import os; os.setegid(65534); os.seteuid(65534)", "[os.getresuid(), os.getresgid()]"),
@@ -96,10 +98,14 @@ DAMAGES = {
         "[str(torch.get_default_dtype()), str(torch.get_default_device())]",
     ),
     "torch's modes": (
-        "import torch; torch.use_deterministic_algorithms(True); torch.set_grad_enabled(False); torch.autograd.set_detect_anomaly(True)\n"
-        "torch.set_float32_matmul_precision('medium'); torch.backends.cudnn.benchmark = True; torch.backends.cudnn.enabled = False",
-        "[torch.are_deterministic_algorithms_enabled(), torch.is_grad_enabled(), torch.is_anomaly_enabled(),"
-        " torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark, torch.backends.cudnn.enabled]",
+        "import torch; torch.use_deterministic_algorithms(True); torch.set_grad_enabled(False); "
+        "torch.autograd.set_detect_anomaly(True)\n"
+        "torch.set_float32_matmul_precision('medium'); torch.backends.cudnn.benchmark = True; "
+        "torch.backends.cudnn.enabled = False",
+        "[torch.are_deterministic_algorithms_enabled(), torch.is_grad_enabled(), "
+        "torch.is_anomaly_enabled(),"
+        " torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark, "
+        "torch.backends.cudnn.enabled]",
     ),
 }
 
@@ -110,11 +116,13 @@ BEYOND = {
     ),
     "fault handler": ("import faulthandler; faulthandler.disable()", "the fault handler"),
     "process group": (
-        "import torch.distributed as d, tempfile; d.init_process_group('gloo', f'file://{tempfile.mktemp()}', rank=0, world_size=1)",
+        "import torch.distributed as d, tempfile; d.init_process_group('gloo', "
+        "f'file://{tempfile.mktemp()}', rank=0, world_size=1)",
         "torch.distributed",
     ),
     "descriptors used up": (
-        "import os\nkept = os.kept = []\ntry:\n    while True: kept.append(os.open('/dev/null', 0))\nexcept OSError: pass",
+        "import os\nkept = os.kept = []\ntry:\n    while True: kept.append(os.open('/dev/null', "
+        "0))\nexcept OSError: pass",
         "nearly as many open files",
     ),
     "hard limit": (
@@ -156,7 +164,8 @@ PR_CAPBSET_DROP, CAP_SYS_RESOURCE = 24, 24
 
 
 def damaged(folder: Path, cases: dict[str, tuple[str, str]], *, alone: bool) -> dict[str, Any]:
-    """For each case outcome, why the process is spent, what was probed before and after, and the error; in a process of its own."""
+    """For each case outcome, why the process is spent, what was probed before and after, and the
+    error; in a process of its own."""
     (folder / "cases.json").write_text(json.dumps(cases))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("ALONE", str(alone))], cwd=folder, capture_output=True, text=True,

@@ -88,7 +88,8 @@ def test_the_spelling_does_not_matter(
 
 @pytest.mark.parametrize("name", ["train", "svm"])
 def test_the_defaults_that_ids_rest_on_never_change(name: str) -> None:
-    """New parameters may be added; what stands here must stay. If it fails, mend the defaults and not the test."""
+    """New parameters may be added; what stands here must stay. If it fails, mend the defaults and
+    not the test."""
     found = workload(name)
     written = found.written_out(found.read({}))
     assert {key: written[key] for key in FIRST_RELEASE[name]} == FIRST_RELEASE[name]
@@ -121,8 +122,10 @@ def test_an_unknown_workload_names_the_known_ones() -> None:
 def test_asking_imports_nothing_heavy() -> None:
     code = (
         "import sys; from jobs.hardware import CPU; from jobs.registry import workload\n"
-        "for name in ('train', 'svm'): w = workload(name); w.collapse(w.read({}), CPU); w.check(w.read({}), CPU)\n"
-        "print([m for m in ('torch', 'sklearn', 'sklearnex', 'pyarrow', 'ray', 'submitit', 'typer', 'rich') if m in sys.modules])"
+        "for name in ('train', 'svm'): w = workload(name); w.collapse(w.read({}), CPU); "
+        "w.check(w.read({}), CPU)\n"
+        "print([m for m in ('torch', 'sklearn', 'sklearnex', 'pyarrow', 'ray', 'submitit', "
+        "'typer', 'rich') if m in sys.modules])"
     )
     assert (
         subprocess.check_output(

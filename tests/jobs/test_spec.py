@@ -83,7 +83,10 @@ def test_resources_and_group_are_not_part_of_the_id() -> None:
 
 
 def test_another_process_with_another_hash_seed_finds_the_same_id() -> None:
-    code = "from jobs.spec import JobSpec; print(JobSpec(workload='w', target='t', seed=1, params={'b': 2.0, 'a': ['x']}).trial_id)"
+    code = (
+        "from jobs.spec import JobSpec; print(JobSpec(workload='w', target='t', seed=1, "
+        "params={'b': 2.0, 'a': ['x']}).trial_id)"
+    )
     ids = {
         subprocess.check_output(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, text=True

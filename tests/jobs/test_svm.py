@@ -1,4 +1,5 @@
-"""The SVM workload, on real digits: every parameter does what it says, and both engines say the same."""
+"""The SVM workload, on real digits: every parameter does what it says, and both engines say the
+same."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def fit(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
 
 @dataclass
 class Stock:
-    """scikit-learn's classifier as the workload used it; ``sleeps`` are seconds that a method takes longer."""
+    """scikit-learn's classifier as the workload used it; ``sleeps`` are seconds that a method takes
+    longer."""
 
     sleeps: dict[str, float] = field(default_factory=dict)
     model: Any = None
@@ -94,7 +96,8 @@ def test_both_engines_agree_to_a_tenth_of_a_point(fit: Any, kernel: str) -> None
     ],
 )
 def test_both_engines_take_the_same_constants(fit: Any, constants: dict[str, Any]) -> None:
-    """Chosen so that another value of any of them in the predictions alone is worth a point or more."""
+    """Chosen so that another value of any of them in the predictions alone is worth a point or
+    more."""
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
     fast, stock = (
         fit(**HALVES, **constants, engine=engine).values["test_accuracy"]
@@ -142,7 +145,8 @@ def dim(tmp_path: Path) -> str:
 def test_bright_images_of_low_contrast_are_told_apart_in_float64(
     fit: Any, dim: str, kernel: str, scaling: str
 ) -> None:
-    """In float32 the linear kernel loses ten points: its values are four million, and differ by a dozen."""
+    """In float32 the linear kernel loses ten points: its values are four million, and differ by a
+    dozen."""
     pytest.importorskip("sklearnex", reason=NO_SKLEARNEX)
     how = {"dataset": dim, "split": [0.7, 0, 0.3], "kernel": kernel, "scaling": scaling}
     fast, stock = (fit(**how, engine=engine).values for engine in ("auto", "sklearn"))
@@ -290,7 +294,8 @@ def test_the_cache_holds_the_kernel_matrix_where_a_quarter_of_the_memory_does(
     ],
 )
 def test_every_parameter_acts(fit: Any, base: dict[str, Any], change: dict[str, Any]) -> None:
-    """The number of right answers changes: 10 of 1,797 would be a coincidence to miss, so each change is a large one."""
+    """The number of right answers changes: 10 of 1,797 would be a coincidence to miss, so each
+    change is a large one."""
     assert (
         fit(**HALVES, **base).values["test_accuracy"]
         != fit(**{**HALVES, **base, **change}).values["test_accuracy"]

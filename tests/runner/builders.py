@@ -15,7 +15,8 @@ WORKLOADS = Path(__file__).parent / "workloads"
 
 
 def hide_what_is_needed(folder: Path) -> None:
-    """Write modules beside the user's own that must not be imported in place of ours, or of Python's."""
+    """Write modules beside the user's own that must not be imported in place of ours, or of
+    Python's."""
     for name in (*OURS, "random"):
         (folder / f"{name}.py").write_text(
             "raise SystemExit('this is not the module that was wanted')\n"

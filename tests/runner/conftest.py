@@ -41,7 +41,8 @@ class Desk:
         return path
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a command and return at once; its process group is its own, as a shell's job has it."""
+        """Start a command and return at once; its process group is its own, as a shell's job has
+        it."""
         process = subprocess.Popen(
             [Path(sys.executable).with_name("runner"), *map(str, arguments), "--store", str(self.store_folder)],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 
 def check(files: Sequence[str], schema: Path) -> list[tuple[str, str]]:
-    """Return the mistakes in the files, each as (place, message); the deepest of each place where several schemas are tried."""
+    """Return the mistakes in the files, each as (place, message); the deepest of each place where
+    several schemas are tried."""
     command = [
         sys.executable,
         "-m",

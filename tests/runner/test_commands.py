@@ -1,4 +1,5 @@
-"""A script as it is, run by a command line of the grid: planned, submitted, stopped at its limit."""
+"""A script as it is, run by a command line of the grid: planned, submitted, stopped at its
+limit."""
 
 from __future__ import annotations
 
@@ -72,7 +73,10 @@ def test_a_command_ends_at_its_limit(desk: Desk) -> None:
 
 
 def test_ctrl_c_ends_the_command(desk: Desk) -> None:
-    script = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(3600)\n"
+    script = (
+        "import os, pathlib, "
+        "time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(3600)\n"
+    )
     (desk.folder / "long.py").write_text(script)
     process = desk.start("submit", desk.grid("command: python long.py\n"), "--backend", "inline")
     desk.wait_until(

@@ -1,4 +1,5 @@
-"""The configuration files of the SLURM that the tests start: small, quick, and with one partition for each thing to be tested."""
+"""The configuration files of the SLURM that the tests start: small, quick, and with one partition
+for each thing to be tested."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ class Node:
 
     Attributes:
         short: What PARTITIONS calls it.
-        name: What SLURM calls it; no other site on this machine has it, because the memory cgroup of a job is named
-            after its node and the job's number.
+        name: What SLURM calls it; no other site on this machine has it, because the memory cgroup
+            of a job is named after its node and the job's number.
         gpu: The model of its two GPUs, device files without a device.
     """
 
@@ -43,8 +44,9 @@ PARTITIONS = (
     Partition("cpu", ("cpu-1", "cpu-2"), "Default=YES MaxTime=1-00:00:00"),
     Partition("gpu-a30", ("a30-1",), "MaxTime=08:00:00"),
     Partition("gpu-t4", ("t4-1",), "MaxTime=08:00:00"),
-    # A job of `urgent` takes the node of a job of `preemptible`, which has the grace time to save its work and is queued again: as
-    # much as a slow machine needs. `hasty` is for work that cannot be saved, and would wait for the end of it.
+    # A job of `urgent` takes the node of a job of `preemptible`, which has the grace time to save
+    # its work and is queued again: as much as a slow machine needs. `hasty` is for work that cannot
+    # be saved, and would wait for the end of it.
     Partition(
         "preemptible",
         ("spare-1",),
@@ -60,7 +62,8 @@ PARTITIONS = (
 def memory_is_confined() -> bool:
     """Whether SLURM can set memory limits through the kernel here, as almost every site does.
 
-    SLURM 22.05 without systemd knows the first version of cgroups only; elsewhere the sites of the tests poll.
+    SLURM 22.05 without systemd knows the first version of cgroups only; elsewhere the sites of the
+    tests poll.
     """
     return os.access(MEMORY_CGROUP / "cgroup.procs", os.W_OK)
 
@@ -68,7 +71,8 @@ def memory_is_confined() -> bool:
 def slurm_conf(
     folder: Path, nodes: tuple[Node, ...], controller_port: int, accounting_port: int | None
 ) -> str:
-    """The text of slurm.conf; without an accounting port the site keeps no accounts, as many small ones do."""
+    """The text of slurm.conf; without an accounting port the site keeps no accounts, as many small
+    ones do."""
     host = socket.gethostname().split(".")[0]
     lines = [
         "ClusterName=proving-ground",
@@ -77,7 +81,8 @@ def slurm_conf(
         "SlurmUser=root",
         "SlurmdUser=root",
         "AuthType=auth/munge",
-        f"AuthInfo=socket={folder}/munge.socket,cred_expire=10",  # a job that is queued again waits until its old credential expires
+        # a job that is queued again waits until its old credential expires
+        f"AuthInfo=socket={folder}/munge.socket,cred_expire=10",
         f"StateSaveLocation={folder}/state",
         f"SlurmdSpoolDir={folder}/spool-%n",
         f"SlurmctldPidFile={folder}/slurmctld.pid",
@@ -131,7 +136,8 @@ def slurm_conf(
     names = {node.short: node.name for node in nodes}
     for one in PARTITIONS:
         lines.append(
-            f"PartitionName={one.name} Nodes={','.join(names[short] for short in one.nodes)} {one.extra}"
+            f"PartitionName={one.name} Nodes={','.join(names[short] for short in one.nodes)} "
+            f"{one.extra}"
         )
     return "\n".join(lines) + "\n"
 
@@ -144,7 +150,8 @@ def cgroup_conf() -> str:
 def gres_conf(folder: Path, nodes: tuple[Node, ...]) -> str:
     """The text of gres.conf: two device files for each GPU node."""
     return "".join(
-        f"NodeName={node.name} Name=gpu Type={node.gpu} File={folder}/devices/{node.name}-{number}\n"
+        f"NodeName={node.name} Name=gpu Type={node.gpu} "
+        f"File={folder}/devices/{node.name}-{number}\n"
         for node in nodes
         if node.gpu
         for number in range(2)

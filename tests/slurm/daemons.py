@@ -1,4 +1,5 @@
-"""Daemons as children of the tests: started in the foreground, waited for, and gone when the tests are gone."""
+"""Daemons as children of the tests: started in the foreground, waited for, and gone when the tests
+are gone."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Daemon:
         environment: Mapping[str, str],
         user: str | None = None,
     ) -> None:
-        # The kernel kills it when this process dies, even of SIGKILL: no atexit, no fixture could promise that.
+        # The kernel kills it when this process dies, even of SIGKILL: no atexit, no fixture could
+        # promise that.
         guard = ["setpriv", "--pdeathsig", "KILL"]
         if user is not None:
             guard += ["--reuid", user, "--regid", user, "--init-groups"]
@@ -57,11 +59,13 @@ class Daemon:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
-                start_new_session=True,  # a Ctrl-C at the keyboard is for pytest, which then stops the daemons in order
+                # a Ctrl-C at the keyboard is for pytest, which then stops the daemons in order
+                start_new_session=True,
             )
 
     def ready(self, when: Callable[[], bool]) -> None:
-        """Block until `when()` holds; DaemonDied if the process ends before that, or it never does."""
+        """Block until `when()` holds; DaemonDied if the process ends before that, or it never
+        does."""
         end = time.monotonic() + PATIENCE_S
         while not when():
             if self.process.poll() is not None:
@@ -98,7 +102,8 @@ def listens(port: int) -> bool:
 
 
 def processes_with(variable: str, value: str) -> Iterator[int]:
-    """The ids of all processes whose environment holds `variable=value`: what a daemon started and left behind."""
+    """The ids of all processes whose environment holds `variable=value`: what a daemon started and
+    left behind."""
     wanted = f"{variable}={value}".encode()
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal() and int(folder.name) != os.getpid():

@@ -13,7 +13,8 @@ def socket_of(folder: Path) -> Path:
 
 
 def create_database(folder: Path) -> Path:
-    """Fill a data folder for MariaDB's own user; returns the socket that the server will listen on."""
+    """Fill a data folder for MariaDB's own user; returns the socket that the server will listen
+    on."""
     data = folder / "database"
     data.mkdir()
     shutil.chown(data, "mysql", "mysql")

@@ -1,4 +1,5 @@
-"""The fixtures `slurm_site` and `slurm_site_without_accounting`: one running SLURM each for the whole session, empty for each test."""
+"""The fixtures `slurm_site` and `slurm_site_without_accounting`: one running SLURM each for the
+whole session, empty for each test."""
 
 from __future__ import annotations
 
@@ -18,13 +19,15 @@ def running_site() -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def running_site_without_accounting() -> Iterator[Site]:
-    """The site without accounting, up for the session; tests take `slurm_site_without_accounting`."""
+    """The site without accounting, up for the session; tests take
+    `slurm_site_without_accounting`."""
     yield from _running(accounting=False)
 
 
 @pytest.fixture
 def slurm_site(running_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A SLURM with accounting, its queue empty, that this process's sbatch, squeue and sacct talk to."""
+    """A SLURM with accounting, its queue empty, that this process's sbatch, squeue and sacct talk
+    to."""
     yield from _entered(running_site, monkeypatch)
 
 

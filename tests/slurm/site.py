@@ -1,4 +1,5 @@
-"""A real SLURM on this machine, in a temporary folder, on free ports: five nodes, five partitions, with or without accounting."""
+"""A real SLURM on this machine, in a temporary folder, on free ports: five nodes, five partitions,
+with or without accounting."""
 
 from __future__ import annotations
 
@@ -128,7 +129,8 @@ class Site:
         """Start a slurmd, or start it again; back when it listens.
 
         Args:
-            without: A folder that this node sees empty, as one whose file system is not mounted there.
+            without: A folder that this node sees empty, as one whose file system is not mounted
+                there.
         """
         node = next(node for node in self.nodes if node.short == short)
         self._start_slurmd(node, without).ready(lambda: listens(node.port))
@@ -147,7 +149,8 @@ class Site:
         self._daemons[f"slurmd-{short}"].stop()
 
     def cut_off(self, short: str) -> None:
-        """Have a node's daemon gone, so that SLURM misses the node, while its tasks go on; start_node ends that."""
+        """Have a node's daemon gone, so that SLURM misses the node, while its tasks go on;
+        start_node ends that."""
         self._daemons[f"slurmd-{short}"].stop(signal.SIGKILL)
 
     def stop_controller(self) -> None:
@@ -155,7 +158,8 @@ class Site:
         self._daemons["slurmctld"].stop()
 
     def start_controller(self, forgetful: bool = False) -> None:
-        """Start slurmctld, with the queue that it left; or without, as if MinJobAge were over for all jobs."""
+        """Start slurmctld, with the queue that it left; or without, as if MinJobAge were over for
+        all jobs."""
         options = ["-c"] if forgetful else []
         if forgetful:  # it would begin to count its jobs at 1 again
             with (self.folder / "slurm.conf").open("a") as conf:

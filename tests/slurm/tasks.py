@@ -20,7 +20,8 @@ _PROCESS = {
 
 
 def write_environment(folder: str, index: int) -> None:
-    """Leave what this task was given in a file of its own; the file tells if the same call is made twice."""
+    """Leave what this task was given in a file of its own; the file tells if the same call is made
+    twice."""
     with (Path(folder) / f"{index}.json").open("x") as file:
         json.dump(dict(os.environ), file)
 
@@ -43,7 +44,8 @@ def take_memory(mebibytes: int, index: int) -> None:
 
 
 def work_until_told(folder: str, index: int) -> None:
-    """Work on and on, a step at a time; told to stop, say what becomes of the task, and ask to go on later. The second run ends."""
+    """Work on and on, a step at a time; told to stop, say what becomes of the task, and ask to go
+    on later. The second run ends."""
     diary = Path(folder) / f"{index}.diary"
     if restarts():
         _note(diary, "resumed")
@@ -73,7 +75,8 @@ def end_the_second_time(folder: str, index: int) -> None:
 
 
 def have_children(folder: str, index: int) -> None:
-    """Have helpers, forked and executed, as a data loader has; told to stop, say whether they live, and end them."""
+    """Have helpers, forked and executed, as a data loader has; told to stop, say whether they live,
+    and end them."""
     diary = Path(folder) / f"{index}.diary"
     spare_forks()
     helpers = [_PROCESS[how](target=_help, args=(f"{diary}.{how}",)) for how in ("fork", "spawn")]

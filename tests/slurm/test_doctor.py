@@ -1,4 +1,5 @@
-"""`runner doctor` and `runner init --slurm` at a real site: what would be refused is said before it is queued."""
+"""`runner doctor` and `runner init --slurm` at a real site: what would be refused is said before it
+is queued."""
 
 from __future__ import annotations
 
@@ -365,7 +366,8 @@ def test_a_profile_written_from_the_site_passes_its_own_check(desk: Desk) -> Non
 
 
 def _environment_without(packages: tuple[str, ...], folder: Path) -> None:
-    """An interpreter with all that this one has but for some packages: links to the others, and no site-packages of its own."""
+    """An interpreter with all that this one has but for some packages: links to the others, and no
+    site-packages of its own."""
     own = Path(pytest.__file__).parents[1]
     links = folder / "packages"
     links.mkdir(parents=True)

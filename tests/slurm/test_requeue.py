@@ -54,7 +54,8 @@ def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(
 
 
 def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path) -> None:
-    """The job id of an array's last task is the array's own, so that an answer about it may begin with a sibling."""
+    """The job id of an array's last task is the array's own, so that an answer about it may begin
+    with a sibling."""
     backend = backend_at(slurm_site)
     handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 3, TINY, name="siblings")
     job = handle.chunks[0].job

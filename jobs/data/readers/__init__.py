@@ -1,4 +1,5 @@
 """One reader for each kind of file a dataset comes in.
 
-Each module has ``read(source, allocate) -> Contents``: it asks `allocate` once for the array of all images and fills it.
+Each module has ``read(source, allocate) -> Contents``: it asks `allocate` once for the array of all
+images and fills it.
 """

@@ -1,7 +1,7 @@
 """The pickled batches of CIFAR-10, opened only after their checksum was seen.
 
-A pickle is a program. Each file is read once; the very bytes whose md5 is the published one are unpickled, by an unpickler that
-knows how to make a numpy array and nothing else.
+A pickle is a program. Each file is read once; the very bytes whose md5 is the published one are
+unpickled, by an unpickler that knows how to make a numpy array and nothing else.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ def read(source: Source, allocate: Allocate) -> Contents:
     """Decode all images; to one channel if every one is gray, else to three. There is no test set.
 
     Raises:
-        BadSource: A file is no image, has more than 8 bits a channel, or another size than the first.
+        BadSource: A file is no image, has more than 8 bits a channel, or another size than the
+            first.
     """
     from PIL import Image
 
@@ -31,7 +32,8 @@ def read(source: Source, allocate: Allocate) -> Contents:
         if found != size:
             raise BadSource(
                 str(path),
-                f"is {found[0]} x {found[1]} pixels, {first} is {size[0]} x {size[1]}: bring all images to one size first",
+                f"is {found[0]} x {found[1]} pixels, {first} is {size[0]} x {size[1]}: bring all "
+                "images to one size first",
             )
         modes.add(mode)
     mode, channels = ("L", 1) if modes <= _GRAY else ("RGB", 3)

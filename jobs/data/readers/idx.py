@@ -29,7 +29,8 @@ def read(source: Source, allocate: Allocate) -> Contents:
         if images.shape[1:] != source.known.shape[:2]:
             raise BadSource(
                 path,
-                f"images are {images.shape[1:]}, those of {source.name} are {source.known.shape[:2]}",
+                f"images are {images.shape[1:]}, those of {source.name} are "
+                f"{source.known.shape[:2]}",
             )
         if labels.shape != (len(images),) or labels.max(initial=0) >= len(source.known.classes):
             raise BadSource(

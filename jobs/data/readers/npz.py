@@ -19,7 +19,8 @@ _KEYS: Final = "x_train, y_train and, if there is a test set, x_test, y_test; or
 
 
 def read(source: Source, allocate: Allocate) -> Contents:
-    """Read x_train, y_train[, x_test, y_test], or images, labels; nothing in the file is unpickled."""
+    """Read x_train, y_train[, x_test, y_test], or images, labels; nothing in the file is
+    unpickled."""
     (path,) = source.files
     arrays = _load(path)
     pairs = [
@@ -41,7 +42,8 @@ def read(source: Source, allocate: Allocate) -> Contents:
     if parts[-1][0].shape[1:] != shape:
         raise BadSource(
             str(path),
-            f"its test images are {parts[-1][0].shape[1:]}, its training ones {shape}: give both one size",
+            f"its test images are {parts[-1][0].shape[1:]}, its training ones {shape}: give both "
+            "one size",
         )
     height, width, channels = shape
     whole = allocate((sum(len(images) for images, _ in parts), height, width, channels))
@@ -73,7 +75,8 @@ def _images(path: Path, images: NDArray[Any], key: str) -> Images:
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise BadSource(
             str(path),
-            f"{key} has shape {images.shape}: give (n, height, width) or (n, height, width, 1 or 3 channels)",
+            f"{key} has shape {images.shape}: give (n, height, width) or (n, height, width, 1 or 3 "
+            "channels)",
         )
     return images
 
@@ -86,6 +89,7 @@ def _labels(path: Path, labels: NDArray[Any], key: str, n: int) -> NDArray[np.in
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise BadSource(
             str(path),
-            f"{key} must be whole numbers, 0 for the first class (it is {labels.dtype}, least {labels.min()})",
+            f"{key} must be whole numbers, 0 for the first class (it is {labels.dtype}, least "
+            f"{labels.min()})",
         )
     return labels.reshape(n).astype(np.int64)

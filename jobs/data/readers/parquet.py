@@ -94,7 +94,8 @@ def _decode(path: Path, row: int, encoded: bytes | None, known: Known) -> Images
     if encoded is None:
         raise BadSource(
             str(path),
-            f"row {row} names an image instead of holding it: fetch the data with the images embedded",
+            f"row {row} names an image instead of holding it: fetch the data with the images "
+            "embedded",
         )
     height, width, channels = known.shape
     mode = "L" if channels == 1 else "RGB"
@@ -103,7 +104,8 @@ def _decode(path: Path, row: int, encoded: bytes | None, known: Known) -> Images
             if image.size != (width, height):
                 raise BadSource(
                     str(path),
-                    f"row {row} is {image.size}, the images of this dataset are {(width, height)}: fetch it again",
+                    f"row {row} is {image.size}, the images of this dataset are {(width, height)}: "
+                    "fetch it again",
                 )
             pixels = image.tobytes() if image.mode == mode else image.convert(mode).tobytes()
     except (OSError, SyntaxError, ValueError) as error:

@@ -21,7 +21,8 @@ class Order:
         positions: int64 of shape (n,), which image of the part comes when.
         batch_size: Images a batch; the last may have fewer.
         draws: What augmentation does to each, in the same order.
-        start: Batches at the beginning that are left out, because an earlier attempt has been through them.
+        start: Batches at the beginning that are left out, because an earlier attempt has been
+            through them.
     """
 
     positions: Tensor
@@ -39,7 +40,8 @@ class Loader(Protocol):
     """Feeds one part of a data set."""
 
     def batches(self, order: Order) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images of shape (n, channels, height, width), float32, and labels of shape (n,), both on the device."""
+        """Images of shape (n, channels, height, width), float32, and labels of shape (n,), both on
+        the device."""
 
     def close(self) -> None:
         """End what the loader started."""

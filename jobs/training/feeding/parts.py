@@ -20,7 +20,8 @@ class Part:
     """Some images of a data set.
 
     Attributes:
-        images: All of the data set, uint8 of shape (n_all, height, width, channels), mapped from disk.
+        images: All of the data set, uint8 of shape (n_all, height, width, channels), mapped from
+            disk.
         labels: int64 of shape (n_all,).
         rows: int64 of shape (n,), which of them belong to this part.
     """

@@ -1,4 +1,5 @@
-"""The data set as bytes on the device; batches are gathered, augmented and normalized there, without waiting for it."""
+"""The data set as bytes on the device; batches are gathered, augmented and normalized there,
+without waiting for it."""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ from jobs.training.pixels import Pixels
 class ResidentLoader:
     """Feeds a part from the device's memory.
 
-    On a CPU the images stay where they are mapped, one copy in the page cache for all workers of a machine; on a GPU the part's
-    own images are copied there once.
+    On a CPU the images stay where they are mapped, one copy in the page cache for all workers of a
+    machine; on a GPU the part's own images are copied there once.
 
     Args:
-        block_bytes: Batches are made together as long as they fit in this; one by one, if it is less than one.
+        block_bytes: Batches are made together as long as they fit in this; one by one, if it is
+            less than one.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""torch's DataLoader, with its options as they are: images made one by one, in worker processes if asked for."""
+"""torch's DataLoader, with its options as they are: images made one by one, in worker processes if
+asked for."""
 
 from __future__ import annotations
 
@@ -17,14 +18,16 @@ from jobs.training.fields import TrainParams
 from jobs.training.pixels import Pixels, in_layout, layout_of
 
 Request = tuple[int, bool | None, int | None, int | None]
-"""Position, flip, top and left: plain numbers, because a tensor sent to a worker costs a shared-memory file."""
+"""Position, flip, top and left: plain numbers, because a tensor sent to a worker costs a
+shared-memory file."""
 
 
 class WorkersLoader:
     """Feeds a part through a DataLoader.
 
-    The order and the augmentation's draws travel to the workers with each request, so that neither the number of processes nor
-    their being kept between epochs changes what is fed; it is, bit for bit, what `ResidentLoader` feeds.
+    The order and the augmentation's draws travel to the workers with each request, so that neither
+    the number of processes nor their being kept between epochs changes what is fed; it is, bit for
+    bit, what `ResidentLoader` feeds.
     """
 
     def __init__(
@@ -44,7 +47,8 @@ class WorkersLoader:
             batch_sampler=self._requests,
             num_workers=params.num_workers,
             pin_memory=params.pin_memory and device.type == "cuda",
-            generator=torch.Generator(),  # its own: an epoch's start must not draw from the stream that dropout draws from
+            # its own: an epoch's start must not draw from the stream that dropout draws from
+            generator=torch.Generator(),
             **processes,
         )
 

@@ -1,4 +1,5 @@
-"""A program that drives a Ray backend and is killed by the tests: ``python -m tests.cluster.ray.driver WHAT FOLDER``."""
+"""A program that drives a Ray backend and is killed by the tests: ``python -m
+tests.cluster.ray.driver WHAT FOLDER``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A driver in a process of its own, and what is left of it and of Ray when it ends: well, by Ctrl-C, or killed."""
+"""A driver in a process of its own, and what is left of it and of Ray when it ends: well, by
+Ctrl-C, or killed."""
 
 from __future__ import annotations
 

@@ -107,7 +107,8 @@ def test_a_full_disk_is_said_and_not_a_crash(tmp_path: Path) -> None:
         "try:\n"
         "    jobs.data.open_dataset('synthetic:3x32x32x10x1000', None)\n"
         "except CacheNotWritable as error:\n"
-        "    print(error, [file for file in os.listdir(os.environ['RUNNER_CACHE']) if not file.endswith('.lock')])\n"
+        "    print(error, [file for file in os.listdir(os.environ['RUNNER_CACHE']) if not "
+        "file.endswith('.lock')])\n"
     )
     full = {**os.environ, "RUNNER_CACHE": str(disk)}
     done = subprocess.run(
@@ -118,7 +119,8 @@ def test_a_full_disk_is_said_and_not_a_crash(tmp_path: Path) -> None:
         env=full,
     )
     assert done.stdout == (
-        f"prepared data cannot be written to {disk} (No space left on device): set RUNNER_CACHE to a folder with room []\n"
+        f"prepared data cannot be written to {disk} (No space left on device): set RUNNER_CACHE to "
+        "a folder with room []\n"
     ), f"exit code {done.returncode}: {done.stderr}"
 
 

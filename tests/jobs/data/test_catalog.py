@@ -20,7 +20,10 @@ def touch(folder: Path, *files: str) -> None:
 
 def test_importing_the_room_and_asking_what_is_missing_loads_nothing_heavy() -> None:
     heavy = "{'numpy', 'pyarrow', 'PIL', 'torch', 'torchvision', 'sklearn', 'pandas'}"
-    asked = f"import sys, jobs.data; jobs.data.missing('mnist', None); print(sorted({heavy} & set(sys.modules)))"
+    asked = (
+        f"import sys, jobs.data; jobs.data.missing('mnist', None); print(sorted({heavy} & "
+        "set(sys.modules)))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", asked], capture_output=True, text=True, check=True

@@ -66,7 +66,8 @@ def test_cifar10_from_parquet(open_real: Callable[[str], Dataset]) -> None:
     assert set(np.bincount(cifar.train_labels)) == {5_000}
     assert cifar.test_labels is not None
     assert set(np.bincount(cifar.test_labels)) == {1_000}
-    # Published: 0.4914 0.4822 0.4465 and 0.2470 0.2435 0.2616; these pixels went through JPEG once more.
+    # Published: 0.4914 0.4822 0.4465 and 0.2470 0.2435 0.2616; these pixels went through JPEG once
+    # more.
     np.testing.assert_allclose(cifar.statistics().mean, [0.4914, 0.4822, 0.4465], atol=1e-3)
     np.testing.assert_allclose(cifar.statistics().std, [0.2470, 0.2435, 0.2616], atol=3e-3)
 
@@ -152,7 +153,10 @@ def test_prepared_beside_the_data_is_found_under_another_mount_point(
 
 def test_several_processes_at_once_build_once(tmp_path: Path) -> None:
     save_npz(tmp_path / "own.npz", seed=0)
-    asked = "import pathlib, sys, jobs.data as d; print(d.prepare('npz:own.npz', pathlib.Path(sys.argv[1]), say=lambda line: None).built)"
+    asked = (
+        "import pathlib, sys, jobs.data as d; print(d.prepare('npz:own.npz', "
+        "pathlib.Path(sys.argv[1]), say=lambda line: None).built)"
+    )
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", asked, str(tmp_path)], stdout=subprocess.PIPE, text=True

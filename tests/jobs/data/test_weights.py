@@ -72,7 +72,8 @@ def test_without_a_network_the_cure_is_named(
     monkeypatch.setattr(weights, "ADDRESSES", {"resnet18": NOWHERE + FILE})
     with pytest.raises(
         DownloadFailed,
-        match=f"run runner data prepare weights:resnet18 --data-dir DIR there and copy DIR/weights into {tmp_path}",
+        match="run runner data prepare weights:resnet18 --data-dir DIR there and copy DIR/weights "
+        f"into {tmp_path}",
     ):
         prepare_weights("weights:resnet18", tmp_path, lambda line: None)
 

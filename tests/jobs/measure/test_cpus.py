@@ -1,4 +1,5 @@
-"""The grant is read from the kernel: affinity, and the quotas of control groups of both versions."""
+"""The grant is read from the kernel: affinity, and the quotas of control groups of both
+versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""RAPL's counters are added up over their running over, and are missing where they cannot be read."""
+"""RAPL's counters are added up over their running over, and are missing where they cannot be
+read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is made of NVML's answers: made up here, so that they can be chosen; test_sampler reads a real GPU where there is one."""
+"""What is made of NVML's answers: made up here, so that they can be chosen; test_sampler reads a
+real GPU where there is one."""
 
 from __future__ import annotations
 
@@ -175,7 +176,8 @@ def test_a_trials_own_workers_are_no_strangers(card: Card, monkeypatch: pytest.M
 def test_in_a_container_one_of_the_strangers_is_this_process(
     card: Card, monkeypatch: pytest.MonkeyPatch, computes: bool, pids: list[int], disturbed: bool
 ) -> None:
-    """The driver counts in another namespace; this process is among them only if it holds a CUDA context."""
+    """The driver counts in another namespace; this process is among them only if it holds a CUDA
+    context."""
     monkeypatch.setattr(loaded_torch, "cuda", lambda: object() if computes else None)
     card.pids = pids
     watched = watch(card)

@@ -69,7 +69,8 @@ def test_a_tenth_of_the_cpus_may_be_taken(cpus: int, stolen: float, disturbed: b
 def test_the_kernels_counters_are_those_of_the_allowed_cpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each field another power of ten, so that a sum shows which are in it; guests are counted among the users."""
+    """Each field another power of ten, so that a sum shows which are in it; guests are counted
+    among the users."""
     lines = [
         f"cpu{number} " + " ".join(str(number * 10**place) for place in range(10))
         for number in range(1, 4)
@@ -87,7 +88,8 @@ def test_the_kernels_counters_are_those_of_the_allowed_cpus(
 
 def test_a_childs_time_is_ones_own_while_it_runs_and_afterward() -> None:
     before = cpu_times()
-    child = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.4) + "\nprint('burned', flush=True)\ninput()"],
+    child = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.4) + "\nprint('burned', "
+                                                                               "flush=True)\ninput()"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
     assert child.stdout is not None
     assert child.stdout.readline() == "burned\n"
@@ -102,7 +104,10 @@ def test_a_childs_time_is_ones_own_while_it_runs_and_afterward() -> None:
 
 
 def test_grandchildren_and_those_of_other_threads_are_family() -> None:
-    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(__import__(\"os\").getpid(), flush=True); input()'])"
+    code = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', "
+        "'print(__import__(\"os\").getpid(), flush=True); input()'])"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -36,7 +36,10 @@ def watch(sampler: Sampler) -> None:
 def strangers() -> Iterator[None]:
     """As many busy processes as there are CPUs, none of them a descendant of this one."""
     count = len(os.sched_getaffinity(0))
-    busy = f"import os, time\nos.write(1, b'%d\\n' % os.getpid())\nend = time.time() + {PATIENCE_S}\nwhile time.time() < end: pass"
+    busy = (
+        "import os, time\nos.write(1, b'%d\\n' % os.getpid())\nend = time.time() + "
+        f"{PATIENCE_S}\nwhile time.time() < end: pass"
+    )
     # The shell in between ends at once, so that nobody knows any more who started them.
     reading, writing = os.pipe()
     subprocess.run(
@@ -106,7 +109,8 @@ def test_what_cannot_be_measured_is_missing_and_not_zero() -> None:
 
 
 class Bench:
-    """A sampler on a clock that is moved by hand, with one GPU that counts how often it was read."""
+    """A sampler on a clock that is moved by hand, with one GPU that counts how often it was
+    read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, packages: Path) -> None:
         self.at, self.read, self.packages = 100.0, 0, packages

@@ -1,4 +1,5 @@
-"""BLAS and torch compute with as many threads as were granted, whatever the trial before them did."""
+"""BLAS and torch compute with as many threads as were granted, whatever the trial before them
+did."""
 
 from __future__ import annotations
 

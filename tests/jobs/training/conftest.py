@@ -27,7 +27,8 @@ class Trained:
 
     @property
     def result(self) -> dict[str, Any]:
-        """What was computed, without what depends on a clock; equal bit for bit if two trials computed the same."""
+        """What was computed, without what depends on a clock; equal bit for bit if two trials
+        computed the same."""
         timed = ("step_p50_s", "step_p95_s", "samples_per_s", "tflops_per_s")
         rows = [
             {name: value for name, value in row.items() if name not in ("seconds", "samples_per_s")}
@@ -43,7 +44,8 @@ Train = Callable[..., Trained]
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    """Run a small trial with these parameters, with one thread; ``_seed`` and ``_context`` go to the context."""
+    """Run a small trial with these parameters, with one thread; ``_seed`` and ``_context`` go to
+    the context."""
 
     def train(*, _seed: int = 0, _context: dict[str, Any] | None = None, **params: Any) -> Trained:
         options: dict[str, Any] = {

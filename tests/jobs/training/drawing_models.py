@@ -1,4 +1,5 @@
-"""Models of a user's own that only the whole of a checkpoint brings back: ``tests.jobs.training.drawing_models:factory``."""
+"""Models of a user's own that only the whole of a checkpoint brings back:
+``tests.jobs.training.drawing_models:factory``."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ NAME = __name__
 
 
 class Drawing(nn.Module):
-    """Draws from python's and numpy's generators in every pass: normal numbers, of which each generator keeps every other one."""
+    """Draws from python's and numpy's generators in every pass: normal numbers, of which each
+    generator keeps every other one."""
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()

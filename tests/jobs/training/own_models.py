@@ -34,7 +34,8 @@ def with_dropout(shape: ImageShape) -> nn.Module:
 
 
 class Remembering(nn.Module):
-    """Centers its images on the mean of all that it was trained on, and leaves that out of its state_dict."""
+    """Centers its images on the mean of all that it was trained on, and leaves that out of its
+    state_dict."""
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()

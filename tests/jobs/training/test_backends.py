@@ -1,4 +1,5 @@
-"""Process-wide settings: applied for a trial, and put back after it. The flags can be set without a GPU."""
+"""Process-wide settings: applied for a trial, and put back after it. The flags can be set without a
+GPU."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def stop_after(steps: int) -> Callable[[], bool]:
 
 
 def in_pieces(train: Train, steps: int, **params: Any) -> tuple[Trained, int]:
-    """Run a trial that is stopped after every so many steps, until an attempt reaches the end; with the number of stops."""
+    """Run a trial that is stopped after every so many steps, until an attempt reaches the end; with
+    the number of stops."""
     for stops in range(1000):
         try:
             return train(

@@ -1,4 +1,5 @@
-"""torchvision can be imported beside this torch, whichever it is, and only what is missing is declared."""
+"""torchvision can be imported beside this torch, whichever it is, and only what is missing is
+declared."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 def test_models_and_transforms_work_after_the_import() -> None:
     done = run(
         "import torch; from jobs.training.compat import torchvision; tv = torchvision();"
-        "from torchvision.transforms import v2; v2.RandomCrop(4)(torch.zeros(3, 8, 8)); tv.models.resnet18(num_classes=2)"
+        "from torchvision.transforms import v2; v2.RandomCrop(4)(torch.zeros(3, 8, 8)); "
+        "tv.models.resnet18(num_classes=2)"
     )
     assert done.returncode == 0, done.stderr
 

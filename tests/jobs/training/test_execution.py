@@ -1,4 +1,5 @@
-"""The workload as a worker runs it: its columns reach the record, and a preempted attempt goes on in the next."""
+"""The workload as a worker runs it: its columns reach the record, and a preempted attempt goes on
+in the next."""
 
 from __future__ import annotations
 
@@ -34,8 +35,10 @@ def test_the_record_gets_every_column_that_can_be_measured_here(tmp_path: Path) 
     finished = execute(spec(), files=tmp_path)
     assert finished.outcome == Outcome.completed
     columns = (
-        "train_accuracy val_accuracy test_accuracy train_loss val_loss test_loss best_epoch epochs_run samples_per_s steps step_p50_s "
-        "step_p95_s flops_per_step tflops_per_s data_s build_s warmup_s train_s eval_s write_s host_rss_gb threads device history"
+        "train_accuracy val_accuracy test_accuracy train_loss val_loss test_loss best_epoch "
+        "epochs_run samples_per_s steps step_p50_s "
+        "step_p95_s flops_per_step tflops_per_s data_s build_s warmup_s train_s eval_s write_s "
+        "host_rss_gb threads device history"
     )
     assert [name for name in columns.split() if finished.values.get(name) is None] == []
     assert finished.values.get("gpu_mem_allocated_gb") is None
@@ -110,7 +113,10 @@ def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(
     settings: dict[str, str], spins: str
 ) -> None:
     """Read before torch is loaded, so it has to be there by then."""
-    code = "import jobs.training.params, sys, os; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    code = (
+        "import jobs.training.params, sys, os; assert 'torch' not in sys.modules; "
+        "print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
     inherited = {
         name: value
         for name, value in os.environ.items()

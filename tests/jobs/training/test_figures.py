@@ -1,4 +1,5 @@
-"""The figures of the record and of the history, held against what a person computes from model and images."""
+"""The figures of the record and of the history, held against what a person computes from model and
+images."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class Figures(NamedTuple):
 
 
 def by_hand(part: str) -> Figures:
-    """Of the last model that was trained, on images normalized with the training part's statistics."""
+    """Of the last model that was trained, on images normalized with the training part's
+    statistics."""
     dataset = open_dataset("digits", None)
     split = dataset.split((0.6, 0.1, 0.3), seed=0, train_subset=200, test_subset=90)
     scaled = dataset.images / 255
@@ -61,7 +63,8 @@ def by_hand(part: str) -> Figures:
 
 @pytest.fixture
 def trained(train: Train) -> Trained:
-    """A model with dropout and batch normalisation; the last training batch, and that of each other part, is an odd one."""
+    """A model with dropout and batch normalisation; the last training batch, and that of each other
+    part, is an odd one."""
     return train(
         model=f"{own_models.NAME}:keeping_with_dropout",
         epochs=3,

@@ -1,4 +1,5 @@
-"""What only a GPU can show: settings of its libraries, copies from pinned memory, graphs, and memory."""
+"""What only a GPU can show: settings of its libraries, copies from pinned memory, graphs, and
+memory."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def test_a_gpu_computes_what_a_cpu_does(train: Train, train_there: Train) -> Non
 def test_cuda_graphs_replay_the_same_training(
     train_there: Train, model: str, amp: str, schedule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three full batches and an odd one in each epoch, so that replays and plain passes alternate."""
+    """Three full batches and an odd one in each epoch, so that replays and plain passes
+    alternate."""
     params = {
         "model": model,
         "amp": amp,

@@ -1,4 +1,5 @@
-"""Where the seconds of a trial go: to a phase, to an epoch, to a step. By a clock that moves only where a test says so."""
+"""Where the seconds of a trial go: to a phase, to an epoch, to a step. By a clock that moves only
+where a test says so."""
 
 from __future__ import annotations
 

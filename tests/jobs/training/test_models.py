@@ -95,7 +95,8 @@ def test_the_stem_decides_how_much_of_the_image_is_left(stem: str, side: int) ->
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
-    """Weights of a ResNet-18 as torchvision would publish them, put where a trial looks for them below `tmp_path`."""
+    """Weights of a ResNet-18 as torchvision would publish them, put where a trial looks for them
+    below `tmp_path`."""
     torch.manual_seed(1)
     state: dict[str, torch.Tensor] = torchvision().models.resnet18().state_dict()
     made = tmp_path / "weights" / "made.pth"

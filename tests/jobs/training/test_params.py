@@ -89,7 +89,10 @@ def test_every_parameter_is_explained() -> None:
 
 
 def test_plans_need_no_torch() -> None:
-    code = "import sys, jobs.training.params as p; p.problems(p.TrainParams(), p.Hardware(gpu=True)); assert 'torch' not in sys.modules"
+    code = (
+        "import sys, jobs.training.params as p; p.problems(p.TrainParams(), "
+        "p.Hardware(gpu=True)); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,4 +1,5 @@
-"""How often the host waits for the device: on torch's ``meta`` device, which has no values, every question for one is an error."""
+"""How often the host waits for the device: on torch's ``meta`` device, which has no values, every
+question for one is an error."""
 
 from __future__ import annotations
 

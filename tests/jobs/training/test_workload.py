@@ -238,7 +238,8 @@ def test_a_trace_of_a_trial_with_one_step(train: Train) -> None:
 
 
 def test_on_a_gpu_a_kernel_counts_for_its_operator_alone(tmp_path: Path) -> None:
-    """Made-up figures, in torch's own shape: an operator has the time of its kernel, which also has a row of its own."""
+    """Made-up figures, in torch's own shape: an operator has the time of its kernel, which also has
+    a row of its own."""
 
     def row(
         key: str, device: DeviceType, own_us: float, *, annotation: bool = False

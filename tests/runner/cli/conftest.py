@@ -1,4 +1,5 @@
-"""The command line as the installed `runner` runs it, without the second that a new process would take."""
+"""The command line as the installed `runner` runs it, without the second that a new process would
+take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`runner init` writes a grid that is valid as it stands, and no profile where there is no SLURM."""
+"""`runner init` writes a grid that is valid as it stands, and no profile where there is no
+SLURM."""
 
 from __future__ import annotations
 

@@ -136,7 +136,10 @@ def test_an_error_nobody_expected_keeps_its_traceback(monkeypatch: pytest.Monkey
 
 
 def test_the_traceback_of_an_error_nobody_expected_shows_terminal_escapes() -> None:
-    code = "import sys, runner.cli.main as cli\ndef bug(*_, **__): raise ZeroDivisionError('a \\x1b[31mbug')\ncli.app = bug\ncli.main([])"
+    code = (
+        "import sys, runner.cli.main as cli\ndef bug(*_, **__): raise ZeroDivisionError('a "
+        "\\x1b[31mbug')\ncli.app = bug\ncli.main([])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S
     )

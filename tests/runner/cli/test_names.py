@@ -1,4 +1,5 @@
-"""Sweeps by name and grids by file: each is taken where it can be, and explained where it cannot."""
+"""Sweeps by name and grids by file: each is taken where it can be, and explained where it
+cannot."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ def test_names_and_files_explain_each_other(desk: Desk) -> None:
     assert "grid.yaml is the grid of the sweep 'my-sweep'" in desk.run("status", "grid.yaml")
     refused = desk.run("submit", "my-sweep", code=2)
     assert (
-        "'my-sweep' is the name of a sweep, but a grid is given by its file: that sweep was submitted from grid.yaml"
-        in refused
+        "'my-sweep' is the name of a sweep, but a grid is given by its file: that sweep was "
+        "submitted from grid.yaml" in refused
     )
     assert "file 'other.yaml' does not exist" in desk.run("plan", "other.yaml", code=2)
     assert "other.yaml is not there: name one of the store's sweeps (my-sweep)" in desk.run(

@@ -80,7 +80,7 @@ def test_a_plain_table_is_aligned_and_has_no_trailing_blanks(
             ("below",),
         )
     )
-    assert sys.stdout.getvalue() == "name   n  note\na      5\nlong  10  x\nbelow\n"  # type: ignore[attr-defined]
+    assert sys.stdout.getvalue() == ("name   n  note\na      5\nlong  10  x\nbelow\n")  # type: ignore[attr-defined]
 
 
 def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:

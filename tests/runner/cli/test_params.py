@@ -12,8 +12,8 @@ def test_it_lists_type_range_default_meaning_and_when_it_acts(run: Run) -> None:
     done = run("params", "train", COLUMNS="80")
     assert (done.code, done.err) == (0, "")
     assert (
-        "  momentum: float or null, >= 0, < 1; default null\n      Momentum; null is PyTorch's default, 0.\n"
-        in done.out
+        "  momentum: float or null, >= 0, < 1; default null\n      Momentum; null is PyTorch's "
+        "default, 0.\n" in done.out
     )
     assert "      Acts with optimizer: sgd, " in done.out
     assert max(map(len, done.out.splitlines())) <= 80

@@ -51,7 +51,8 @@ def test_no_command_has_a_traceback_for_words_that_are_lost(desk: Desk) -> None:
     for command in COMMANDS:
         done = _shell(
             desk,
-            f"RUNNER {command} >/dev/full; echo $?; RUNNER {command} >&-; echo $?; RUNNER {command} | true; echo $?",
+            f"RUNNER {command} >/dev/full; echo $?; RUNNER {command} >&-; echo $?; RUNNER "
+            f"{command} | true; echo $?",
         )
         assert done.stdout.split() == ["1", "0", "141"], command
         assert done.stderr == "error: not everything could be printed: No space left on device\n", (

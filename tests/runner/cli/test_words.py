@@ -1,4 +1,5 @@
-"""Every word that a command prints for a state, an outcome or a verdict is defined in the documentation."""
+"""Every word that a command prints for a state, an outcome or a verdict is defined in the
+documentation."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ SEEN_AT = 1010.0
 
 
 def answer(**changes: Any) -> Answer:
-    """A node where all is well: it read what was written at 1000 and answered before it was seen at 1010."""
+    """A node where all is well: it read what was written at 1000 and answered before it was seen at
+    1010."""
     well = Answer(
         node="n1",
         word="word",

@@ -19,7 +19,8 @@ Expand = Callable[..., Expanded]
 
 @pytest.fixture
 def expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expand:
-    """``expand(text, **options)`` writes the text to grid.yaml in the current folder and loads it."""
+    """``expand(text, **options)`` writes the text to grid.yaml in the current folder and loads
+    it."""
     monkeypatch.chdir(tmp_path)
 
     def expand(text: str, **options: Any) -> Expanded:

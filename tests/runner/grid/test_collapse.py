@@ -13,7 +13,8 @@ Mistakes = Callable[..., list[str]]
 
 def test_an_axis_that_cannot_act_collapses_with_a_note(expand: Expand) -> None:
     expanded = expand(
-        "name: x\nworkload: svm\nmatrix: {degree: [2, 3, 4], kernel: [rbf, poly], C: [1, 2]}\nrepeats: 2"
+        "name: x\nworkload: svm\nmatrix: {degree: [2, 3, 4], kernel: [rbf, poly], C: [1, "
+        "2]}\nrepeats: 2"
     )
     (group,) = expanded.groups
     assert (group.points, group.collapsed, group.merged, group.trials) == (24, 8, 0, 16)
@@ -32,7 +33,10 @@ def test_an_axis_that_cannot_act_collapses_with_a_note(expand: Expand) -> None:
 
 
 def test_what_acts_on_one_target_only_is_told_with_the_other(expand: Expand) -> None:
-    grid = "name: x\ntarget: [cpu, a30]\nmatrix: {cudnn_benchmark: [true, false], lr: [1, 2]}\nfixed: {model: resnet18}"
+    grid = (
+        "name: x\ntarget: [cpu, a30]\nmatrix: {cudnn_benchmark: [true, false], lr: [1, "
+        "2]}\nfixed: {model: resnet18}"
+    )
     expanded = expand(grid)
     (note,) = expanded.notes
     assert note.startswith("cudnn_benchmark: true does not act")
@@ -42,7 +46,8 @@ def test_what_acts_on_one_target_only_is_told_with_the_other(expand: Expand) -> 
 
 def test_a_fixed_value_that_acts_somewhere_is_left_at_its_default_elsewhere(expand: Expand) -> None:
     expanded = expand(
-        "name: x\nworkload: svm\nmatrix: {kernel: [linear, rbf, poly]}\nfixed: {gamma: 0.1}\nrepeats: 3"
+        "name: x\nworkload: svm\nmatrix: {kernel: [linear, rbf, poly]}\nfixed: {gamma: "
+        "0.1}\nrepeats: 3"
     )
     assert expanded.notes == [
         "gamma: acts only with kernel poly or rbf or sigmoid: left at its default in 3 trials"
@@ -82,7 +87,10 @@ def test_a_spelled_out_default_is_no_mistake_beside_a_value_that_does_not_act(
 
 
 def test_a_value_that_acts_under_another_spelling_is_alive(expand: Expand) -> None:
-    grid = "name: x\nfixed: {fused: true, device: cpu, prefetch_factor: 2}\nmatrix: {loader: [workers], num_workers: [1, 2]}"
+    grid = (
+        "name: x\nfixed: {fused: true, device: cpu, prefetch_factor: 2}\nmatrix: {loader: "
+        "[workers], num_workers: [1, 2]}"
+    )
     assert [spec.params for spec in expand(grid).specs] == [
         {"loader": "workers", "num_workers": n} for n in (1, 2)
     ]
@@ -113,7 +121,10 @@ def test_values_that_contradict_each_other_are_a_mistake(mistakes: Mistakes) -> 
 
 
 def test_a_contradiction_that_is_excluded_is_none(expand: Expand) -> None:
-    grid = "name: x\ntarget: [cpu, a30]\nmatrix: {device: [auto, cuda]}\nexclude: [{target: cpu, device: cuda}]"
+    grid = (
+        "name: x\ntarget: [cpu, a30]\nmatrix: {device: [auto, cuda]}\nexclude: [{target: cpu, "
+        "device: cuda}]"
+    )
     assert [spec.target for spec in expand(grid).specs] == [
         "cpu",
         "a30",
@@ -127,7 +138,8 @@ def test_a_name_that_only_the_workload_can_judge(mistakes: Mistakes) -> None:
 
 def test_collapse_and_overlap_are_counted_apart(expand: Expand) -> None:
     expanded = expand(
-        "name: x\ngroups: [{workload: svm, matrix: {degree: [2, 3]}}, {workload: svm, name: again, matrix: {C: [1, 1.0, 2]}}]"
+        "name: x\ngroups: [{workload: svm, matrix: {degree: [2, 3]}}, {workload: svm, name: again, "
+        "matrix: {C: [1, 1.0, 2]}}]"
     )
     assert [(g.points, g.collapsed, g.merged, g.trials) for g in expanded.groups] == [
         (2, 1, 0, 1),

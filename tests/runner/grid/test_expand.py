@@ -54,7 +54,8 @@ def test_a_whole_study(expand: Expand) -> None:
     assert len(set(expanded.ids)) == 969
     included = expanded.specs[960:965]
     assert [spec.seed for spec in included] == [0, 1, 2, 3, 4]
-    # lr 1e-3 is the default, so it is not written out; momentum and optimizer are given by zip only and stay at theirs.
+    # lr 1e-3 is the default, so it is not written out; momentum and optimizer are given by zip only
+    # and stay at theirs.
     wanted = {
         "amp": "fp16",
         "dataset": "mnist",
@@ -256,13 +257,17 @@ def test_only_includes(expand: Expand) -> None:
 
 def test_groups_of_one_workload_can_be_told_apart(expand: Expand) -> None:
     groups = expand(
-        "name: x\ngroups: [{fixed: {lr: 1}}, {fixed: {lr: 2}}, {workload: svm}, {name: mine, fixed: {lr: 3}}]"
+        "name: x\ngroups: [{fixed: {lr: 1}}, {fixed: {lr: 2}}, {workload: svm}, {name: mine, "
+        "fixed: {lr: 3}}]"
     ).groups
     assert [group.label for group in groups] == ["train", "train-2", "svm", "mine"]
 
 
 def test_on_runs_one_target_as_another_but_excludes_what_was_written(expand: Expand) -> None:
-    grid = "name: x\ntarget: [v100, t4]\nmatrix: {model: [resnet18, resnet50]}\nexclude: [{model: resnet50, target: v100}]"
+    grid = (
+        "name: x\ntarget: [v100, t4]\nmatrix: {model: [resnet18, resnet50]}\nexclude: [{model: "
+        "resnet50, target: v100}]"
+    )
     specs = expand(grid, on={"v100": "a30"}).specs
     assert [(spec.target, spec.params["model"]) for spec in specs] == [
         ("a30", "resnet18"),
@@ -285,7 +290,8 @@ def main(lr, depth: int = 3, *, context, seed, extra: dict | None = None):
 def test_a_function_of_ones_own_is_found_beside_the_grid(expand: Expand, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(CUSTOM, encoding="utf-8")
     specs = specs_of(
-        "name: x\nworkload: mine:main\nmatrix: {lr: [1, 1.0, fast], depth: [3, 4]}\nfixed: {extra: {b: 1, a: 2.0}}",
+        "name: x\nworkload: mine:main\nmatrix: {lr: [1, 1.0, fast], depth: [3, 4]}\nfixed: {extra: "
+        "{b: 1, a: 2.0}}",
         expand,
     )
     # A function's own defaults may change, so they are written out.
@@ -311,7 +317,8 @@ def test_a_function_that_takes_anything(expand: Expand, tmp_path: Path) -> None:
 def test_a_parameter_of_any_name_goes_where_kwargs_are_taken(expand: Expand) -> None:
     Path("named.py").write_text("def main(**options): ...\n")
     specs = specs_of(
-        "name: x\nworkload: named:main\nmatrix: {optimizer.lr: [0.1, 0.2], my param: [1]}\nfixed: {__init__: 3}",
+        "name: x\nworkload: named:main\nmatrix: {optimizer.lr: [0.1, 0.2], my param: [1]}\nfixed: "
+        "{__init__: 3}",
         expand,
     )
     assert [spec.params for spec in specs] == [

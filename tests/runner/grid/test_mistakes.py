@@ -18,7 +18,8 @@ Mistakes = Callable[..., list[str]]
 
 def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistakes) -> None:
     said = mistakes(
-        "name: x\nmatrix: {model: [resnet19, resnet18], lr: 1e-3}\nfixed: {split: [1, 1, 1]}\ninclude: [{dataset: mnits}]"
+        "name: x\nmatrix: {model: [resnet19, resnet18], lr: 1e-3}\nfixed: {split: [1, 1, "
+        "1]}\ninclude: [{dataset: mnits}]"
     )
     assert [line.partition(" (")[0][:52] for line in said] == [
         "grid.yaml:2: matrix.lr: an axis is a list: write [0.",
@@ -44,7 +45,8 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ),
         (
             "name: x\nmatrix: {optimiser: [adam]}",
-            "2: matrix.optimiser: workload 'train' has no such parameter: did you mean 'optimizer'?",
+            "2: matrix.optimiser: workload 'train' has no such parameter: did you mean "
+            "'optimizer'?",
         ),
         (
             "name: x\nmatrix:\n  lr:\n    - 1e-3\n    - small",
@@ -70,7 +72,8 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ),
         (
             "name: x\nfixed: {lr: [1e-3, 1e-4]}",
-            "2: fixed.lr: expected a number above 0, got [0.001, 0.0001]: several values are an axis of matrix",
+            "2: fixed.lr: expected a number above 0, got [0.001, 0.0001]: several values are an "
+            "axis of matrix",
         ),
         (
             "name: x\nfixed: {lr: {linspace: [1, 2, 3]}}",
@@ -78,11 +81,13 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ),
         (
             "name: x\nfixed: {pretrained: on}",
-            "2: fixed.pretrained: expected true or false, got 'on': YAML 1.2 has only true and false",
+            "2: fixed.pretrained: expected true or false, got 'on': YAML 1.2 has only true and "
+            "false",
         ),
         (
             "name: x\nfixed: {optimizer: adm}",
-            "2: fixed.optimizer: expected 'sgd' or 'adam' or 'adamw', got 'adm': did you mean 'adam'?",
+            "2: fixed.optimizer: expected 'sgd' or 'adam' or 'adamw', got 'adm': did you mean "
+            "'adam'?",
         ),
         ("name: x\nfixed: {dataset: null}", "2: fixed.dataset: expected text, got null"),
         (
@@ -97,7 +102,8 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ),
         (
             "name: x\nmatrix: {lr: {logspce: [1, 2, 3]}}",
-            "2: matrix.lr: an axis is a list or one of linspace, logspace, range: did you mean 'logspace'?",
+            "2: matrix.lr: an axis is a list or one of linspace, logspace, range: did you mean "
+            "'logspace'?",
         ),
         (
             "name: x\nmatrix: {lr: {logspace: [0, 1, 3]}}",
@@ -119,7 +125,8 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ),
         (
             "name: x\ntarget: [cpu, a3]",
-            "2: target[1]: cluster.yaml has no target 'a3' (it has a30, cpu, t4): did you mean 'a30'? add it there",
+            "2: target[1]: cluster.yaml has no target 'a3' (it has a30, cpu, t4): did you mean "
+            "'a30'? add it there",
         ),
         ("name: x\ntarget: 30", "2: target: an axis is a list"),
         ("name: x\ntarget: [30]", "2: target[0]: expected the name of a target, got 30"),
@@ -250,7 +257,8 @@ def test_too_many_trials_are_counted_and_not_built(
     axes: str, count: str, mistakes: Mistakes
 ) -> None:
     assert mistakes(f"name: x\n{axes}") == [
-        f"grid.yaml:1: expands to {count} trials, more than 100,000: make it smaller, or raise --max-trials"
+        f"grid.yaml:1: expands to {count} trials, more than 100,000: make it smaller, or raise "
+        "--max-trials"
     ]
 
 
@@ -273,8 +281,10 @@ groups:
     include: [{lr: 1}, {layers: 1.5, lr: 2}]
 """
     assert mistakes(grid) == [
-        "grid.yaml:3: workload 'needs:main' needs 'layers', and it has no default: give it in matrix, zip or fixed",
-        "grid.yaml:6: include[0]: workload 'needs:main' needs 'layers', and it has no default: give it in matrix, zip or fixed",
+        "grid.yaml:3: workload 'needs:main' needs 'layers', and it has no default: give it in "
+        "matrix, zip or fixed",
+        "grid.yaml:6: include[0]: workload 'needs:main' needs 'layers', and it has no default: "
+        "give it in matrix, zip or fixed",
         "grid.yaml:6: include[1].layers: expected a whole number, got 1.5",
     ]
 
@@ -292,7 +302,8 @@ def test_a_parameter_named_as_a_column_of_the_record(mistakes: Mistakes, tmp_pat
         (
             {"a30": "cpuu"},
             [
-                "--on: a30=cpuu: cluster.yaml has no target 'cpuu' (it has a30, cpu, t4): did you mean 'cpu'? name one of these"
+                "--on: a30=cpuu: cluster.yaml has no target 'cpuu' (it has a30, cpu, t4): did you "
+                "mean 'cpu'? name one of these"
             ],
         ),
     ],

@@ -1,4 +1,5 @@
-"""What holds for every grid: ids do not depend on how it is written, and every point is accounted for."""
+"""What holds for every grid: ids do not depend on how it is written, and every point is accounted
+for."""
 
 from __future__ import annotations
 

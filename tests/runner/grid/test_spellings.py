@@ -1,4 +1,5 @@
-"""Spellings of one computation have one id: whatever cannot act, or only says what null stands for, makes no difference."""
+"""Spellings of one computation have one id: whatever cannot act, or only says what null stands for,
+makes no difference."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def test_what_is_asked_and_what_acts_of_it_are_one_trial(
     again, notes = found.collapse(acting, there)
     assert (again, notes) == (acting, [])
     written = {key: value for key, value in found.written_out(acting).items() if key in asked}
-    # Two spellings walked together: what does not act is then no mistake of a value that is written once.
+    # Two spellings walked together: what does not act is then no mistake of a value that is written
+    # once.
     zipped = {key: [asked[key], written[key]] for key in asked}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "grid.yaml")

@@ -59,7 +59,8 @@ def test_no_script_where_no_scheduler_is(away: Desk) -> None:
         ),
         (
             "fixed: {train_subset: 5000}",
-            "1 trial cannot split the dataset 'digits': train_subset 5000 is not between 1 and the 1438 images",
+            "1 trial cannot split the dataset 'digits': train_subset 5000 is not between 1 and the "
+            "1438 images",
         ),
         (
             "matrix: {test_subset: [5000, 6000]}",

@@ -1,4 +1,5 @@
-"""Submit on local backends: every trial that starts ends in one record, whatever happens to worker, driver or disk."""
+"""Submit on local backends: every trial that starts ends in one record, whatever happens to worker,
+driver or disk."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ QUICK = "workload: toys:quick\nmatrix: {width: [1, 2, 3]}\nrepeats: 2\n"
 MOODY = (
     "workload: toys:moody\nmatrix: {width: [0, 1, 2, 3, 4, 5, 6, 7, 8]}\nfixed: {tally: TALLY}\n"
 )
-HELD = "workload: toys:held\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY, gate: TALLY-gate}\n"
+HELD = (
+    "workload: toys:held\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY, gate: "
+    "TALLY-gate}\n"
+)
 COUNTED = "workload: toys:counted\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n"
 
 
@@ -128,7 +132,8 @@ def test_what_is_hard_to_write_costs_no_record_and_not_the_rest_of_the_pack(desk
 def test_a_worker_that_dies_costs_its_trial_alone_and_the_record_says_how(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As in an allocation: what SLURM says of it reaches every worker of a Ray that is started there, and none of them is that task.
+    # As in an allocation: what SLURM says of it reaches every worker of a Ray that is started
+    # there, and none of them is that task.
     for name, value in {
         "SLURM_JOB_ID": "78",
         "SLURM_ARRAY_JOB_ID": "77",
@@ -185,7 +190,8 @@ def test_an_isolated_trial_has_a_process_for_itself(desk: Desk, backend: str) ->
     grid = desk.grid(
         "groups:\n"
         "  - {workload: toys:alone, isolate: true, matrix: {width: [1, 2, 3]}}\n"
-        "  - {workload: toys:moody, isolate: true, matrix: {width: [2, 3, 5]}, fixed: {tally: TALLY}}\n"
+        "  - {workload: toys:moody, isolate: true, matrix: {width: [2, 3, 5]}, fixed: {tally: "
+        "TALLY}}\n"
         "  - {workload: toys:quick}\n"
     )
     desk.run("submit", grid, "--backend", backend, code=1)
@@ -198,7 +204,8 @@ def test_an_isolated_trial_has_a_process_for_itself(desk: Desk, backend: str) ->
 
 def test_inline_goes_on_in_new_processes_after_a_trial_that_spoilt_its_own(desk: Desk) -> None:
     grid = desk.grid(
-        "groups:\n  - {workload: toys:alone, matrix: {width: [1, 2, 3]}}\n  - {workload: toys:quick, target: cpu}\n"
+        "groups:\n  - {workload: toys:alone, matrix: {width: [1, 2, 3]}}\n  - {workload: "
+        "toys:quick, target: cpu}\n"
     )
     said = desk.run("submit", grid, "--backend", "inline", code=0)
     assert "torch's inter-op threads" in said
@@ -281,7 +288,8 @@ def test_what_runs_when_a_submit_is_stopped_saves_itself_and_goes_on(
 ) -> None:
     gate = desk.folder / "gate"
     grid = desk.grid(
-        f"workload: toys:saving\nisolate: {isolate}\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: {gate}}}\n"
+        f"workload: toys:saving\nisolate: {isolate}\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: "
+        f"{{gate: {gate}}}\n"
     )
     process = desk.start("submit", grid, "--backend", backend)
     desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
@@ -301,7 +309,8 @@ def test_what_runs_when_a_submit_is_stopped_saves_itself_and_goes_on(
 def test_a_trial_over_its_time_has_timed_out_and_retry_takes_it(desk: Desk, backend: str) -> None:
     gate = desk.folder / "gate"
     grid = desk.grid(
-        f"workload: toys:patient\nmatrix: {{width: [1]}}\nfixed: {{gate: {gate}}}\nresources: {{time_min: 0.02}}\n"
+        f"workload: toys:patient\nmatrix: {{width: [1]}}\nfixed: {{gate: {gate}}}\nresources: "
+        f"{{time_min: 0.02}}\n"
     )
     desk.run("submit", grid, "--backend", backend, code=1)
     (row,) = desk.json("show", "--failed", "toy")
@@ -316,7 +325,8 @@ def test_a_second_ctrl_c_ends_what_does_not_listen_and_leaves_nothing(
     desk: Desk, backend: str
 ) -> None:
     grid = desk.grid(
-        f"workload: toys:patient\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: {desk.folder / 'gate'}}}\n"
+        f"workload: toys:patient\nmatrix: {{width: {{range: [0, 8]}}}}\nfixed: {{gate: "
+        f"{desk.folder / 'gate'}}}\n"
     )
     process = desk.start("submit", grid, "--backend", backend)
     desk.wait_until(lambda: any(desk.store_folder.glob("files/*/began")), process)
@@ -533,7 +543,10 @@ def test_a_store_that_a_group_shares_stays_theirs_throughout(desk: Desk) -> None
 
 def test_a_native_fit_ends_at_its_limit(desk: Desk) -> None:
     """Classes that nothing tells apart, at a price of errors for which libsvm never settles."""
-    svm = 'workload: svm\nfixed: {dataset: "synthetic:1x4x4x2x9000", kernel: linear, C: 1e12, scaling: none}\n'
+    svm = (
+        'workload: svm\nfixed: {dataset: "synthetic:1x4x4x2x9000", kernel: linear, C: 1e12, '
+        "scaling: none}\n"
+    )
     grid = desk.grid(svm + "matrix: {engine: [sklearn, sklearnex]}\nresources: {time_min: 0.2}\n")
     desk.run("submit", grid, "--backend", "inline", code=1)
     assert desk.outcomes() == {"timed_out": 2}

@@ -1,4 +1,5 @@
-"""Who an attempt belongs to: what one process left open is settled by who knows that it is gone, and by nobody else."""
+"""Who an attempt belongs to: what one process left open is settled by who knows that it is gone,
+and by nobody else."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ class Task:
         return started
 
     def taken_over(self, life: int) -> tuple[dict[int, dict[int, str]], set[int]]:
-        """What a later process of the task finds: outcomes by trial and attempt, and trials that another one computes."""
+        """What a later process of the task finds: outcomes by trial and attempt, and trials that
+        another one computes."""
         taken = take_over(
             self.store,
             "toy",
@@ -199,10 +201,14 @@ def on_a_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def working(*, job: str, life: int, watched: bool, node: str = NODE) -> Iterator[Birth]:
-    """A process as SLURM starts it for a task; watched, it has a supervisor, which is another such process."""
+    """A process as SLURM starts it for a task; watched, it has a supervisor, which is another such
+    process."""
     code = "import time; time.sleep(600)"
     if watched:
-        code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}, 'cluster.slurm.task'])"
+        code = (
+            f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}, "
+            "'cluster.slurm.task'])"
+        )
     place = {
         "SLURM_ARRAY_JOB_ID": job,
         "SLURM_ARRAY_TASK_ID": "3",

@@ -1,4 +1,5 @@
-"""A damaged store: every command ends in a message that names the file, whatever has become of it, and submit goes on where it can."""
+"""A damaged store: every command ends in a message that names the file, whatever has become of it,
+and submit goes on where it can."""
 
 from __future__ import annotations
 
@@ -138,7 +139,8 @@ def ran(*arguments: str | Path) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A store with a file of each kind: records, an open attempt, an array that a scheduler had, and a group that was stopped."""
+    """A store with a file of each kind: records, an open attempt, an array that a scheduler had,
+    and a group that was stopped."""
     root = tmp_path_factory.mktemp("built")
     (root / "desk").mkdir()
     shutil.copy(WORKLOADS / "toys.py", root / "desk")
@@ -216,7 +218,10 @@ def test_no_damage_ends_in_a_traceback_and_every_message_names_the_place(
             damage(file, dice)
             for command in dice.sample(commands, 2):
                 code, said = ran(*command, "--store", copy)
-                where = f"{file.relative_to(copy)}, {damage.__name__}, {' '.join(command)}: exit code {code}\n{said}"
+                where = (
+                    f"{file.relative_to(copy)}, {damage.__name__}, {' '.join(command)}: exit "
+                    f"code {code}\n{said}"
+                )
                 assert code in (0, 1), where
                 if (
                     code != usual[command] and "scheduler" not in said

@@ -60,7 +60,10 @@ def test_a_group_is_told_to_keep_going(desk: Desk) -> None:
 
 
 def test_what_differs_from_the_failed_trials_in_a_setting_they_share_is_tried(desk: Desk) -> None:
-    text = "workload: toys:diverging\nmatrix: {model: [broken, small], lr: {linspace: [0.1, 0.4, 30]}}\nfixed: {tally: TALLY}\n"
+    text = (
+        "workload: toys:diverging\nmatrix: {model: [broken, small], lr: {linspace: [0.1, 0.4, "
+        "30]}}\nfixed: {tally: TALLY}\n"
+    )
     grid = desk.grid(text)
     said = desk.run("submit", grid, "--backend", "inline", code=1)
     assert desk.json("status", "toy")[0]["counts"] == {"completed": 30, "failed": 3, "waiting": 27}
@@ -70,7 +73,10 @@ def test_what_differs_from_the_failed_trials_in_a_setting_they_share_is_tried(de
 
 
 def test_long_axes_do_not_keep_a_hopeless_group_going(desk: Desk) -> None:
-    text = "workload: toys:diverging\nmatrix: {model: [broken, b, c, d], lr: {linspace: [1, 9, 10]}}\nrepeats: 4\nfixed: {tally: TALLY}\n"
+    text = (
+        "workload: toys:diverging\nmatrix: {model: [broken, b, c, d], lr: {linspace: [1, 9, "
+        "10]}}\nrepeats: 4\nfixed: {tally: TALLY}\n"
+    )
     said = desk.run("submit", desk.grid(text), "--backend", "inline", code=1)
     assert "was stopped: its first 7 trials" in said  # three seeds, two more rates, two more models
     assert sum(desk.ran().values()) == 7

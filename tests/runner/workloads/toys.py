@@ -40,7 +40,8 @@ def held(context: Context, tally: str, gate: str, width: int = 1) -> dict[str, i
 
 
 def saving(context: Context, gate: str, width: int = 1) -> dict[str, int]:
-    """Waits until the file ``gate`` exists, and keeps in a checkpoint how often it was asked to stop before."""
+    """Waits until the file ``gate`` exists, and keeps in a checkpoint how often it was asked to
+    stop before."""
     saved = context.checkpoint_folder / "stops"
     stops = int(saved.read_text()) if saved.exists() else 0
     context.files.joinpath("began").touch()
@@ -68,7 +69,8 @@ def moody(width: int, tally: str) -> dict[str, int]:
 
 
 def faulty(width: int, tally: str) -> dict[str, int]:
-    """At a width that ends in one the GPU faults, and answers nothing in this process any more; there is none here, so that is made up."""
+    """At a width that ends in one the GPU faults, and answers nothing in this process any more;
+    there is none here, so that is made up."""
 
     class Faulted:
         def __getattr__(self, name: str) -> Any:
@@ -99,7 +101,8 @@ def hopeless(width: int, tally: str) -> None:
 
 
 def diverging(lr: float, tally: str, model: str = "small") -> dict[str, float]:
-    """Fails in one way wherever the learning rate is too high, and always for the model called broken."""
+    """Fails in one way wherever the learning rate is too high, and always for the model called
+    broken."""
     with Path(tally).open("a") as file:
         file.write(f"{model}:{lr:g}\n")
     if lr > 0.5 or model == "broken":
@@ -128,7 +131,8 @@ def outlandish(case: str, *, context: Context) -> dict[str, Any]:
 
 
 def damaging(width: int) -> dict[str, int]:
-    """Leaves its process in a state in which others cannot work, in another way for each width below 5."""
+    """Leaves its process in a state in which others cannot work, in another way for each width
+    below 5."""
     print(f"width {width}", end="")
     if width == 0:
         sys.stdout.close()
@@ -151,7 +155,8 @@ def damaging(width: int) -> dict[str, int]:
 
 
 def alone(width: int) -> dict[str, int]:
-    """Says how many trials its process has run; only in a process of its own it may choose the threads of torch."""
+    """Says how many trials its process has run; only in a process of its own it may choose the
+    threads of torch."""
     import torch
 
     torch.set_num_interop_threads(97)

@@ -80,7 +80,8 @@ class SlurmDesk(Desk):
         ]
 
     def rows(self, sweep: str = "toy", **wanted: Any) -> list[dict[str, Any]]:
-        """Every attempt of the trials with these parameters (or columns), in order of attempts, as it was when first asked for."""
+        """Every attempt of the trials with these parameters (or columns), in order of attempts, as
+        it was when first asked for."""
         if sweep not in self._collected:
             self._collected[sweep] = self.json("collect", sweep, "--attempts")
         return sorted(
@@ -93,7 +94,8 @@ class SlurmDesk(Desk):
         deadline = time.monotonic() + PATIENCE_S
         while not true():
             assert time.monotonic() < deadline, (
-                f"waited in vain until {what}:\n{self.site.run('squeue', '--all')}\n{self.outcomes_text()}"
+                "waited in vain until "
+                f"{what}:\n{self.site.run('squeue', '--all')}\n{self.outcomes_text()}"
             )
             time.sleep(0.3)
 
@@ -112,7 +114,8 @@ class SlurmDesk(Desk):
 
 @contextmanager
 def at_site(site: Site, folder: Path) -> Iterator[SlurmDesk]:
-    """A desk whose commands talk to the site; afterward the queue is emptied and every node is back."""
+    """A desk whose commands talk to the site; afterward the queue is emptied and every node is
+    back."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("RUNNER_STORE", "RUNNER_DATA"):
             patch.delenv(name, raising=False)

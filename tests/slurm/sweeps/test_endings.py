@@ -1,4 +1,5 @@
-"""One day at a site: trials that end in every way there is, walltime and preemption among them, and what is recorded of each."""
+"""One day at a site: trials that end in every way there is, walltime and preemption among them, and
+what is recorded of each."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def day(running_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def _warn(desk: SlurmDesk) -> None:
-    """Send the tasks of `stepwise` the warning that comes ahead of their walltime, as often as they begin a trial that heeds it."""
+    """Send the tasks of `stepwise` the warning that comes ahead of their walltime, as often as they
+    begin a trial that heeds it."""
     for role, attempt in (("second", 1), ("endless", 1), ("alone", 1), ("alone", 2)):
         (trial,) = desk.trials("endings", workload="trials:stepwise", role=role)
         desk.until(

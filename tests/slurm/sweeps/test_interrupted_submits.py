@@ -14,7 +14,11 @@ from tests.slurm.site import Site
 
 from .desk import SlurmDesk, at_site
 
-GRID = "workload: trials:gated\ntarget: cpu\nmatrix: {width: {range: [0, 4]}}\nfixed: {gate: GATE, tally: TALLY}\n"
+GRID = (
+    "workload: trials:gated\ntarget: cpu\nmatrix: {width: {range: [0, 4]}}\nfixed: {gate: "
+    "GATE, "
+    "tally: TALLY}\n"
+)
 
 INTERRUPTED = """#!/bin/sh
 answer=$({sbatch} "$@") || exit 1
@@ -54,7 +58,8 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
 
 @pytest.fixture
 def sbatch(desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder ahead on PATH, for an sbatch of one's own; what its scripts wait for is there in the end."""
+    """A folder ahead on PATH, for an sbatch of one's own; what its scripts wait for is there in the
+    end."""
     folder = desk.folder / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")

@@ -1,4 +1,5 @@
-"""Two lives of one task, and workers whose supervisor is gone: no trial is lost, none computes on unseen, one result counts."""
+"""Two lives of one task, and workers whose supervisor is gone: no trial is lost, none computes on
+unseen, one result counts."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ from .desk import SlurmDesk, at_site
 
 TARGETS = "  cpu: {partition: cpu, SMALL}"
 
-GATED = "workload: trials:gated\ntarget: cpu\nmatrix: {width: WIDTHS}\nfixed: {gate: GATE, tally: TALLY}\n"
+GATED = (
+    "workload: trials:gated\ntarget: cpu\nmatrix: {width: WIDTHS}\nfixed: {gate: GATE, tally: "
+    "TALLY}\n"
+)
 
 
 @pytest.fixture
@@ -39,7 +43,8 @@ def supervisor_of(started: Started) -> int:
 
 
 def test_a_worker_ends_with_its_supervisor(desk: SlurmDesk) -> None:
-    """SLURM, which follows parents here (proctrack/linuxproc), sees nothing of what a killed process leaves."""
+    """SLURM, which follows parents here (proctrack/linuxproc), sees nothing of what a killed
+    process leaves."""
     grid = desk.grid(GATED.replace("WIDTHS", "[1]"))
     desk.run("submit", grid)
     desk.until(lambda: len(desk.ran()) == 1, "it runs")
@@ -59,7 +64,8 @@ def test_a_worker_ends_with_its_supervisor(desk: SlurmDesk) -> None:
 
 
 def test_two_lives_of_a_task_behind_a_parted_network_lose_nothing(desk: SlurmDesk) -> None:
-    """The daemon of a node is gone for long; its task is alive, and SLURM starts it again elsewhere."""
+    """The daemon of a node is gone for long; its task is alive, and SLURM starts it again
+    elsewhere."""
     site = desk.site
     desk.run("submit", desk.grid(GATED.replace("WIDTHS", "[1, 2]")), "--pack", "2")
     first, second = desk.trials()

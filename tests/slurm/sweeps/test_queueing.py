@@ -1,4 +1,5 @@
-"""Sweeps on their way into the queue: submits that are killed or typed twice, limits, a controller that is away, a full store."""
+"""Sweeps on their way into the queue: submits that are killed or typed twice, limits, a controller
+that is away, a full store."""
 
 from __future__ import annotations
 
@@ -22,9 +23,15 @@ TARGETS = """
   t4: {partition: gpu-t4, SMALL}
 """
 
-COUNTED = "workload: toys:counted\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: {tally: TALLY}\n"
+COUNTED = (
+    "workload: toys:counted\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, "
+    "4]}}\nfixed: {tally: TALLY}\n"
+)
 
-GATED = "workload: trials:gated\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: {gate: GATE, tally: TALLY}\n"
+GATED = (
+    "workload: trials:gated\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: "
+    "{gate: GATE, tally: TALLY}\n"
+)
 
 CANCELLED = """
 groups:
@@ -86,7 +93,8 @@ def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) 
     desk.profile("  cpu: {partition: cpu, cpus: 1, mem_gb: 0.5, time_min: 20}", "{max_submit: 30}")
     n_trials = MAX_ARRAY_SIZE + 9
     grid = desk.grid(
-        f"workload: toys:counted\nmatrix: {{width: {{range: [0, {n_trials}]}}}}\nfixed: {{tally: TALLY}}\n"
+        f"workload: toys:counted\nmatrix: {{width: {{range: [0, {n_trials}]}}}}\nfixed: {{tally: "
+        f"TALLY}}\n"
     )
     plan = desk.json("plan", grid, "--pack", "1")
     assert [array["tasks"] for array in plan["arrays"]] == [MAX_ARRAY_SIZE, 9]
@@ -101,13 +109,15 @@ def test_a_plan_larger_than_an_array_and_than_the_submit_limit(desk: SlurmDesk) 
 
 def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
     grid = desk.grid(
-        "workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n"
+        "workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: "
+        "TALLY}\n"
     )
     desk.profile(TARGETS, "{array_parallelism: 1}")
     desk.run("submit", grid, "--pack", "1")
     desk.until(
         lambda: desk.ran(),
-        "the first trial has begun, and the accounts know of it; only the controller knows of the other",
+        "the first trial has begun, and the accounts know of it; only the controller knows of the "
+        "other",
     )
     desk.site.stop_controller()
     assert "the scheduler does not answer" in desk.run("status")
@@ -121,7 +131,8 @@ def test_a_controller_that_is_away_for_a_while(desk: SlurmDesk) -> None:
 
 def test_a_suspended_task_is_not_waiting(desk: SlurmDesk) -> None:
     grid = desk.grid(
-        "workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: TALLY}\n"
+        "workload: trials:gated\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {gate: GATE, tally: "
+        "TALLY}\n"
     )
     desk.run("submit", grid, "--pack", "2")
     desk.until(lambda: desk.ran(), "the first trial of the pack has begun")
@@ -138,7 +149,8 @@ def test_a_suspended_task_is_not_waiting(desk: SlurmDesk) -> None:
 def test_a_task_whose_step_could_not_be_created_is_run_by_the_next_submit(desk: SlurmDesk) -> None:
     desk.profile(
         TARGETS,
-        f"{{setup: ['touch {desk.folder}/set-up', 'until [ -e {desk.gate} ]; do sleep 0.1; done']}}",
+        f"{{setup: ['touch {desk.folder}/set-up', 'until [ -e {desk.gate} ]; do sleep 0.1; "
+        f"done']}}",
     )
     grid = desk.grid(
         "workload: toys:counted\ntarget: a30\nmatrix: {width: [1, 2]}\nfixed: {tally: TALLY}\n"
@@ -218,7 +230,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_store_that_fills_up_while_tasks_run(desk: SlurmDesk, small_disk: Path) -> None:
     desk.store_folder = small_disk / "store"
     grid = desk.grid(
-        "workload: toys:counted\ntarget: cpu\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: TALLY}\n"
+        "workload: toys:counted\ntarget: cpu\nmatrix: {width: {range: [0, 40]}}\nfixed: {tally: "
+        "TALLY}\n"
     )
     desk.run("submit", grid, "--pack", "40")
     desk.until_idle()
@@ -239,8 +252,8 @@ def test_a_task_that_cannot_begin_says_why(desk: SlurmDesk) -> None:
     desk.until_idle()
     said = desk.run("status")
     assert (
-        "2 tasks ended before a trial began (exit code 1; runner: this line of setup failed with exit code 1: cd /nowhere)"
-        in said
+        "2 tasks ended before a trial began (exit code 1; runner: this line of setup failed with "
+        "exit code 1: cd /nowhere)" in said
     )
     assert desk.standing() == {"waiting": 4}
     assert "no such module" in desk.run("logs", desk.trials()[0])

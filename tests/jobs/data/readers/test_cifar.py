@@ -25,7 +25,8 @@ def text(value: bytes) -> bytes:
 
 
 def python2_batch(pixels: NDArray[np.uint8], labels: list[int]) -> bytes:
-    """A batch as Python 2 and an old numpy pickled it: byte strings, and numpy.core where numpy._core is today."""
+    """A batch as Python 2 and an old numpy pickled it: byte strings, and numpy.core where
+    numpy._core is today."""
     shape = b"".join(b"M" + struct.pack("<H", size) for size in pixels.shape) + b"\x86"
     dtype = (
         b"cnumpy\ndtype\n("
@@ -116,5 +117,6 @@ def test_all_batches_become_one_array_of_images(
     )
     assert contents.n_train == 50
     assert contents.labels[[0, 49, 50]].tolist() == [0, 4, 5]
-    # One row of a batch is all red, then all green, then all blue values; an image has them side by side.
+    # One row of a batch is all red, then all green, then all blue values; an image has them side by
+    # side.
     np.testing.assert_array_equal(images[57, 2, 5], pixels[5, 7].reshape(3, 32, 32)[:, 2, 5])

@@ -1,4 +1,5 @@
-"""A model whose training is held at a certain step, so that it is preempted there on any machine."""
+"""A model whose training is held at a certain step, so that it is preempted there on any
+machine."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ HELD = Path("DESK/held")
 
 
 class Held(nn.Module):
-    """On a node of the partition `preemptible` its first life goes no further than pass `HELD_AT`, and waits there to be told to stop."""
+    """On a node of the partition `preemptible` its first life goes no further than pass `HELD_AT`,
+    and waits there to be told to stop."""
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()

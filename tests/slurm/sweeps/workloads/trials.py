@@ -1,4 +1,5 @@
-"""Workloads of the sweeps on a real SLURM: what they were given, stepwise work that can be saved, memory that is too much."""
+"""Workloads of the sweeps on a real SLURM: what they were given, stepwise work that can be saved,
+memory that is too much."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def environment() -> dict[str, Any]:
 
 
 def stepwise(context: Context, tally: str, role: str) -> dict[str, int]:
-    """Works on until it is told to stop, and saves its work: `second` ends well the second time, `brief` at once, all others never."""
+    """Works on until it is told to stop, and saves its work: `second` ends well the second time,
+    `brief` at once, all others never."""
     _note(tally, role)
     lives = sum(1 for _ in context.checkpoint_folder.iterdir()) + 1
     if role == "brief" or (role == "second" and lives > 1):
