@@ -331,32 +331,35 @@ _HEAD: Final = f"""\
 
 <!-- Written by `python -m artifacts.columns`; edit artifacts/columns.py instead. -->
 
-A record is one row: one attempt at one trial, its parameters, what came of it, and how long, on what and where it took.
-The columns below are version {SCHEMA_VERSION} of the schema.
+A record is one row: one attempt at one trial, its parameters, what came of it, and how long, on
+what and where it took. The columns below are version {SCHEMA_VERSION} of the schema.
 
-- **A value that is missing was not measured, or does not apply.** It is never written as zero. A file that holds a single
-  record has no column at all for what is missing; `runner collect` makes one table with all columns of the list below, the
-  parameters and the results.
-- **Parameters** stand in columns of their own, under their own names, and `parameters` lists these columns. One that bears the
-  name of a column below gets `_asked` behind it: an SVM that asked for `engine: auto` has `engine_asked = auto`, and `engine`
-  says which one ran.
-- **Results** that the user's own function returned stand in columns of their own too, and `results` lists them.
-- Mappings, and lists of mixed kinds, are JSON text. Types are kept per trial; where trials disagree, `collect` widens
-  numbers and spells everything else so that no two values look alike: as JSON, and text bare unless it could be taken for JSON
-  (`1` is a number there, `"1"` a text, and `auto` is `auto`). JSON output has such values as they were recorded.
-- **NaN and infinity are values**, not missing ones. Parquet and CSV hold them; JSON has no word for them and says null, and
-  `diverged` tells a loss or an accuracy that is one from a missing one.
-- In CSV, text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets an apostrophe in front, so that no spreadsheet runs it as a
-  formula. Numbers stay as they are.
+- **A value that is missing was not measured, or does not apply.** It is never written as zero. A
+  file that holds a single record has no column at all for what is missing; `runner collect` makes
+  one table with all columns of the list below, the parameters and the results.
+- **Parameters** stand in columns of their own, under their own names, and `parameters` lists these
+  columns. One that bears the name of a column below gets `_asked` behind it: an SVM that asked for
+  `engine: auto` has `engine_asked = auto`, and `engine` says which one ran.
+- **Results** that the user's own function returned stand in columns of their own too, and `results`
+  lists them.
+- Mappings, and lists of mixed kinds, are JSON text. Types are kept per trial; where trials
+  disagree, `collect` widens numbers and spells everything else so that no two values look alike: as
+  JSON, and text bare unless it could be taken for JSON (`1` is a number there, `"1"` a text, and
+  `auto` is `auto`). JSON output has such values as they were recorded.
+- **NaN and infinity are values**, not missing ones. Parquet and CSV hold them; JSON has no word for
+  them and says null, and `diverged` tells a loss or an accuracy that is one from a missing one.
+- In CSV, text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets an apostrophe in
+  front, so that no spreadsheet runs it as a formula. Numbers stay as they are.
 - Accuracies and utilizations are fractions in [0, 1]. Times of day are UTC.
 
-Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record, `<trial>.<attempt>.derived.parquet` for a
-derived one, `compacted-<id>.parquet` for many. They are published whole or not at all, and never edited. Each carries a
-checksum of all its bytes (`seal` in its metadata: CRC-32, taken with eight zeros in its own place); a file that does not agree
-with it is named and not believed. Compaction copies single records into one file before it removes them, so a reader may meet a
-row twice for a moment: (`trial`, `attempt`) tells attempts apart. Where an attempt has a derived record and its worker's own came
-after all, both stay, and every reader counts the worker's; of two workers' own (a network partition can make two of one) the
-completed one.
+Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record,
+`<trial>.<attempt>.derived.parquet` for a derived one, `compacted-<id>.parquet` for many. They are
+published whole or not at all, and never edited. Each carries a checksum of all its bytes (`seal` in
+its metadata: CRC-32, taken with eight zeros in its own place); a file that does not agree with it
+is named and not believed. Compaction copies single records into one file before it removes them, so
+a reader may meet a row twice for a moment: (`trial`, `attempt`) tells attempts apart. Where an
+attempt has a derived record and its worker's own came after all, both stay, and every reader counts
+the worker's; of two workers' own (a network partition can make two of one) the completed one.
 """
 
 

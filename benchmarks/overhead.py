@@ -185,7 +185,8 @@ def main() -> None:
     print(f"\n{'':<52}{'n':>6}{'start s':>9}{'a second':>10}{'ours is':>9}")
     for row in rows:
         print(
-            f"{row.name:<52}{row.trials:>6}{row.start_s:>9.1f}{row.rate:>10.1f}{rows[0].rate / row.rate:>8.1f}x"
+            f"{row.name:<52}{row.trials:>6}{row.start_s:>9.1f}{row.rate:>10.1f}"
+            f"{rows[0].rate / row.rate:>8.1f}x"
         )
 
 

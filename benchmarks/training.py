@@ -247,7 +247,9 @@ def show(
     """One row: means over the seeds."""
     train_s, total_s = mean([run.train_s for run in runs]), mean([run.total_s for run in runs])
     accuracies = [run.test_accuracy for run in runs]
-    line = f"{name:<52}{len(runs):>3}{train_s:>9.1f}{total_s:>9.1f}{runs[0].images / train_s:>10.0f}{mean(accuracies):>9.2%}"
+    rate = runs[0].images / train_s
+    line = f"{name:<52}{len(runs):>3}{train_s:>9.1f}{total_s:>9.1f}{rate:>10.0f}"
+    line += f"{mean(accuracies):>9.2%}"
     if plain:
         line += f"{mean([run.total_s for run in plain]) / total_s:>8.2f}x" + (
             "" if aim is None else f"  (aim {aim:g}x)"
@@ -268,7 +270,8 @@ def show_grid(machine: Machine, case: Case, plain: Sequence[Trained]) -> None:
         trials_s, whole_s, accuracies = machine.grid(case, Path(folder))
     one_by_one = sum(run.total_s for run in plain)
     rate = sum(run.images for run in plain) / trials_s
-    line = f"{f'grid of {case.seeds}: {case.name}, two at a time':<52}{1:>3}{'':>9}{trials_s:>9.1f}{rate:>10.0f}{mean(accuracies):>9.2%}"
+    name = f"grid of {case.seeds}: {case.name}, two at a time"
+    line = f"{name:<52}{1:>3}{'':>9}{trials_s:>9.1f}{rate:>10.0f}{mean(accuracies):>9.2%}"
     print(
         f"{line}{one_by_one / trials_s:>8.2f}x  (aim {GRID_AIM:g}x; {one_by_one / whole_s:.2f}x "
         f"with the start of Ray, {whole_s:.1f} s)"

@@ -19,8 +19,9 @@ from typing import Final
 
 OURS: Final = frozenset({"artifacts", "cluster", "jobs", "runner"})
 _NEEDED: Final = frozenset(
-    """PIL click cloudpickle daal4py filelock fsspec jinja2 joblib matplotlib mpmath msgspec networkx numpy nvidia onedal packaging pandas
-    psutil pyarrow pynvml ray rich scipy shellingham sklearn sklearnex submitit sympy tensorboard threadpoolctl torch torchvision triton
+    """PIL click cloudpickle daal4py filelock fsspec jinja2 joblib matplotlib mpmath msgspec
+    networkx numpy nvidia onedal packaging pandas platformdirs psutil pyarrow pynvml ray rich scipy
+    shellingham sklearn sklearnex submitit sympy tensorboard threadpoolctl torch torchvision triton
     typer typing_extensions yaml""".split()  # noqa: SIM905 - a list of words
 )
 """What our packages import, and what that imports when it is used."""

@@ -16,17 +16,18 @@ from runner.grid.shipped import study as study_text
 
 PROFILE = Path("cluster.yaml")
 GRID = """\
-# A grid: every combination of the values below is one trial. What can be written here: docs/grid-language.md
+# A grid: every combination of the values below is one trial.
+# What can be written here: docs/grid-language.md, and `runner params train` for the parameters.
 name: my-first-sweep                  # its records are kept under this name
 
 groups:                               # the sweep is the union of its groups
   - workload: train                   # a PyTorch network
-    target: cpu                       # what it runs on, as the cluster profile names it; [cpu, gpu] would compare the two
+    target: cpu                       # of the cluster profile; [cpu, gpu] would compare the two
     matrix:                           # the full product of these axes
       optimizer: [sgd, adam]
-      lr: [1e-1, 1e-2, 1e-3]          # also {logspace: [1e-3, 1e-1, 3]}, {linspace: ...}, {range: ...}
+      lr: [1e-1, 1e-2, 1e-3]          # also {logspace: [1e-3, 1e-1, 3]}, linspace, range
     fixed:                            # the same in every trial
-      dataset: digits                 # 1,797 real handwritten digits, no download; or mnist, fashion_mnist, cifar10
+      dataset: digits                 # handwritten, no download; or mnist, fashion_mnist, cifar10
       model: simple_cnn
       epochs: 5
       batch_size: 32

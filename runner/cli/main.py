@@ -36,7 +36,7 @@ from runner.cli import (
     submit,
 )
 
-HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table that can be trusted.
+HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table.
 
 \b
 Example:

@@ -13,9 +13,18 @@ from runner.report.summary import Summary
 from runner.report.tables import Table
 
 _LATEX: Final = str.maketrans(
-    {**{character: f"\\{character}" for character in "&%$#_{}"}, "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-     "\\": r"\textbackslash{}", "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}", "\n": " ", "\t": " "}
-)  # fmt: skip
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "±": r"$\pm$",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "\n": " ",
+        "\t": " ",
+    }
+)
 _MARKDOWN: Final = str.maketrans({"|": "\\|", "\n": " ", "\t": " ", "<": "&lt;", ">": "&gt;"})
 
 

@@ -31,8 +31,9 @@ _NOT_OURS = (
 has them."""
 
 _PATCH = (
-    "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative", "--binary", "--full-index", "--unified=3",
-    "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "HEAD", "--",
+    "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative",
+    "--binary", "--full-index", "--unified=3", "--inter-hunk-context=0", "--src-prefix=a/",
+    "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "HEAD", "--",
 )  # fmt: skip
 """The one form that `git apply` takes, whatever the user's own settings are."""
 

@@ -77,17 +77,6 @@ def test_the_defaults_are_in_order_and_all_act(target: Hardware) -> None:
     assert collapse(TrainParams(), target) == (TrainParams(), [])
 
 
-def test_every_parameter_is_explained() -> None:
-    text = TrainParams.__doc__ or ""
-    explained = {
-        name.strip()
-        for line in text.splitlines()
-        if ":" in line
-        for name in line.partition(":")[0].split(",")
-    }
-    assert set(TrainParams.__struct_fields__) <= explained
-
-
 def test_plans_need_no_torch() -> None:
     code = (
         "import sys, jobs.training.params as p; p.problems(p.TrainParams(), "
