@@ -104,6 +104,20 @@ class UnreadableRecord(ArtifactsError):
         )
 
 
+class NewerFormat(ArtifactsError):
+    """A file of the store that a newer runner wrote; this one would misread it."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(path, found, known)
+        self.path, self.found, self.known = path, found, known
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has format {self.found}, and this runner reads formats up to "
+            f"{self.known}: a newer runner wrote it, so use that one here, or another store"
+        )
+
+
 class UnknownSweep(ArtifactsError):
     """The store has no such sweep."""
 

@@ -14,6 +14,7 @@ given to. An id belongs to the folder that is read now if
 Device numbers are not looked at: they differ from node to node for one network file system. In a
 copy the lines of the original belong to nobody, and its first submit adds a line of its own. Lines
 are only added, so that a machine that sees another inode number takes no id away from the others.
+A line also names its format (artifacts/formats.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from artifacts.errors import RecordExists
+from artifacts.formats import FORMAT, refuse_newer
 from artifacts.publish import publish, told
 
 _FILE = "id"
@@ -43,8 +45,10 @@ class Identity:
 
 
 def ids_of(root: Path) -> tuple[str, ...]:
-    """The ids that belong to this folder, the first given first; none for a copy, and for a store
-    older than its id."""
+    """Return the ids that belong to this folder, the first given first.
+
+    There are none for a copy, and for a store older than its id. Raises NewerFormat.
+    """
     return tuple(dict.fromkeys(one.id for one in _read(root) if _is_here(one, root)))
 
 
@@ -59,12 +63,8 @@ def give_id(root: Path) -> str:
         return known[0]
     path = root / _FILE
     with told(path):
-        line = (
-            json.dumps(
-                asdict(Identity(secrets.token_hex(8), str(root.resolve()), root.stat().st_ino))
-            ).encode()
-            + b"\n"
-        )
+        given = Identity(secrets.token_hex(8), str(root.resolve()), root.stat().st_ino)
+        line = json.dumps({"format": FORMAT, **asdict(given)}).encode() + b"\n"
         with suppress(RecordExists):  # another submit was quicker
             if not path.exists():
                 publish(path, memoryview(line))
@@ -104,7 +104,9 @@ def _read(root: Path) -> Iterable[Identity]:
     found = []
     for line in lines:
         with suppress(ValueError, TypeError):  # a line that a full disk cut short
-            found.append(Identity(**json.loads(line)))
+            words = dict(json.loads(line))
+            refuse_newer(root / _FILE, words.pop("format", None))
+            found.append(Identity(**words))
     return found
 
 

@@ -25,6 +25,7 @@ from artifacts.publish import entries, replace, told
 from artifacts.record import Outcome
 from jobs.spec import JobSpec
 from runner.sweep.journal import Ended, Entry, Started
+from runner.sweep.stamp import check_stamp, stamped
 from runner.sweep.submission import Submission
 
 Kind = TypeVar("Kind")
@@ -157,8 +158,11 @@ def release(submission: Submission, *, keep_going: bool = False) -> None:
         keep_going: Stop none of them, whatever fails.
     """
     folder = submission.folder / _FOLDER
-    for entry in entries(folder):
-        with told(path := Path(entry.path)):
+    marks = [Path(entry.path) for entry in entries(folder)]
+    for path in marks:
+        _decoded(path, Stopped)  # one of a newer runner is not taken away
+    for path in marks:
+        with told(path):
             path.unlink(missing_ok=True)
     _write(folder / _ROUND, _Round(time.time(), keep_going))
 
@@ -181,17 +185,21 @@ def _settings(spec: JobSpec) -> dict[str, str]:
 
 
 def _decoded(path: Path, kind: type[Kind]) -> Kind | None:
-    """What the file holds; None where there is none, or another version wrote it: a mark is no
-    record."""
+    """Return what the file holds; None where there is none, or it is damaged: a mark is no record.
+
+    Raises NewerFormat.
+    """
     with suppress(OSError, msgspec.DecodeError, ValueError, RecursionError):
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        data = path.read_bytes()
+        check_stamp(path, data)
+        return msgspec.json.decode(data, type=kind)
     return None
 
 
 def _write(path: Path, value: Stopped | _Round) -> None:
     with told(path.parent):
         path.parent.mkdir(exist_ok=True)
-    replace(path, memoryview(msgspec.json.encode(value)))
+    replace(path, memoryview(stamped(value)))
 
 
 def _mark(submission: Submission, group: str) -> Path:

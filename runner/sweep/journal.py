@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from artifacts.errors import BadName
+from artifacts.formats import FORMAT, refuse_newer
 from artifacts.publish import entries as files_of
 from artifacts.publish import told, told_reading
 from artifacts.record import check_trial
@@ -76,10 +77,16 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """Which way it failed, see runner.sweep.early_stop; None unless it raised an exception."""
 
 
+class _Head(msgspec.Struct, frozen=True, tag="journal"):
+    """The first line of a file; there is none in a journal of an earlier version."""
+
+    format: int
+
+
 Entry = Started | Ended
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+_decoder: msgspec.json.Decoder[Entry | _Head] = msgspec.json.Decoder(Entry | _Head)
 
 
 def folder_of(sweep_folder: Path) -> Path:
@@ -112,6 +119,8 @@ class Journal:
     def _open(self) -> None:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._file = os.fstat(self._fd)
+        if not self._file.st_size:
+            os.write(self._fd, _encoder.encode(_Head(FORMAT)) + b"\n")
 
 
 def read_all(sweep_folder: Path) -> list[Entry]:
@@ -127,7 +136,7 @@ def entries(sweep_folder: Path, worker: str) -> list[Entry]:
             data = path.read_bytes()
     except FileNotFoundError:
         return []
-    return list(_decoded(data))
+    return list(_decoded(path, data))
 
 
 def workers(sweep_folder: Path, pattern: str) -> list[str]:
@@ -163,7 +172,7 @@ class Follower:
                 continue
             whole = data.rfind(b"\n") + 1
             self._seen[path] = start + whole
-            found.extend(_decoded(data[:whole]))
+            found.extend(_decoded(path, data[:whole]))
         return found
 
     def _files(self) -> list[Path]:
@@ -194,12 +203,16 @@ def _file(sweep_folder: Path, worker: str) -> Path:
     return folder_of(sweep_folder) / f"{worker}.jsonl"
 
 
-def _decoded(data: bytes) -> Iterator[Entry]:
+def _decoded(path: Path, data: bytes) -> Iterator[Entry]:
+    """Yield the entries; raises NewerFormat where a newer runner began the file."""
     for line in data.splitlines():
         # A line that a kill cut short, or that was damaged, says nothing; the records know the
         # truth.
         with suppress(msgspec.DecodeError, ValueError, RecursionError, BadName):
             entry = _decoder.decode(line)
+            if isinstance(entry, _Head):
+                refuse_newer(path, entry.format)
+                continue
             check_trial(entry.trial)
             if entry.attempt in _ATTEMPTS:
                 yield entry

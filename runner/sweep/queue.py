@@ -31,6 +31,7 @@ from runner.errors import FrozenFileDamaged, RunnerError
 from runner.planning.profile import frozen_site
 from runner.sweep.attempts import GO_ON, OUTCOME_OF, array_name, publish_derived
 from runner.sweep.journal import Started, open_attempts
+from runner.sweep.stamp import check_stamp, stamped
 from runner.sweep.submission import (
     FrozenArray,
     Submission,
@@ -124,7 +125,7 @@ def job_name(store: Store, path: Path, array: FrozenArray) -> str:
 
 def write_ticket(path: Path, handle: SchedulerHandle) -> None:
     """Note that an array is queued."""
-    replace_file(path.with_suffix(_TICKET), memoryview(msgspec.json.encode(handle.to_dict())))
+    replace_file(path.with_suffix(_TICKET), memoryview(stamped(handle.to_dict())))
 
 
 def settle_doubts(store: Store, sweep: str) -> str:
@@ -373,7 +374,9 @@ def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | N
     ticket = path.with_suffix(_TICKET)
     try:
         with told_reading(ticket):
-            handle = handle_from(msgspec.json.decode(ticket.read_bytes()))
+            data = ticket.read_bytes()
+        check_stamp(ticket, data)
+        handle = handle_from(msgspec.json.decode(data))
     except (
         FileNotFoundError,
         msgspec.DecodeError,

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from jobs.spec import JobSpec, NotPlain
 from runner.errors import ArrayWithdrawn, FrozenFileDamaged
 from runner.planning.packing import PlannedArray
 from runner.sweep.provenance import Environment
+from runner.sweep.stamp import check_stamp, stamped
 
 T = TypeVar("T")
 
@@ -91,8 +93,14 @@ class Submission:
         """Raises FrozenFileDamaged."""
         return _decode(self.folder / _ABOUT, About)
 
+    def check_format(self) -> None:
+        """Raise NewerFormat if a newer runner froze it; its file about itself speaks for all."""
+        with suppress(OSError):
+            check_stamp(self.folder / _ABOUT, (self.folder / _ABOUT).read_bytes())
+
     @cached_property
     def _lines(self) -> list[bytes]:
+        self.check_format()
         return frozen_bytes(self.folder / _SPECS).splitlines()
 
     def spec(self, line: int) -> JobSpec:
@@ -124,7 +132,7 @@ class Submission:
                 (int(known.stem) for known in folder.iterdir() if known.stem.isdecimal()), default=0
             )
         path = folder / f"{taken + 1:04d}{_ARRAY}"
-        publish(path, memoryview(msgspec.json.encode(array)))
+        publish(path, memoryview(stamped(array)))
         return path
 
     def arrays(self) -> list[Path]:
@@ -187,10 +195,12 @@ def freeze(
         "grid.yaml": grid_text.encode(),
         "cluster.yaml": profile_text.encode(),
         _SPECS: b"".join(_lines_of(specs)),
-        _ABOUT: msgspec.json.format(msgspec.json.encode(about)),
+        _ABOUT: msgspec.json.format(stamped(about)),
         "uncommitted.patch": patch.encode(errors="surrogateescape"),
     }
     known = submissions(sweep_folder)
+    if known:
+        known[-1].check_format()
     if known and all(
         _digest(known[-1].folder / name) == hashlib.sha256(data).digest()
         for name, data in files.items()
@@ -263,6 +273,7 @@ def read_array(path: Path) -> tuple[Submission, FrozenArray]:
     Raises:
         ArrayWithdrawn: It was queued so late that its trials are with another array by now.
         FrozenFileDamaged: It cannot be read.
+        NewerFormat: A newer runner froze it.
     """
     if not path.exists() and any(
         path.with_suffix(suffix).exists() for suffix in (_WITHDRAWN, _VOID)
@@ -294,7 +305,9 @@ def frozen_text(path: Path) -> str:
 
 
 def _decode(path: Path, kind: type[T]) -> T:
-    return _decoded(path, frozen_bytes(path), kind)
+    data = frozen_bytes(path)
+    check_stamp(path, data)
+    return _decoded(path, data, kind)
 
 
 def _decoded(path: Path, data: bytes, kind: type[T], where: str = "") -> T:
