@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,7 @@ from runner.report.tables import Table, listing, plural, summary_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from artifacts.store import Store
+    from runner.report.gather import Gathered
     from runner.report.summary import Summary
 
 ATTEMPT_COLUMNS = ("trial", "attempt", "outcome")
@@ -118,21 +118,23 @@ def collect(
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
+    from runner.report.gather import expected_trials, gather, settle_before
     from runner.sweep.status import submitted_sweeps
 
     opened = Store(store)
     sweeps = sweeps_of(opened, sweeps)
     if not sweeps and not opened.sweeps() and not submitted_sweeps(opened):
         raise SweepNotNamed(str(store), ())
-    _settle(opened, sweeps)
+    for trouble in settle_before(opened, sweeps):
+        output.warn(trouble)
     gathered = gather(
         opened,
-        sweeps or [],
+        sweeps,
         attempts=attempts,
-        expected=None if earlier else _expected(opened, sweeps),
+        expected=None if earlier else expected_trials(opened, sweeps),
     )
     if where is not None:
-        gathered = _only(gathered, where)
+        gathered = gathered.where(where)
     shown = _View(
         gathered.table, _names(by), _names(metric), sort, top, trials=trials, attempts=attempts
     )
@@ -249,109 +251,6 @@ class _View:
         left_out = self._table.num_rows - table.num_rows
         notes = (f"the first {table.num_rows} of {self._table.num_rows} rows",) if left_out else ()
         return replace(listing(names, rows_of(table.select(names))), notes=notes)
-
-
-def _only(gathered: Gathered, where: str) -> Gathered:
-    """The records for which a condition holds."""
-    from runner.report.where import matching, parse
-
-    table = gathered.table
-    rows = matching(table, parse(where), where)
-    note = f"{plural(len(rows), 'trial')} of {table.num_rows} where {where}"
-    return Gathered(
-        table.take(rows) if rows else table.slice(0, 0),
-        gathered.unreadable,
-        (note, *gathered.notes),
-    )
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The records of some sweeps, and what is to be said about those that are not among them."""
-
-    table: pa.Table
-    unreadable: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def gather(
-    store: Store,
-    sweeps: Sequence[str],
-    *,
-    attempts: bool = False,
-    expected: Mapping[str, Collection[str]] | None = None,
-) -> Gathered:
-    """Collect the records of the sweeps, of all the store's sweeps if none is named.
-
-    Args:
-        attempts: One row per attempt instead of one per trial.
-        expected: By sweep the trials of its latest grid; records of other trials are left out, and
-            trials without a record are counted. None, or a sweep that it lacks, keeps every record.
-
-    Raises:
-        UnknownSweep: The store has no sweep of that name.
-    """
-    from artifacts.collect import collect as collect_records
-
-    collected = collect_records(store, sweeps or store.sweeps(), attempts=attempts)
-    table, notes = collected.table, []
-    if expected is not None:
-        ids = list(
-            zip(table.column("sweep").to_pylist(), table.column("trial").to_pylist(), strict=True)
-        )
-        kept = [
-            row
-            for row, (sweep, trial) in enumerate(ids)
-            if sweep not in expected or trial in expected[sweep]
-        ]
-        if len(kept) < len(ids):
-            table = table.take(kept) if kept else table.slice(0, 0)
-            notes.append(
-                f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all "
-                "includes them)"
-            )
-        missing = sum(len(trials) for trials in expected.values()) - len(
-            {ids[row] for row in kept if ids[row][0] in expected}
-        )
-        if missing:
-            notes.append(f"{plural(missing, 'trial')} without a record yet")
-    return Gathered(
-        table,
-        tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable),
-        tuple(notes),
-    )
-
-
-def _settle(store: Store, sweeps: Sequence[str] | None) -> None:
-    """Derive the records that workers could not write; a store that cannot be written to is
-    collected as it is."""
-    from artifacts.errors import StoreFull, StoreNotWritable
-    from runner.sweep.reconcile import settle_if_idle
-    from runner.sweep.status import submitted_sweeps
-
-    for sweep in sweeps or submitted_sweeps(store):
-        try:
-            view = settle_if_idle(store, sweep)
-        except (StoreFull, StoreNotWritable) as error:
-            output.warn(f"{error}; collected as it is")
-            return
-        if view is not None and view.trouble:
-            output.warn(
-                f"the scheduler does not answer, so what it holds of {sweep} is not known: "
-                f"{view.trouble}"
-            )
-
-
-def _expected(store: Store, sweeps: Sequence[str] | None) -> dict[str, frozenset[str]]:
-    """By sweep the trials of its latest submission; a sweep that was only recorded, never submitted
-    here, is not among them."""
-    from runner.sweep.status import latest_submission, submitted_sweeps
-
-    submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]
-    return {
-        name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs)
-        for name in submitted
-    }
 
 
 def _print(gathered: Gathered, shown: _View) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts.store import Store
-from runner.cli.collect import gather
+from runner.report.gather import gather
 from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
 

@@ -1,0 +1,114 @@
+"""The records of sweeps as one table: those of their latest grids, and what is said of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from artifacts.collect import collect
+from artifacts.errors import StoreFull, StoreNotWritable
+from artifacts.store import Store
+from runner.report.tables import plural
+from runner.report.where import matching, parse
+from runner.sweep.reconcile import settle_if_idle
+from runner.sweep.status import latest_submission, submitted_sweeps
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The records of some sweeps, and what is to be said about those that are not among them."""
+
+    table: pa.Table
+    unreadable: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def where(self, condition: str) -> Gathered:
+        """Return the records for which a condition holds, such as ``lr<0.1 and model=resnet18``."""
+        rows = matching(self.table, parse(condition), condition)
+        note = f"{plural(len(rows), 'trial')} of {self.table.num_rows} where {condition}"
+        return Gathered(
+            self.table.take(rows) if rows else self.table.slice(0, 0),
+            self.unreadable,
+            (note, *self.notes),
+        )
+
+
+def gather(
+    store: Store,
+    sweeps: Sequence[str],
+    *,
+    attempts: bool = False,
+    expected: Mapping[str, Collection[str]] | None = None,
+) -> Gathered:
+    """Collect the records of the sweeps, of all the store's sweeps if none is named.
+
+    Args:
+        store: Where the records are.
+        sweeps: Their names.
+        attempts: One row per attempt instead of one per trial.
+        expected: By sweep the trials of its latest grid; records of other trials are left out, and
+            trials without a record are counted. None, or a sweep that it lacks, keeps every record.
+
+    Raises:
+        UnknownSweep: The store has no sweep of that name.
+    """
+    collected = collect(store, sweeps or store.sweeps(), attempts=attempts)
+    table, notes = collected.table, []
+    if expected is not None:
+        ids = list(
+            zip(table.column("sweep").to_pylist(), table.column("trial").to_pylist(), strict=True)
+        )
+        kept = [
+            row
+            for row, (sweep, trial) in enumerate(ids)
+            if sweep not in expected or trial in expected[sweep]
+        ]
+        if len(kept) < len(ids):
+            table = table.take(kept) if kept else table.slice(0, 0)
+            notes.append(
+                f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all "
+                "includes them)"
+            )
+        missing = sum(len(trials) for trials in expected.values()) - len(
+            {ids[row] for row in kept if ids[row][0] in expected}
+        )
+        if missing:
+            notes.append(f"{plural(missing, 'trial')} without a record yet")
+    return Gathered(
+        table,
+        tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable),
+        tuple(notes),
+    )
+
+
+def expected_trials(store: Store, sweeps: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Return by sweep the trials of its latest submission.
+
+    A sweep that was only recorded, never submitted here, is not among them.
+    """
+    submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]
+    return {
+        name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs)
+        for name in submitted
+    }
+
+
+def settle_before(store: Store, sweeps: Sequence[str]) -> list[str]:
+    """Derive the records that workers could not write, and return what stood in the way.
+
+    A store that cannot be written to is collected as it is.
+    """
+    warnings: list[str] = []
+    for sweep in sweeps or submitted_sweeps(store):
+        try:
+            view = settle_if_idle(store, sweep)
+        except (StoreFull, StoreNotWritable) as error:
+            return [*warnings, f"{error}; collected as it is"]
+        if view is not None and view.trouble:
+            warnings.append(
+                f"the scheduler does not answer, so what it holds of {sweep} is not known: "
+                f"{view.trouble}"
+            )
+    return warnings
