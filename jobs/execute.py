@@ -213,6 +213,7 @@ class _Kept:
         if self._restored:
             return
         self._restored = True
+        self.before.undo_patches()
         self.threads = threads.used()
         if self._imported:
             self.problems = self.before.changed_by(self._imported).restore()

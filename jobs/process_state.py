@@ -8,9 +8,11 @@ be put back is named, and the process is then to be replaced.
 
 from __future__ import annotations
 
+import builtins
 import decimal
 import faulthandler
 import gc
+import io
 import locale
 import logging
 import os
@@ -94,8 +96,13 @@ class ProcessState:
         environment = {name: value for name, value in variables.items() if value is not None}
         return ProcessState({**self._values, **changes.values}, environment, self._descriptors)
 
+    def undo_patches(self) -> None:
+        """Put back Python's own functions and modules, which whatever else is done here needs."""
+        _set_patchable(self._values[_PATCHABLE])
+
     def restore(self) -> list[str]:
         """Make the process so again; what could not be put back, and why."""
+        self.undo_patches()
         problems = []
         faulthandler.cancel_dump_traceback_later()
         _restore_environment(self._environment)
@@ -493,7 +500,30 @@ def _set_fault_handler(on: bool) -> None:
     faulthandler.disable()
 
 
+_PATCHABLE = "functions of Python's own modules"
+
+_OWN = tuple(module.__dict__ for module in (builtins, os, os.path, io, time))
+"""The names of those modules without which neither the runner nor another trial can work."""
+
+_MODULES = sys.modules
+
+
+def _patchable() -> list[dict[str, Any]]:
+    return [names.copy() for names in (*_OWN, _MODULES)]
+
+
+def _set_patchable(saved: list[dict[str, Any]]) -> None:
+    # Calls methods of dictionaries only: any built-in function may be one of the trial's.
+    # What a trial, or a library that it was the first to import, has added stays.
+    sys.modules = _MODULES
+    number = 0
+    for names in (*_OWN, _MODULES):
+        names.update(saved[number])
+        number += 1  # noqa: SIM113 - enumerate is a built-in too
+
+
 _PARTS = (
+    Part(_PATCHABLE, _patchable, _set_patchable),
     Part("user, group and root folder", _identity, _set_identity),
     Part("the working folder", _folder, _change_folder),
     Part("the umask", _umask, os.umask),

@@ -41,6 +41,19 @@ DAMAGES = {
         "import os; os.closerange(0, 1000)",
         "[os.fstat(number) is not None for number in range(3)]",
     ),
+    "built-in functions": (
+        "import builtins as b; b.len = b.isinstance = b.open = b.zip = b.__import__ = None; del b.map",
+        "[len([1]), isinstance(1, int), open is __import__('io').open, list(map(int, '1'))]",
+    ),
+    "functions of os, io and time": (
+        "import os, io, time; os.open = os.write = os.fsync = os.path.join = io.open = time.time = None",
+        "[os.path.join('a', 'b'), os.open, os.write, os.fsync, io.open, time.time]",
+    ),
+    "modules forgotten": (
+        "import sys; [sys.modules.pop(name) for name in list(sys.modules) if name != 'sys']",
+        "[id(sys.modules.get(name)) for name in ('os', 'jobs.execute', 'artifacts.record')]",
+    ),
+    "modules replaced": ("import sys; sys.modules = {}", "id(sys.modules)"),
     "hooks": (
         "import sys, threading; sys.excepthook = threading.excepthook = print",
         "[id(sys.excepthook), id(threading.excepthook)]",
@@ -132,7 +145,7 @@ BEYOND = {
 }
 
 SCRIPT = """
-import decimal, faulthandler, gc, json, locale, logging, multiprocessing, os, resource, signal, socket, sys, threading, traceback, warnings
+import decimal, faulthandler, gc, io, json, locale, logging, multiprocessing, os, resource, signal, socket, sys, threading, time, traceback, warnings
 from pathlib import Path
 from artifacts.record import Outcome
 from jobs.execute import execute
