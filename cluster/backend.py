@@ -1,42 +1,28 @@
-"""The Backend protocol: a callable is run n times on given resources, somewhere else."""
+"""What runs a callable n times on given resources, somewhere else: the protocols, and what they speak of."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
-from cluster.errors import Infeasible, UnknownBackend
-from cluster.profile import Profile
-from cluster.ray.shares import Need, Room, lacking
 from cluster.resources import Resources
 from cluster.state import State
 
-LocalName = Literal["ray", "inline"]
-BackendName = Literal["slurm", LocalName]
-BACKENDS: tuple[BackendName, ...] = ("slurm", "ray", "inline")
-
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
-
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 
 
 @dataclass(frozen=True)
 class ArrayHandle:
     """One submitted array."""
 
-    id: str  # unique in its backend
-    name: str  # as submitted, for people
+    id: str
+    """Unique in its backend."""
+    name: str
+    """As submitted, for people."""
     n_tasks: int
 
 
@@ -47,20 +33,70 @@ class TaskEvent:
     handle_id: str
     index: int
     state: State
-    detail: str = ""  # for a failure: the traceback, or what is known about the death
+    detail: str = ""
+    """For a failure: the traceback, or what is known about the death."""
     node: str = ""
     pid: int | None = None
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """How a task ran before it was queued again; times in seconds since 1970."""
+
+    state: State
+    node: str
+    started_at: float | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """One array task as its scheduler sees it; times in seconds since 1970."""
+
+    index: int
+    state: State
+    word: str = ""
+    """The scheduler's own word for the state; empty where it said nothing."""
+    detail: str = ""
+    """Why, for people."""
+    node: str = ""
+    job_id: str = ""
+    """``123_4``, which the scheduler's own commands take."""
+    restarts: int = 0
+    """How often it was queued again."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    earlier: tuple[EarlierRun, ...] = ()
+    """Its runs before this one, oldest first; known to the accounting only."""
+    silent: bool = False
+    """UNKNOWN because the scheduler could not be asked just now; another time it may answer."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much can be queued."""
+
+    max_array_size: int
+    """Tasks of one array."""
+    max_submit: int | None
+    """Tasks that the user may have in the queue, by the profile or the site, the smaller; None: no limit."""
+    queued: int
+    """Tasks that the user has in the queue now, whoever put them there."""
+
+    @property
+    def room(self) -> int | None:
+        """Return how many tasks can be queued now; None: no limit."""
+        return None if self.max_submit is None else max(0, self.max_submit - self.queued)
 
 
 class Backend(Protocol):
     """Runs a callable once per array task, somewhere else. To be used from one thread."""
 
     name: str
-    attached: bool
-    """True: the work only advances while this process calls ``wait``, and ends with it.
 
-    False: the scheduler has it.
-    """
+    @property
+    def attached(self) -> bool:
+        """Whether the work only advances while this process calls ``wait``, and ends with it; else a scheduler has it."""
 
     def submit(
         self,
@@ -123,6 +159,9 @@ class LocalBackend(Backend, Protocol):
     """A backend whose tasks end with this process, and whose caller is therefore asked to stop
     instead of the tasks."""
 
+    @property
+    def attached(self) -> Literal[True]: ...
+
     def stop(self, grace_s: float) -> None:
         """Begin no other task, and ask those under way to stop as a scheduler would: see
         ``cluster.signals``.
@@ -133,67 +172,79 @@ class LocalBackend(Backend, Protocol):
         """
 
 
-def open_local(name: LocalName) -> LocalBackend:
-    """The backend of that name, which needs no profile."""
-    if name == "ray":
-        from cluster.ray.backend import RayBackend
+@dataclass(frozen=True)
+class SchedulerHandle(ArrayHandle, ABC):
+    """An array that a scheduler has: plain data, as good in another process."""
 
-        return RayBackend()
-    from cluster.inline import InlineBackend
+    folder: str = ""
+    """Where its batch scripts and logs are."""
 
-    return InlineBackend()
+    @property
+    @abstractmethod
+    def cancel_command(self) -> str:
+        """What a person types to cancel all of it."""
 
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in plain types, for JSON; ``cluster.open.read_handle`` makes a handle of them again."""
 
-def open_backend(name: str, profile: Profile) -> Backend:
-    """The backend of that name; ``auto`` is the profile's own, and slurm where sbatch is found,
-    else ray, if it has none.
+    @abstractmethod
+    def logs(self, index: int) -> tuple[Path, Path]:
+        """Return where a task's output and its errors are; KeyError for a task that was never queued."""
 
-    Raises:
-        UnknownBackend: There is none of that name.
-    """
-    match resolve(name, profile):
-        case "slurm":
-            from cluster.slurm.backend import SlurmBackend
-
-            return SlurmBackend(profile)
-        case local:
-            return open_local(local)
+    @abstractmethod
+    def failed_setup(self, index: int) -> str:
+        """Return the line of the profile's setup with which a task ended, as its output has it; empty if none did."""
 
 
-def resolve(name: str, profile: Profile) -> BackendName:
-    """Which backend a name means here, without starting it."""
-    if name == "auto":
-        name = profile.backend
-    if name == "auto":
-        name = "slurm" if shutil.which("sbatch") else "ray"
-    for known in BACKENDS:
-        if name == known:
-            return known
-    raise UnknownBackend(name, ("auto", *BACKENDS))
+class Scheduler(Backend, Protocol):
+    """A backend whose queue outlives the process that filled it: opened to feed it, or to ask after what another process queued."""
 
+    cluster: str
+    """Which of the site's clusters; empty for the one of this machine."""
 
-def check_room(name: str, array: str, resources: Resources) -> None:
-    """See that this machine could ever run one task, where it is this machine that a local backend
-    would run it on.
+    @property
+    def attached(self) -> Literal[False]: ...
 
-    Args:
-        name: Of the backend, as ``resolve`` gives it.
-        array: What the error calls the tasks.
+    def submit(
+        self,
+        call: Callable[[int], None],
+        n_tasks: int,
+        resources: Resources,
+        *,
+        name: str = "array",
+        warm: Callable[[], None] | None = None,
+        environment: Mapping[str, str] = NO_ENVIRONMENT,
+    ) -> SchedulerHandle:
+        """See Backend.submit. ``find`` knows the array again by ``name``: make it unique to this submission.
 
-    Raises:
-        Infeasible: It could not.
-    """
-    if name == "slurm" or (name == "ray" and os.environ.get("RAY_ADDRESS", "local") != "local"):
-        return
-    if reason := lacking([Room.here()], Need.of(resources)):
-        raise Infeasible(
-            array,
-            reason,
-            "ask for less in its resources, or map it to a target that fits with --on",
-        )
+        Raises:
+            NotQueued: The scheduler does not want it, or has no room for it now; nothing of it is in the queue.
+            SubmitUnacknowledged: No answer came; ``find`` tells whether it is queued.
+        """
 
+    def limits(self) -> Limits:
+        """Return how much can be queued now."""
 
-def thread_environment(cpus: int) -> dict[str, str]:
-    """The variables that tell numeric libraries how many threads to start: as many as CPUs were
-    granted."""
-    return dict.fromkeys(THREAD_VARIABLES, str(cpus))
+    def check_room(self, name: str, resources: Resources) -> None:
+        """Raise Infeasible unless a node of the site could ever run one task; ``name`` is what the error calls the tasks."""
+
+    def warning_s(self, resources: Resources) -> float | None:
+        """Return how long before the end of its walltime a task is asked to stop, in seconds; None without a walltime."""
+
+    def script(self, n_tasks: int, resources: Resources, *, name: str = "array") -> str:
+        """Return the batch script that ``submit`` would queue."""
+
+    def find(self, arrays: Mapping[str, int], since: float) -> Mapping[str, SchedulerHandle]:
+        """Return the handles of arrays that a submit queued and did not live to note down, by name.
+
+        Args:
+            arrays: The number of tasks by the name given to ``submit``.
+            since: When they may have been submitted at the earliest, seconds since 1970.
+
+        Raises:
+            ClusterError: The scheduler gave no answer, so that absence would mean nothing.
+        """
+
+    def reports(self, handles: Iterable[SchedulerHandle]) -> dict[str, list[TaskReport]]:
+        """Return what the scheduler says of every task, by handle and index, asking once for all of them."""

@@ -74,7 +74,11 @@ class UnknownArray(ClusterError):
         )
 
 
-class Infeasible(ClusterError):
+class NotQueued(ClusterError):
+    """Nothing of the array is in the queue; after any other error of a submit nobody knows."""
+
+
+class Infeasible(NotQueued):
     """No node could ever run one task of this size; nothing was queued."""
 
     def __init__(self, name: str, reason: str, cure: str) -> None:
@@ -85,7 +89,7 @@ class Infeasible(ClusterError):
         return f"'{self.name}' can never run here: {self.reason}; {self.cure}"
 
 
-class CallDoesNotPickle(ClusterError):
+class CallDoesNotPickle(NotQueued):
     """The callable cannot travel to a worker; nothing was queued."""
 
     def __init__(self, call: str, reason: str) -> None:
@@ -98,6 +102,53 @@ class CallDoesNotPickle(ClusterError):
             "pass a function at the top of an importable module, or functools.partial of one with "
             "plain arguments"
         )
+
+
+class SubmitRefused(NotQueued):
+    """sbatch refused the array for good; nothing was queued."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name, self.message = name, message
+
+    def __str__(self) -> str:
+        return f"SLURM refused '{self.name}': {self.message}; correct the profile (runner doctor checks it against the cluster)"
+
+
+class SubmitLimitReached(NotQueued):
+    """The user may not queue so many tasks just now; nothing of this array was queued."""
+
+    def __init__(self, name: str, n_tasks: int, message: str) -> None:
+        super().__init__(name, n_tasks, message)
+        self.name, self.n_tasks, self.message = name, n_tasks, message
+
+    def __str__(self) -> str:
+        return (
+            f"SLURM's submit limit leaves no room for the {self.n_tasks} tasks of '{self.name}' ({self.message}): "
+            "submit again when some have ended, or set max_submit in the profile"
+        )
+
+
+class SubmitUnacknowledged(ClusterError):
+    """sbatch ended without an answer: the array may be queued or not."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name, self.message = name, message
+
+    def __str__(self) -> str:
+        return f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, which looks for it by name first"
+
+
+class FolderMisread(NotQueued):
+    """SLURM would take the folder of the logs for another one; nothing was queued."""
+
+    def __init__(self, folder: str, odd: str) -> None:
+        super().__init__(folder, odd)
+        self.folder, self.odd = folder, odd
+
+    def __str__(self) -> str:
+        return f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a path in a way of its own: rename the folder"
 
 
 class UnknownTarget(ClusterError):

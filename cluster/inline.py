@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from cluster import signals, startup
-from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
+from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
 from cluster.calls import Ending, attempt, described, pickled
+from cluster.environment import thread_environment
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
-from cluster.ray.shares import Need, Room, lacking
 from cluster.resources import Resources
+from cluster.room import Need, Room, lacking
 from cluster.state import State
 from cluster.tasks import TaskArray
 
@@ -33,7 +34,7 @@ class InlineBackend:
     """
 
     name = "inline"
-    attached = True
+    attached: Literal[True] = True
 
     def __init__(self) -> None:
         self._arrays: dict[str, _InlineArray] = {}

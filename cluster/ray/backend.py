@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 # Ray reads this when it is imported. Its listener prints each death of a worker on our stdout,
 # whatever log_to_driver says; we report deaths ourselves.
@@ -17,16 +17,18 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 from ray.exceptions import RayError
 
-from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent, thread_environment
+from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
 from cluster.calls import pickled
+from cluster.environment import thread_environment
 from cluster.errors import BackendClosed, BackendLost, Infeasible, UnknownArray
 from cluster.ray.pool import Pool, Worker
 from cluster.ray.postmortem import cause_of_death
 from cluster.ray.session import RaySession
-from cluster.ray.shares import Need, lacking, pool_sizes
+from cluster.ray.shares import pool_sizes
 from cluster.ray.watch import Watch
 from cluster.ray.worker import Ready, Started
 from cluster.resources import Resources
+from cluster.room import Need, lacking
 from cluster.state import State
 from cluster.tasks import TaskArray
 
@@ -48,7 +50,7 @@ class RayBackend:
     """
 
     name = "ray"
-    attached = True
+    attached: Literal[True] = True
 
     def __init__(self) -> None:
         self._session = RaySession()

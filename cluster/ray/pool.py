@@ -15,8 +15,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.processes import kill_tree
 from cluster.ray.session import answered
-from cluster.ray.shares import Need
 from cluster.ray.worker import Started, TaskWorker, warn
+from cluster.room import Need
 from cluster.tasks import TaskArray
 
 Report = Callable[["Worker", "Future[Any]"], None]

@@ -26,7 +26,7 @@ from ray.job_config import JobConfig
 
 from cluster.errors import BackendLost, BackendUnavailable
 from cluster.ray import guard as ray_guard
-from cluster.ray.shares import Room
+from cluster.room import Room
 
 _OBJECT_STORE_BYTES = (
     128 * 2**20

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from cluster.errors import BackendLost
 from cluster.processes import OomKills, held_bytes
 from cluster.ray.pool import Pool, Worker
-from cluster.ray.shares import GIB
+from cluster.room import GIB
 from cluster.state import State
 
 _LOOK_S = 1.0  # between two looks at memory; deadlines are kept exactly

@@ -11,20 +11,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
-from cluster.errors import BackendClosed, Infeasible, UnknownArray
+from cluster.backend import (
+    NO_ENVIRONMENT,
+    ArrayHandle,
+    Limits,
+    SchedulerHandle,
+    TaskEvent,
+    TaskReport,
+)
+from cluster.errors import (
+    BackendClosed,
+    Infeasible,
+    NotQueued,
+    SubmitUnacknowledged,
+    UnknownArray,
+)
 from cluster.profile import Profile
 from cluster.resources import Resources
 from cluster.slurm.commands import Commands, default_cluster
-from cluster.slurm.errors import NOT_QUEUED, SlurmCommandFailed, SubmitUnacknowledged
+from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.feasible import obstacles
-from cluster.slurm.handle import Chunk, Limits, SlurmHandle, chunk_name
+from cluster.slurm.handle import Chunk, SlurmHandle, chunk_name
 from cluster.slurm.indices import write_indices
-from cluster.slurm.parse import TaskReport
 from cluster.slurm.queue import Asked, Queue
 from cluster.slurm.sbatch import ArrayExecutor
+from cluster.slurm.script import signal_delay_s
 from cluster.slurm.site import Site, max_submit, read_site
 from cluster.state import State
 
@@ -44,7 +57,7 @@ class SlurmBackend:
     """
 
     name = "slurm"
-    attached = False
+    attached: Literal[False] = False
 
     def __init__(
         self,
@@ -108,19 +121,18 @@ class SlurmBackend:
                 job, told = executor.queue(pickle, first, n, chunk_name(name, first))
                 cluster = told or cluster
                 chunks.append(Chunk(job, chunk_name(name, first), first, n))
-        except NOT_QUEUED as refusal:
-            # Part of an array is no use to anyone. After anything else it stays: it is found by its
-            # name.
+        except NotQueued as refusal:
+            # Part of an array is no use to anyone. After anything else it stays: it is found by its name.
             self._take_back(name, [chunk.job for chunk in chunks], cluster, refusal)
             raise
         handle = SlurmHandle(
             "+".join(one.job for one in chunks),
             name,
             n_tasks,
-            tuple(chunks),
-            str(self.folder),
-            submitted_at,
-            cluster,
+            folder=str(self.folder),
+            chunks=tuple(chunks),
+            submitted_at=submitted_at,
+            cluster=cluster,
         )
         return self.attach(handle)
 
@@ -135,18 +147,21 @@ class SlurmBackend:
                 "--on",
             )
 
+    def warning_s(self, resources: Resources) -> float | None:
+        """See Scheduler.warning_s."""
+        if resources.time_min is None:
+            return None
+        return signal_delay_s(resources, self.profile.slurm)
+
     def script(
         self,
-        call: Callable[[int], None],
         n_tasks: int,
         resources: Resources,
         *,
         name: str = "array",
         environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> str:
-        """The batch script that ``submit`` would queue (of the first array job); touches neither
-        SLURM nor the disk."""
-        del call  # it travels in a file whose name is made at submit
+        """The batch script that ``submit`` would queue (of the first array job); touches neither SLURM nor the disk."""
         executor = self._executor(resources, name, environment)
         return executor.text(
             self.folder / "CALL.pkl",
@@ -191,16 +206,21 @@ class SlurmBackend:
             if chunks:
                 job_ids = "+".join(one.job for one in chunks)
                 handles[name] = SlurmHandle(
-                    job_ids, name, arrays[name], chunks, str(self.folder), since, self.cluster
+                    job_ids,
+                    name,
+                    arrays[name],
+                    folder=str(self.folder),
+                    chunks=chunks,
+                    submitted_at=since,
+                    cluster=self.cluster,
                 )
         return handles
 
-    def reports(self, handles: Iterable[SlurmHandle]) -> dict[str, list[TaskReport]]:
-        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call
-        for all of them (of each cluster)."""
-        handles = list(handles)
+    def reports(self, handles: Iterable[SchedulerHandle]) -> dict[str, list[TaskReport]]:
+        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call for all of them (of each cluster)."""
+        own = [self._own(handle) for handle in handles]
         asked: dict[str, list[Asked]] = {}
-        for handle in handles:
+        for handle in own:
             asked.setdefault(self._cluster_of(handle), []).extend(
                 Asked(chunk.job, chunk.name, range(chunk.n), handle.submitted_at)
                 for chunk in handle.chunks
@@ -211,9 +231,9 @@ class SlurmBackend:
                 TaskReport(index, State.UNKNOWN, detail="it was never queued")
                 for index in range(handle.n_tasks)
             ]
-            for handle in handles
+            for handle in own
         }
-        for handle in handles:
+        for handle in own:
             answer = answers[self._cluster_of(handle)]
             for chunk in handle.chunks:
                 for index in range(chunk.first, chunk.first + chunk.n):

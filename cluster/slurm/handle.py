@@ -4,13 +4,15 @@ process."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from cluster.backend import ArrayHandle
+from cluster.backend import SchedulerHandle
+from cluster.slurm.script import failed_setup
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,16 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class SlurmHandle(ArrayHandle):
+class SlurmHandle(SchedulerHandle):
     """A submitted array, as plain data: ``to_dict`` and ``from_dict`` carry it to another process.
 
     Attributes:
-        folder: Where its batch scripts and logs are.
         submitted_at: Seconds since 1970.
         cluster: That has it, empty for the one of the machine it was submitted from; None where
             nobody wrote it down.
     """
 
     chunks: tuple[Chunk, ...] = ()
-    folder: str = ""
     submitted_at: float = 0.0
     cluster: str | None = None
 
@@ -46,8 +46,26 @@ class SlurmHandle(ArrayHandle):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SlurmHandle:
-        """What ``to_dict`` gave; msgspec.ValidationError if it is something else."""
-        return msgspec.convert(data, cls)
+        """Return what ``to_dict`` gave.
+
+        Raises:
+            msgspec.ValidationError: It is something else.
+            ValueError: Its chunks are not the whole array, each task once.
+        """
+        handle = msgspec.convert(data, cls)
+        tasks = [
+            chunk.first + index
+            for chunk in handle.chunks
+            for index in range(min(chunk.n, handle.n_tasks + 1))
+        ]
+        if sorted(tasks) != list(range(handle.n_tasks)):
+            raise ValueError(f"the chunks of {handle.name} are not its {handle.n_tasks} tasks")
+        return handle
+
+    @property
+    def cancel_command(self) -> str:
+        """What a person types to cancel all of it."""
+        return f"scancel {' '.join(chunk.job for chunk in self.chunks)}"
 
     def logs(self, index: int) -> tuple[Path, Path]:
         """Where a task's output and its errors are; KeyError for a task that was never queued."""
@@ -56,33 +74,20 @@ class SlurmHandle(ArrayHandle):
         task = f"{chunk.job}_{index - chunk.first}_0"
         return Path(self.folder) / f"{task}_log.out", Path(self.folder) / f"{task}_log.err"
 
+    def failed_setup(self, index: int) -> str:
+        """See SchedulerHandle.failed_setup; empty also where there is no output."""
+        for log in self.logs(index):
+            with suppress(OSError):
+                if line := failed_setup(log.read_text(errors="replace")):
+                    return line
+        return ""
+
     def chunk_of(self, index: int) -> Chunk:
         """The array job that a task is in; KeyError for a task that was never queued."""
         for chunk in self.chunks:
             if chunk.first <= index < chunk.first + chunk.n:
                 return chunk
         raise KeyError(index)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much can be queued.
-
-    Attributes:
-        max_array_size: Tasks of one array.
-        max_submit: Tasks that the user may have in the queue, the profile's or the site's, the
-            smaller one; None: no limit.
-        queued: Tasks that the user has in the queue now, whoever put them there.
-    """
-
-    max_array_size: int
-    max_submit: int | None
-    queued: int
-
-    @property
-    def room(self) -> int | None:
-        """Tasks that can be queued now; None: no limit."""
-        return None if self.max_submit is None else max(0, self.max_submit - self.queued)
 
 
 def chunk_name(name: str, first: int) -> str:

@@ -6,6 +6,7 @@ import re
 import signal
 from dataclasses import dataclass, replace
 
+from cluster.backend import TaskReport
 from cluster.slurm.indices import read_job
 from cluster.state import State, from_slurm
 
@@ -43,42 +44,6 @@ _OWN_FAULT = frozenset(
     }
 )
 _UNITS_MB = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
-
-
-@dataclass(frozen=True)
-class Ending:
-    """An earlier run of a task that was queued again."""
-
-    state: State
-    node: str
-    started_at: float | None
-    ended_at: float | None
-
-
-@dataclass(frozen=True)
-class TaskReport:
-    """One array task as SLURM sees it; times in seconds since 1970.
-
-    Attributes:
-        word: SLURM's own word for the state; empty where it said nothing.
-        detail: Why, for people.
-        job_id: ``123_4``, what scancel and scontrol take.
-        restarts: How often it was queued again.
-        earlier: How its earlier runs ended, oldest first; known to the accounting only.
-        silent: UNKNOWN because SLURM could not be asked just now; another time it may tell.
-    """
-
-    index: int
-    state: State
-    word: str = ""
-    detail: str = ""
-    node: str = ""
-    job_id: str = ""
-    restarts: int = 0
-    started_at: float | None = None
-    ended_at: float | None = None
-    earlier: tuple[Ending, ...] = ()
-    silent: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from cluster.backend import EarlierRun, TaskReport
 from cluster.errors import BackendUnavailable
 from cluster.slurm.commands import Commands
 from cluster.slurm.errors import SlurmCommandFailed
@@ -16,9 +17,7 @@ from cluster.slurm.indices import read_job
 from cluster.slurm.parse import (
     SACCT_FORMAT,
     SQUEUE_FORMAT,
-    Ending,
     Row,
-    TaskReport,
     sacct_rows,
     squeue_rows,
 )
@@ -224,7 +223,7 @@ def _joined(queued: TaskReport | None, runs: list[TaskReport]) -> TaskReport:
     if current.state is State.KILLED and last.state is State.OUT_OF_MEMORY:
         current = replace(current, state=last.state, detail=last.detail)
     earlier = tuple(
-        Ending(one.state, one.node, one.started_at, one.ended_at)
+        EarlierRun(one.state, one.node, one.started_at, one.ended_at)
         for one in before
         if one.state.final
     )

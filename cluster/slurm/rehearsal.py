@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 
+from cluster.errors import SubmitLimitReached, SubmitRefused
 from cluster.slurm.commands import Commands
-from cluster.slurm.errors import SlurmCommandFailed, SubmitLimitReached, SubmitRefused
+from cluster.slurm.errors import SlurmCommandFailed
 
 _NO_ROOM_NOW = "SubmitJob"  # AssocMaxSubmitJobLimit, QOSMaxSubmitJobPerUserLimit
 _PREFIXES = ("sbatch: error: ", "allocation failure: ")

@@ -15,17 +15,17 @@ from submitit.core.utils import DelayedSubmission, JobPaths
 from submitit.slurm.slurm import SlurmExecutor
 
 from cluster.calls import pickled
-from cluster.errors import Infeasible
-from cluster.profile import SlurmSettings
-from cluster.resources import Resources
-from cluster.slurm.commands import ENDED_BY_SIGNAL, Commands
-from cluster.slurm.errors import (
+from cluster.errors import (
     FolderMisread,
-    SlurmCommandFailed,
+    Infeasible,
     SubmitLimitReached,
     SubmitRefused,
     SubmitUnacknowledged,
 )
+from cluster.profile import SlurmSettings
+from cluster.resources import Resources
+from cluster.slurm.commands import ENDED_BY_SIGNAL, Commands
+from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.script import parameters
 
 _NEVER_HERE = (

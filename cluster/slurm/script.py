@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster.backend import thread_environment
+from cluster.environment import thread_environment
 from cluster.errors import Infeasible
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources, SbatchOptions

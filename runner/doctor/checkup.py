@@ -10,8 +10,9 @@ from platform import python_version
 from typing import TYPE_CHECKING
 
 from artifacts.errors import StoreFull, StoreNotWritable
-from cluster.backend import ArrayHandle, Backend, open_backend, resolve
-from cluster.errors import ClusterError, Infeasible
+from cluster.backend import ArrayHandle, Backend
+from cluster.errors import ClusterError, Infeasible, SubmitLimitReached
+from cluster.open import open_backend, resolve
 from cluster.profile import Profile
 from cluster.resources import Resources
 from cluster.state import State
@@ -238,8 +239,6 @@ class _SlurmCheckup(_MachineCheckup):
         return backend.reports([handle])[handle.id][0].detail
 
     def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
-        from cluster.scheduler import failed_setup_of
-        from cluster.slurm.errors import SubmitLimitReached
         from cluster.slurm.handle import SlurmHandle
 
         if isinstance(probe.refusal, SubmitLimitReached):
@@ -254,7 +253,7 @@ class _SlurmCheckup(_MachineCheckup):
                 f"its probe would wait for ever: {probe.detail}",
                 "name a job that can still end so, or drop dependency",
             )
-        if isinstance(probe.handle, SlurmHandle) and (line := failed_setup_of(probe.handle, 0)):
+        if isinstance(probe.handle, SlurmHandle) and (line := probe.handle.failed_setup(0)):
             what = f"on {probe.node or 'its node'} {line.removeprefix('runner: ')}"
             return Level.REFUSED, what, "correct that line of setup: in the profile's slurm section"
         ended = probe.state.final and probe.state not in (State.CANCELLED, State.COMPLETED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster import machine
 from cluster.profile import Profile
-from cluster.ray.shares import Need, Room, lacking
+from cluster.room import Need, Room, lacking
 from runner.doctor import packages
 from runner.doctor.findings import Finding, Level
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
-from cluster.errors import BackendUnavailable, Infeasible
+from cluster.errors import (
+    BackendUnavailable,
+    FolderMisread,
+    Infeasible,
+    SubmitLimitReached,
+    SubmitRefused,
+)
 from cluster.profile import Profile, SlurmSettings
 from cluster.resources import NO_GPU, Resources
 from cluster.slurm.accounts import Accounts, read_accounts
 from cluster.slurm.dependency import never_satisfied
-from cluster.slurm.errors import (
-    FolderMisread,
-    SlurmCommandFailed,
-    SubmitLimitReached,
-    SubmitRefused,
-)
+from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.feasible import obstacles
 from cluster.slurm.partitions import in_words
 from cluster.slurm.rehearsal import rehearse
@@ -24,7 +24,6 @@ from cluster.slurm.script import signal_delay_s
 from cluster.slurm.site import Site, SitePartition, read_gpus
 from jobs.measure.device import is_model
 from runner.doctor.findings import Finding, Level
-from runner.doctor.node import Errand, look_around
 
 if TYPE_CHECKING:
     from cluster.slurm.backend import SlurmBackend
@@ -250,9 +249,8 @@ def _unknown_names(
 
 
 def _rehearsed(name: str, target: Resources, backend: SlurmBackend) -> list[Finding]:
-    call = partial(look_around, Errand(folder="", target=name))
     try:
-        rehearse(backend.commands, backend.script(call, 1, target, name="runner-doctor"), name)
+        rehearse(backend.commands, backend.script(1, target, name="runner-doctor"), name)
     except FolderMisread as error:
         return [Finding("", Level.REFUSED, str(error), "name another folder with --store")]
     except SubmitLimitReached as error:

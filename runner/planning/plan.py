@@ -5,25 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from artifacts.index import Index
 from artifacts.store import Store
-from cluster.backend import check_room as check_room_here
-from cluster.backend import resolve
+from cluster.backend import Scheduler
 from cluster.errors import ClusterError, Infeasible
-from cluster.scheduler import open_scheduler
+from cluster.open import LOCAL_BACKENDS, check_room_here, open_scheduler, resolve
 from runner.planning.history import history_of
 from runner.planning.packing import UNLIMITED, Plan, Window, make_plan
 from runner.planning.request import Request
-from runner.run.supervisor import run_supervised
-from runner.sweep.queue import LOCAL_BACKENDS, look
-
-if TYPE_CHECKING:
-    from cluster.scheduler import Scheduler
+from runner.sweep.queue import look
 
 
 @dataclass(frozen=True)
@@ -94,12 +88,7 @@ def scripts(request: Request, store: Store, plan: Plan) -> list[str]:
     }
     with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
         return [
-            scheduler.script(
-                partial(run_supervised, "ARRAY"),
-                len(array.packs),
-                array.resources,
-                name=request.sweep,
-            )
+            scheduler.script(len(array.packs), array.resources, name=request.sweep)
             for array in reversed(first.values())
         ]
 

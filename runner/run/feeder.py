@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from artifacts.store import Store
-from cluster.profile import Profile
-from cluster.scheduler import NOT_QUEUED, SubmitLimitReached, warning_s
+from cluster.backend import Scheduler
+from cluster.errors import NotQueued, SubmitLimitReached
 from runner.planning.packing import Plan, PlannedArray
 from runner.run.interruption import held_back
 from runner.run.progress import Feeding
@@ -20,9 +19,6 @@ from runner.run.supervisor import run_supervised
 from runner.sweep.journal import Ended, Follower
 from runner.sweep.queue import job_name, write_ticket
 from runner.sweep.submission import Submission, discard, freeze_array
-
-if TYPE_CHECKING:
-    from cluster.scheduler import Scheduler
 
 _LOOK_S = 1.0
 _ASK_S = (30.0, 180.0)
@@ -36,15 +32,8 @@ is asked sooner."""
 class Feeder:
     """Queues the arrays of one plan."""
 
-    def __init__(
-        self, scheduler: Scheduler, store: Store, submission: Submission, profile: Profile
-    ) -> None:
-        self._scheduler, self._store, self._submission, self._profile = (
-            scheduler,
-            store,
-            submission,
-            profile,
-        )
+    def __init__(self, scheduler: Scheduler, store: Store, submission: Submission) -> None:
+        self._scheduler, self._store, self._submission = scheduler, store, submission
         self._follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
         self._queued_trials = self._pause_s = 0.0
 
@@ -81,7 +70,7 @@ class Feeder:
         of the steps included, it stays noted without a ticket, and the next submit asks SLURM
         whether it has it.
         """
-        warned_s = warning_s(array.resources, self._profile)
+        warned_s = self._scheduler.warning_s(array.resources)
         frozen = freeze_array(
             array, "slurm", warned_s, store=self._store.id, cluster=self._scheduler.cluster
         )
@@ -93,7 +82,7 @@ class Feeder:
                     partial(run_supervised, str(path)), len(array.packs), array.resources, name=name
                 )
                 write_ticket(path, handle)
-        except NOT_QUEUED as refusal:
+        except NotQueued as refusal:
             discard(path)
             if isinstance(refusal, SubmitLimitReached):
                 return False

@@ -17,8 +17,8 @@ from artifacts.errors import ArtifactsError
 from artifacts.publish import told
 from artifacts.record import Outcome
 from artifacts.store import Store
-from cluster.backend import ArrayHandle, LocalBackend, TaskEvent, open_local, resolve
-from cluster.scheduler import open_scheduler
+from cluster.backend import ArrayHandle, LocalBackend, TaskEvent
+from cluster.open import LOCAL_BACKENDS, open_local, open_scheduler, resolve
 from cluster.state import State
 from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, SubmitStopped
 from runner.planning.packing import Plan, PlannedArray, Window
@@ -33,7 +33,6 @@ from runner.sweep.attempts import OUTCOME_OF, publish_derived
 from runner.sweep.early_stop import Stopped, release, stopped_groups
 from runner.sweep.journal import Ended, Follower, Started
 from runner.sweep.lock import sweep_lock
-from runner.sweep.queue import LOCAL_BACKENDS
 from runner.sweep.reconcile import settle_all
 from runner.sweep.submission import About, FrozenArray, Submission, freeze, freeze_array
 from runner.sweep.trust import remember
@@ -115,7 +114,7 @@ def submit(
             )
             check_room(request, plan, scheduler)
             submission = _freeze(request, about, folder, keep_going=options.keep_going)
-            Feeder(scheduler, store, submission, request.profile).feed(plan, watch)
+            Feeder(scheduler, store, submission).feed(plan, watch)
             return Submitted(submission, plan, None)
 
 

@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,9 +22,10 @@ from artifacts.publish import replace as replace_file
 from artifacts.publish import told_reading
 from artifacts.record import Outcome
 from artifacts.store import Store
+from cluster.backend import Scheduler, SchedulerHandle, TaskReport
 from cluster.errors import ClusterError
+from cluster.open import LOCAL_BACKENDS, open_scheduler, read_handle
 from cluster.profile import Profile
-from cluster.scheduler import failed_setup_of, handle_from, open_scheduler
 from cluster.state import State
 from runner.errors import FrozenFileDamaged, RunnerError
 from runner.planning.profile import frozen_site
@@ -41,13 +41,6 @@ from runner.sweep.submission import (
     submissions,
     withdraw,
 )
-
-if TYPE_CHECKING:
-    from cluster.scheduler import Scheduler, SchedulerHandle, TaskReport
-
-LOCAL_BACKENDS = frozenset({"ray", "inline"})
-"""Their workers end with the submit that drives them; every other backend has a queue of its
-own."""
 
 _TICKET = ".ticket"
 
@@ -340,18 +333,15 @@ def _of_damaged(damaged: Iterable[QueuedArray], reports: Mapping[str, list[TaskR
             for report in reports[queued.handle.id]
             if report.word or report.silent
         ):
-            jobs = " ".join(chunk.job for chunk in queued.handle.chunks)
-            return (
-                f"{queued.path} cannot be read, and its tasks are not over: cancel them with "
-                f"'scancel {jobs}', or wait for their end"
-            )
+            cancel = queued.handle.cancel_command
+            return f"{queued.path} cannot be read, and its tasks are not over: cancel them with '{cancel}', or wait for their end"
     return ""
 
 
 def _why_stillborn(handle: SchedulerHandle, report: TaskReport) -> str:
     """Why a task ended before it began a trial; where a line of setup failed, which."""
     said = report.detail or f"it ended as {report.state}"
-    return f"{said}; {line}" if (line := failed_setup_of(handle, report.index)) else said
+    return f"{said}; {line}" if (line := handle.failed_setup(report.index)) else said
 
 
 def _dead(started: Started, report: TaskReport) -> Dead:
@@ -376,7 +366,7 @@ def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | N
         with told_reading(ticket):
             data = ticket.read_bytes()
         check_stamp(ticket, data)
-        handle = handle_from(msgspec.json.decode(data))
+        handle = read_handle(msgspec.json.decode(data))
     except (
         FileNotFoundError,
         msgspec.DecodeError,
@@ -384,14 +374,7 @@ def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | N
         RecursionError,
     ):  # ValueError: bytes that are not UTF-8
         return None
-    tasks = [
-        chunk.first + index
-        for chunk in handle.chunks
-        for index in range(min(chunk.n, handle.n_tasks + 1))
-    ]
-    fits = sorted(tasks) == list(range(handle.n_tasks)) and (
-        array is None or handle.n_tasks == len(array.packs)
-    )
+    fits = array is None or handle.n_tasks == len(array.packs)
     return handle if fits and len(Path(handle.folder).parents) > _FOLDERS_UP else None
 
 

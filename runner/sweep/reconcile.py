@@ -6,11 +6,12 @@ from __future__ import annotations
 from artifacts.collect import compact_leftovers
 from artifacts.publish import told
 from artifacts.store import Store
+from cluster.open import LOCAL_BACKENDS
 from runner.errors import SweepBusy
 from runner.planning.history import recorded_attempts
 from runner.sweep.attempts import settle_abandoned
 from runner.sweep.lock import sweep_lock
-from runner.sweep.queue import LOCAL_BACKENDS, QueueView, look, settle, settle_doubts
+from runner.sweep.queue import QueueView, look, settle, settle_doubts
 
 
 def settle_all(store: Store, sweep: str) -> QueueView:

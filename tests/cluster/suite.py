@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.backend import THREAD_VARIABLES, ArrayHandle, Backend, LocalBackend, TaskEvent
+from cluster.backend import ArrayHandle, Backend, LocalBackend, TaskEvent
+from cluster.environment import THREAD_VARIABLES
 from cluster.errors import BackendClosed, CallDoesNotPickle, Infeasible, UnknownArray
 from cluster.resources import Resources
 from cluster.state import State

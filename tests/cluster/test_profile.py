@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cluster.backend import resolve
 from cluster.errors import InvalidResources, ProfileError, UnknownBackend, UnknownTarget
 from cluster.machine import model_of
+from cluster.open import resolve
 from cluster.profile import Profile, builtin, parse
 from cluster.resources import Resources
 

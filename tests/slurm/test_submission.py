@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import Infeasible
+from cluster.errors import Infeasible, SubmitLimitReached, SubmitRefused, SubmitUnacknowledged
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources
-from cluster.slurm.errors import SubmitLimitReached, SubmitRefused, SubmitUnacknowledged
 from cluster.slurm.handle import SlurmHandle
 from cluster.state import State
 
@@ -130,9 +129,7 @@ def test_the_script_shown_is_the_script_queued(slurm_site: Site) -> None:
     backend = backend_at(slurm_site, HELD)
     backend.folder = slurm_site.work / "shown"
     resources = Resources(cpus=2, mem_gb=1.5, gpus=1, gpu="t4", partition="gpu-t4", time_min=90)
-    shown = backend.script(
-        tasks.nothing, 3, resources, name="shown", environment={"GREETING": "it's me"}
-    )
+    shown = backend.script(3, resources, name="shown", environment={"GREETING": "it's me"})
     assert not backend.calls
     assert not backend.folder.exists()
     handle = backend.submit(

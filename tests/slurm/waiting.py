@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cluster.backend import TaskReport
 from cluster.profile import Profile, SlurmSettings
 from cluster.resources import Resources
 from cluster.slurm.backend import SlurmBackend
 from cluster.slurm.handle import SlurmHandle
-from cluster.slurm.parse import TaskReport
 from tests.patience import PATIENCE_S
 
 from .site import Site

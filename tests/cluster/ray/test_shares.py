@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.ray.shares import GIB, Need, Room, lacking, pool_sizes
+from cluster.ray.shares import pool_sizes
 from cluster.resources import Resources
+from cluster.room import GIB, Need, Room, lacking
 
 WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory=64 * GIB)
 

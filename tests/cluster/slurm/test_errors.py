@@ -6,13 +6,13 @@ import pickle
 
 import pytest
 
-from cluster.errors import ClusterError
-from cluster.slurm.errors import (
-    SlurmCommandFailed,
+from cluster.errors import (
+    ClusterError,
     SubmitLimitReached,
     SubmitRefused,
     SubmitUnacknowledged,
 )
+from cluster.slurm.errors import SlurmCommandFailed
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import Infeasible
+from cluster.errors import FolderMisread, Infeasible
 from cluster.profile import Profile, SlurmSettings
 from cluster.resources import Resources
 from cluster.slurm.backend import SlurmBackend
 from cluster.slurm.commands import outer_environment
-from cluster.slurm.errors import FolderMisread
 from cluster.slurm.script import failed_setup, parameters
 from cluster.slurm.site import minutes, read_gpus, read_number
-from tests.cluster import tasks
 
 
 def words(resources: Resources, settings: SlurmSettings | None = None) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def test_the_script_names_everything_that_was_asked_for(tmp_path: Path) -> None:
         additional={"export": "ALL"},
     )
     backend = SlurmBackend(Profile(name="p", targets={}, slurm=settings), tmp_path)
-    script = backend.script(tasks.nothing, 10, resources, name="sweep:0")
+    script = backend.script(10, resources, name="sweep:0")
     options = {
         line.removeprefix("#SBATCH --")
         for line in script.splitlines()
@@ -104,7 +102,7 @@ def test_one_way_of_asking_for_memory() -> None:
 def test_a_folder_that_slurm_would_misread_is_refused(tmp_path: Path, name: str) -> None:
     backend = SlurmBackend(Profile(name="p", targets={}), tmp_path / name)
     with pytest.raises(FolderMisread, match="rename the folder"):
-        backend.script(tasks.nothing, 1, Resources(), name="sweep:0")
+        backend.script(1, Resources(), name="sweep:0")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +140,7 @@ def test_a_line_of_setup_that_fails_ends_the_task_and_is_named(
         python="echo",
     )
     script = SlurmBackend(Profile(name="p", targets={}, slurm=settings), tmp_path).script(
-        tasks.nothing, 1, Resources(), name="n"
+        1, Resources(), name="n"
     )
     (tmp_path / "script").write_text(script)
     done = subprocess.run(

@@ -161,8 +161,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         "toy",
         "toy",
         len(queued["packs"]),
-        (Chunk("1", "toy", 0, len(queued["packs"])),),
         str(folder / "logs"),
+        (Chunk("1", "toy", 0, len(queued["packs"])),),
     )
     (folder / "001/arrays/0002.ticket").write_text(json.dumps(handle.to_dict()))
     (folder / "002/stopped/0.json").write_text(

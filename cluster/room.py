@@ -1,0 +1,100 @@
+"""Whether a task fits a node: what it needs, what the node has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from cluster import machine
+from cluster.resources import NO_GPU, Resources
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one worker takes of a node."""
+
+    cpus: int
+    gpus: float = 0
+    gpu: str | None = None  # the model wanted
+    memory: int = 0  # bytes; 0: no claim
+
+    @classmethod
+    def of(cls, resources: Resources) -> Self:
+        """The part of a target's resources that takes room on a node."""
+        memory = int(resources.mem_gb * GIB) if resources.mem_gb else 0
+        return cls(
+            resources.cpus,
+            resources.gpus,
+            None if resources.gpu == NO_GPU else resources.gpu,
+            memory,
+        )
+
+
+@dataclass(frozen=True)
+class Room:
+    """One node, empty."""
+
+    cpus: int
+    gpus: int = 0
+    models: frozenset[str] = frozenset()  # of its GPUs
+    memory: int = 0  # bytes
+
+    @classmethod
+    def here(cls) -> Self:
+        """This machine, as far as this process may use it."""
+        gpus = machine.gpus()
+        return cls(
+            machine.cpus(), len(gpus), frozenset(gpu.model for gpu in gpus), machine.memory_bytes()
+        )
+
+
+def lacking(rooms: Sequence[Room], need: Need) -> str | None:
+    """Why not even one worker fits an empty node; None if it does."""
+    if any(Free(room).take(need) for room in rooms):
+        return None
+    if need.cpus > (most := max((room.cpus for room in rooms), default=0)):
+        return f"it asks for {need.cpus} CPUs, and no node has more than {most}"
+    if need.memory > (bytes_ := max((room.memory for room in rooms), default=0)):
+        return f"it asks for {need.memory / GIB:g} GB of memory, and no node has more than {bytes_ / GIB:.1f}"
+    if need.gpus > (most := max((room.gpus for room in rooms), default=0)):
+        return f"it asks for {need.gpus:g} GPU, and no node has {f'more than {most}' if most else 'one'}"
+    models = sorted(set().union(*(room.models for room in rooms)))
+    if need.gpu is not None and not any(_right_model(room, need) for room in rooms):
+        mixed = (
+            ", which CUDA_VISIBLE_DEVICES has to tell apart" if need.gpu.lower() in models else ""
+        )
+        return f"it asks for the GPU model {need.gpu}, and the nodes have {', '.join(models) or 'GPUs of unknown model'}{mixed}"
+    return "no single node has all that it asks for at once"
+
+
+class Free:
+    """What is left of a node."""
+
+    def __init__(self, room: Room) -> None:
+        self.room, self.cpus, self.memory = room, room.cpus, room.memory
+        self.gpus = [1.0] * room.gpus  # the share that is free of each
+
+    def take(self, need: Need) -> bool:
+        """Place one worker, if it fits."""
+        if need.cpus > self.cpus or need.memory > self.memory or not _right_model(self.room, need):
+            return False
+        if need.gpus:
+            each = min(need.gpus, 1.0)  # more than one are whole
+            chosen = [gpu for gpu, share in enumerate(self.gpus) if share >= each - 1e-9][
+                : max(1, int(need.gpus))
+            ]
+            if len(chosen) * each < need.gpus - 1e-9:
+                return False
+            for gpu in chosen:
+                self.gpus[gpu] -= each
+        self.cpus -= need.cpus
+        self.memory -= need.memory
+        return True
+
+
+def _right_model(room: Room, need: Need) -> bool:
+    """Any GPU of the node will do. A node of mixed models will not: its scheduler cannot tell them apart."""
+    return need.gpu is None or room.models == {need.gpu.lower()}
