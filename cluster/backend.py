@@ -1,4 +1,5 @@
-"""What runs a callable n times on given resources, somewhere else: the protocols, and what they speak of."""
+"""What runs a callable n times on given resources, somewhere else: the protocols, and what they
+speak of."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ class Limits:
     max_array_size: int
     """Tasks of one array."""
     max_submit: int | None
-    """Tasks that the user may have in the queue, by the profile or the site, the smaller; None: no limit."""
+    """Tasks that the user may have in the queue, by the profile or the site, the smaller; None: no
+    limit."""
     queued: int
     """Tasks that the user has in the queue now, whoever put them there."""
 
@@ -96,7 +98,8 @@ class Backend(Protocol):
 
     @property
     def attached(self) -> bool:
-        """Whether the work only advances while this process calls ``wait``, and ends with it; else a scheduler has it."""
+        """Whether the work only advances while this process calls ``wait``, and ends with it; else
+        a scheduler has it."""
 
     def submit(
         self,
@@ -186,19 +189,23 @@ class SchedulerHandle(ArrayHandle, ABC):
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Return it in plain types, for JSON; ``cluster.open.read_handle`` makes a handle of them again."""
+        """Return it in plain types, for JSON; ``cluster.open.read_handle`` makes a handle of them
+        again."""
 
     @abstractmethod
     def logs(self, index: int) -> tuple[Path, Path]:
-        """Return where a task's output and its errors are; KeyError for a task that was never queued."""
+        """Return where a task's output and its errors are; KeyError for a task that was never
+        queued."""
 
     @abstractmethod
     def failed_setup(self, index: int) -> str:
-        """Return the line of the profile's setup with which a task ended, as its output has it; empty if none did."""
+        """Return the line of the profile's setup with which a task ended, as its output has it;
+        empty if none did."""
 
 
 class Scheduler(Backend, Protocol):
-    """A backend whose queue outlives the process that filled it: opened to feed it, or to ask after what another process queued."""
+    """A backend whose queue outlives the process that filled it: opened to feed it, or to ask after
+    what another process queued."""
 
     cluster: str
     """Which of the site's clusters; empty for the one of this machine."""
@@ -216,10 +223,12 @@ class Scheduler(Backend, Protocol):
         warm: Callable[[], None] | None = None,
         environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> SchedulerHandle:
-        """See Backend.submit. ``find`` knows the array again by ``name``: make it unique to this submission.
+        """See Backend.submit. ``find`` knows the array again by ``name``: make it unique to this
+        submission.
 
         Raises:
-            NotQueued: The scheduler does not want it, or has no room for it now; nothing of it is in the queue.
+            NotQueued: The scheduler does not want it, or has no room for it now; nothing of it is
+                in the queue.
             SubmitUnacknowledged: No answer came; ``find`` tells whether it is queued.
         """
 
@@ -227,10 +236,12 @@ class Scheduler(Backend, Protocol):
         """Return how much can be queued now."""
 
     def check_room(self, name: str, resources: Resources) -> None:
-        """Raise Infeasible unless a node of the site could ever run one task; ``name`` is what the error calls the tasks."""
+        """Raise Infeasible unless a node of the site could ever run one task; ``name`` is what the
+        error calls the tasks."""
 
     def warning_s(self, resources: Resources) -> float | None:
-        """Return how long before the end of its walltime a task is asked to stop, in seconds; None without a walltime."""
+        """Return how long before the end of its walltime a task is asked to stop, in seconds; None
+        without a walltime."""
 
     def script(self, n_tasks: int, resources: Resources, *, name: str = "array") -> str:
         """Return the batch script that ``submit`` would queue."""
@@ -247,4 +258,5 @@ class Scheduler(Backend, Protocol):
         """
 
     def reports(self, handles: Iterable[SchedulerHandle]) -> dict[str, list[TaskReport]]:
-        """Return what the scheduler says of every task, by handle and index, asking once for all of them."""
+        """Return what the scheduler says of every task, by handle and index, asking once for all of
+        them."""

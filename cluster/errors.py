@@ -112,7 +112,10 @@ class SubmitRefused(NotQueued):
         self.name, self.message = name, message
 
     def __str__(self) -> str:
-        return f"SLURM refused '{self.name}': {self.message}; correct the profile (runner doctor checks it against the cluster)"
+        return (
+            f"SLURM refused '{self.name}': {self.message}; correct the profile (runner doctor "
+            "checks it against the cluster)"
+        )
 
 
 class SubmitLimitReached(NotQueued):
@@ -124,7 +127,8 @@ class SubmitLimitReached(NotQueued):
 
     def __str__(self) -> str:
         return (
-            f"SLURM's submit limit leaves no room for the {self.n_tasks} tasks of '{self.name}' ({self.message}): "
+            f"SLURM's submit limit leaves no room for the {self.n_tasks} tasks of '{self.name}' "
+            f"({self.message}): "
             "submit again when some have ended, or set max_submit in the profile"
         )
 
@@ -137,7 +141,10 @@ class SubmitUnacknowledged(ClusterError):
         self.name, self.message = name, message
 
     def __str__(self) -> str:
-        return f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, which looks for it by name first"
+        return (
+            f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, "
+            "which looks for it by name first"
+        )
 
 
 class FolderMisread(NotQueued):
@@ -148,7 +155,10 @@ class FolderMisread(NotQueued):
         self.folder, self.odd = folder, odd
 
     def __str__(self) -> str:
-        return f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a path in a way of its own: rename the folder"
+        return (
+            f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a "
+            "path in a way of its own: rename the folder"
+        )
 
 
 class UnknownTarget(ClusterError):

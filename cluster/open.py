@@ -18,7 +18,8 @@ LocalName = Literal["ray", "inline"]
 BackendName = Literal["slurm", LocalName]
 BACKENDS: tuple[BackendName, ...] = ("slurm", "ray", "inline")
 LOCAL_BACKENDS: frozenset[str] = frozenset({"ray", "inline"})
-"""Those that are attached: their tasks end with the process that drives them. Every other one is a scheduler."""
+"""Those that are attached: their tasks end with the process that drives them. Every other one is a
+scheduler."""
 
 
 def resolve(name: str, profile: Profile) -> BackendName:
@@ -42,11 +43,13 @@ def resolve(name: str, profile: Profile) -> BackendName:
 def open_backend(
     name: str, profile: Profile, folder: Path | None = None
 ) -> LocalBackend | Scheduler:
-    """Return the backend of that name, as ``resolve`` reads it; its ``attached`` tells which of the two kinds it is.
+    """Return the backend of that name, as ``resolve`` reads it; its ``attached`` tells which of the
+    two kinds it is.
 
     Args:
         profile: The site's settings.
-        folder: For a scheduler's batch scripts, logs and pickled callables; the nodes must share it.
+        folder: For a scheduler's batch scripts, logs and pickled callables; the nodes must share
+            it.
 
     Raises:
         UnknownBackend: There is none of that name.
@@ -96,7 +99,8 @@ def read_handle(data: Mapping[str, Any]) -> SchedulerHandle:
 
 
 def check_room_here(name: BackendName, array: str, resources: Resources) -> None:
-    """See that this machine could ever run one task, where it is this machine that a local backend would run it on.
+    """See that this machine could ever run one task, where it is this machine that a local backend
+    would run it on.
 
     Args:
         name: Of the backend.

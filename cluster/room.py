@@ -58,15 +58,24 @@ def lacking(rooms: Sequence[Room], need: Need) -> str | None:
     if need.cpus > (most := max((room.cpus for room in rooms), default=0)):
         return f"it asks for {need.cpus} CPUs, and no node has more than {most}"
     if need.memory > (bytes_ := max((room.memory for room in rooms), default=0)):
-        return f"it asks for {need.memory / GIB:g} GB of memory, and no node has more than {bytes_ / GIB:.1f}"
+        return (
+            f"it asks for {need.memory / GIB:g} GB of memory, and no node has more than "
+            f"{bytes_ / GIB:.1f}"
+        )
     if need.gpus > (most := max((room.gpus for room in rooms), default=0)):
-        return f"it asks for {need.gpus:g} GPU, and no node has {f'more than {most}' if most else 'one'}"
+        return (
+            f"it asks for {need.gpus:g} GPU, and no node has "
+            f"{f'more than {most}' if most else 'one'}"
+        )
     models = sorted(set().union(*(room.models for room in rooms)))
     if need.gpu is not None and not any(_right_model(room, need) for room in rooms):
         mixed = (
             ", which CUDA_VISIBLE_DEVICES has to tell apart" if need.gpu.lower() in models else ""
         )
-        return f"it asks for the GPU model {need.gpu}, and the nodes have {', '.join(models) or 'GPUs of unknown model'}{mixed}"
+        return (
+            f"it asks for the GPU model {need.gpu}, and the nodes have "
+            f"{', '.join(models) or 'GPUs of unknown model'}{mixed}"
+        )
     return "no single node has all that it asks for at once"
 
 
@@ -96,5 +105,8 @@ class Free:
 
 
 def _right_model(room: Room, need: Need) -> bool:
-    """Any GPU of the node will do. A node of mixed models will not: its scheduler cannot tell them apart."""
+    """Any GPU of the node will do.
+
+    A node of mixed models will not: its scheduler cannot tell them apart.
+    """
     return need.gpu is None or room.models == {need.gpu.lower()}

@@ -122,7 +122,8 @@ class SlurmBackend:
                 cluster = told or cluster
                 chunks.append(Chunk(job, chunk_name(name, first), first, n))
         except NotQueued as refusal:
-            # Part of an array is no use to anyone. After anything else it stays: it is found by its name.
+            # Part of an array is no use to anyone. After anything else it stays: it is found by its
+            # name.
             self._take_back(name, [chunk.job for chunk in chunks], cluster, refusal)
             raise
         handle = SlurmHandle(
@@ -161,7 +162,8 @@ class SlurmBackend:
         name: str = "array",
         environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> str:
-        """The batch script that ``submit`` would queue (of the first array job); touches neither SLURM nor the disk."""
+        """The batch script that ``submit`` would queue (of the first array job); touches neither
+        SLURM nor the disk."""
         executor = self._executor(resources, name, environment)
         return executor.text(
             self.folder / "CALL.pkl",
@@ -217,7 +219,8 @@ class SlurmBackend:
         return handles
 
     def reports(self, handles: Iterable[SchedulerHandle]) -> dict[str, list[TaskReport]]:
-        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call for all of them (of each cluster)."""
+        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call
+        for all of them (of each cluster)."""
         own = [self._own(handle) for handle in handles]
         asked: dict[str, list[Asked]] = {}
         for handle in own:

@@ -13,4 +13,7 @@ class SlurmCommandFailed(ClusterError):
         self.program, self.message = program, message
 
     def __str__(self) -> str:
-        return f"{self.program} failed: {self.message}; see with sinfo whether the cluster is up (without one, use --backend ray)"
+        return (
+            f"{self.program} failed: {self.message}; see with sinfo whether the cluster is up "
+            "(without one, use --backend ray)"
+        )

@@ -334,7 +334,10 @@ def _of_damaged(damaged: Iterable[QueuedArray], reports: Mapping[str, list[TaskR
             if report.word or report.silent
         ):
             cancel = queued.handle.cancel_command
-            return f"{queued.path} cannot be read, and its tasks are not over: cancel them with '{cancel}', or wait for their end"
+            return (
+                f"{queued.path} cannot be read, and its tasks are not over: cancel them with "
+                f"'{cancel}', or wait for their end"
+            )
     return ""
 
 
