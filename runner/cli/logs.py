@@ -105,12 +105,13 @@ def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, Mapping[str, An
     """The trial whose id starts so, and what is known of each of its attempts, of those too that
     have left no record yet."""
     from artifacts.errors import AmbiguousTrial, UnknownTrial
-    from runner.sweep.journal import open_attempts
+    from runner.sweep.attempts import unrecorded
+    from runner.sweep.journal import read_all
 
     started = [
         entry
         for sweep in store.sweeps()
-        for entry in open_attempts(store.sweep_folder(sweep)).values()
+        for entry in unrecorded(read_all(store.sweep_folder(sweep))).values()
         if entry.trial.startswith(prefix)
     ]
     try:

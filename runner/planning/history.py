@@ -6,7 +6,7 @@ from artifacts.index import Index
 from artifacts.record import Outcome
 from artifacts.store import Store
 from runner.planning.packing import History
-from runner.run.retry import RESULTS
+from runner.sweep.attempts import RESULTS
 from runner.sweep.journal import Ended, Follower
 
 
@@ -44,11 +44,3 @@ def history_of(
         queued=queued,
         seconds=seconds,
     )
-
-
-def recorded_attempts(index: Index) -> dict[str, frozenset[int]]:
-    """Attempt numbers that have a record, by trial."""
-    return {
-        trial: frozenset(attempt.attempt for attempt in attempts)
-        for trial, attempts in index.trials.items()
-    }

@@ -13,8 +13,7 @@ import yaml
 from cluster.errors import ProfileError, dotted
 from cluster.profile import Profile, builtin, parse
 from runner.errors import ProblemsFound
-from runner.grid.source import Source, load_yaml, parse_yaml
-from runner.sweep.submission import frozen_text
+from runner.grid.source import Source, load_yaml
 
 FILE = "cluster.yaml"
 
@@ -44,12 +43,6 @@ def find_site(named: Path | None, grid_folder: Path) -> Site:
         "targets": {name: _non_default(value) for name, value in plain["targets"].items()},
     }
     return Site(profile, f"# {profile.name}\n{yaml.safe_dump(settings, sort_keys=False)}")
-
-
-def frozen_site(path: Path) -> Site:
-    """The profile that a submission froze."""
-    text = frozen_text(path)
-    return Site(_profile(parse_yaml(text, str(path)), str(path)), text)
 
 
 def user_profile() -> Path:

@@ -22,9 +22,9 @@ from jobs.registry import defaults_of, is_custom
 from jobs.spec import JobSpec
 from runner.errors import ProblemsFound
 from runner.grid.expand import load_grid
-from runner.planning.profile import Site, find_site, frozen_site
+from runner.planning.profile import Site, find_site
 from runner.sweep.provenance import capture
-from runner.sweep.submission import About, Submission, frozen_bytes, frozen_text
+from runner.sweep.submission import About, Submission
 
 MAX_TRIALS = 100_000
 
@@ -111,10 +111,7 @@ def frozen_request(submission: Submission) -> Request:
 
     Code of the user's is run as it is now, and described as it is now.
     """
-    about, patch = (
-        submission.about,
-        frozen_bytes(submission.folder / "uncommitted.patch").decode(errors="surrogateescape"),
-    )
+    about, patch = submission.about, submission.patch
     if about.import_path:
         files = _files(submission.specs, tuple(about.import_path))
         environment, code = capture(Path(about.import_path[0]), files)
@@ -123,8 +120,8 @@ def frozen_request(submission: Submission) -> Request:
         sweep=submission.sweep,
         specs=submission.specs,
         ids=[spec.trial_id for spec in submission.specs],
-        grid_text=frozen_text(submission.folder / "grid.yaml"),
-        site=frozen_site(submission.folder / "cluster.yaml"),
+        grid_text=submission.grid_text,
+        site=Site(submission.profile, submission.profile_text),
         about=about,
         patch=patch,
     )

@@ -13,12 +13,13 @@ from artifacts.store import Store
 from cluster.backend import Scheduler
 from cluster.errors import NotQueued, SubmitLimitReached
 from runner.planning.packing import Plan, PlannedArray
+from runner.run.freezing import freeze_array
 from runner.run.interruption import held_back
 from runner.run.progress import Feeding
 from runner.run.supervisor import run_supervised
 from runner.sweep.journal import Ended, Follower
 from runner.sweep.queue import job_name, write_ticket
-from runner.sweep.submission import Submission, discard, freeze_array
+from runner.sweep.submission import Submission, discard
 
 _LOOK_S = 1.0
 _ASK_S = (30.0, 180.0)

@@ -11,13 +11,10 @@ from artifacts.index import Index
 from artifacts.record import Outcome
 from cluster.profile import Profile
 from jobs.spec import JobSpec
+from runner.sweep.attempts import RESULTS
 
 MORE_MEMORY = 1.5
 """An attempt that was killed for its memory is given this many times as much."""
-
-RESULTS = frozenset({Outcome.failed, Outcome.gpu_out_of_memory})
-"""Outcomes that the same attempt would have again: they are answers, and run again only on
-demand."""
 
 
 @dataclass(frozen=True)

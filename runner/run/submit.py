@@ -8,13 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-import msgspec
 
 from artifacts.collect import compact_leftovers
 from artifacts.errors import ArtifactsError
-from artifacts.publish import told
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.backend import ArrayHandle, LocalBackend, TaskEvent
@@ -25,17 +21,17 @@ from runner.planning.packing import Plan, PlannedArray, Window
 from runner.planning.plan import Options, check_room, plan_with
 from runner.planning.request import Request
 from runner.run.feeder import Feeder
+from runner.run.freezing import freeze_array, freeze_request
 from runner.run.interruption import TwoSteps
 from runner.run.isolated import run_inline
 from runner.run.progress import Feeding, Progress, Stopping
 from runner.run.worker import run_task, warm_up
 from runner.sweep.attempts import OUTCOME_OF, publish_derived
-from runner.sweep.early_stop import Stopped, release, stopped_groups
+from runner.sweep.early_stop import Stopped, stopped_groups
 from runner.sweep.journal import Ended, Follower, Started
 from runner.sweep.lock import sweep_lock
 from runner.sweep.reconcile import settle_all
-from runner.sweep.submission import About, FrozenArray, Submission, freeze, freeze_array
-from runner.sweep.trust import remember
+from runner.sweep.submission import FrozenArray, Submission
 
 _LOOK_S, _SHOW_S = 0.25, 0.1
 _GRACE_S = 10.0
@@ -93,11 +89,12 @@ def submit(
             raise SchedulerSilent(request.sweep, view.trouble)
         index = store.index(request.sweep)
         queued = frozenset(view.states)
-        about = msgspec.structs.replace(request.about, backend=backend_name)
         if backend_name != "slurm":
             plan = plan_with(request, store, options, index, queued, None)
             check_room(request, plan)
-            submission = _freeze(request, about, folder, keep_going=options.keep_going)
+            submission = freeze_request(
+                request, backend_name, folder, keep_going=options.keep_going
+            )
             if not plan.arrays:
                 return Submitted(submission, plan, Progress(0))
             with open_local(backend_name) as backend:
@@ -113,24 +110,11 @@ def submit(
                 Window(limits.max_array_size, limits.max_submit),
             )
             check_room(request, plan, scheduler)
-            submission = _freeze(request, about, folder, keep_going=options.keep_going)
+            submission = freeze_request(
+                request, backend_name, folder, keep_going=options.keep_going
+            )
             Feeder(scheduler, store, submission).feed(plan, watch)
             return Submitted(submission, plan, None)
-
-
-def _freeze(request: Request, about: About, folder: Path, *, keep_going: bool) -> Submission:
-    with told(folder):
-        submission = freeze(
-            folder,
-            grid_text=request.grid_text,
-            profile_text=request.site.text,
-            specs=request.specs,
-            about=about,
-            patch=request.patch,
-        )
-        release(submission, keep_going=keep_going)
-    remember(submission)
-    return submission
 
 
 class _Drive:

@@ -28,8 +28,8 @@ from cluster.place import here
 from cluster.processes import OomKills
 from cluster.signals import sequel, stop_requested
 from runner.errors import PackFailed
-from runner.sweep.attempts import outcome_after, publish_derived
-from runner.sweep.journal import Ended, Entry, Journal, Started, entries, still_open
+from runner.sweep.attempts import outcome_after, publish_derived, unrecorded
+from runner.sweep.journal import Ended, Entry, Journal, Started, entries
 from runner.sweep.submission import read_array
 
 _LOOK_S = 0.5
@@ -163,7 +163,7 @@ class _Supervisor:
 
     def left_open(self, child: Child) -> list[Started]:
         """Attempts that the child began and did not finish."""
-        return list(still_open(self._entries(child)).values())
+        return list(unrecorded(self._entries(child)).values())
 
     def _outlived_its_limit(self, child: Child) -> bool:
         limit = self._array.trial_time_min

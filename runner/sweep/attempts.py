@@ -11,15 +11,17 @@ behind a network that was parted, both stay and the worker's counts.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from artifacts.errors import RecordExists
+from artifacts.index import Index
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
+from cluster.open import LOCAL_BACKENDS
 from cluster.place import Place, here
 from cluster.signals import Sequel, earlier_end, neighbors
 from cluster.state import State
@@ -27,7 +29,7 @@ from jobs.errors import JobsError
 from jobs.registry import workload
 from jobs.spec import JobSpec
 from runner.errors import FrozenFileDamaged
-from runner.sweep.journal import Entry, Started, entries, open_attempts, still_open, workers
+from runner.sweep.journal import Entry, Started, entries, read_all, workers
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
 OUTCOME_OF: Mapping[State, Outcome] = {
@@ -51,6 +53,9 @@ GO_ON = frozenset({Outcome.preempted, Outcome.interrupted, Outcome.node_failed})
 """After these a task that runs again takes the trial up again; whatever else ended an attempt of
 its own stands."""
 
+RESULTS = frozenset({Outcome.failed, Outcome.gpu_out_of_memory})
+"""Outcomes that the same attempt would have again: answers, which run again only on demand."""
+
 _REQUEUED = (
     "the task was started again by the scheduler and its earlier life left no record of "
     "this attempt"
@@ -72,6 +77,31 @@ class Taken:
     """Of attempts that earlier processes of this task began, by trial and number."""
     elsewhere: frozenset[str]
     """Trials that another process computes just now."""
+
+
+def unrecorded(
+    entries: Iterable[Entry], index: Index | None = None
+) -> dict[tuple[str, int], Started]:
+    """Return the attempts that have begun and have no record, by trial and number.
+
+    Args:
+        entries: What workers have noted.
+        index: The records, read after the journal; None where the journal's own word will do,
+            which a kill may have cut short.
+    """
+    begun: dict[tuple[str, int], Started] = {}
+    ended: set[tuple[str, int]] = set()
+    for entry in entries:
+        if isinstance(entry, Started):
+            begun[entry.trial, entry.attempt] = entry
+        else:
+            ended.add((entry.trial, entry.attempt))
+    return {
+        (trial, number): started
+        for (trial, number), started in begun.items()
+        if (trial, number) not in ended
+        and (index is None or all(one.attempt != number for one in index.attempts(trial)))
+    }
 
 
 def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
@@ -186,30 +216,20 @@ def take_over(
     return Taken(outcomes, frozenset(elsewhere))
 
 
-def settle_abandoned(
-    store: Store, sweep: str, recorded: Mapping[str, frozenset[int]], backends: frozenset[str]
-) -> int:
-    """Give the attempts that a vanished local submit left behind their records; call it with the
-    sweep locked.
+def settle_abandoned(store: Store, sweep: str, index: Index) -> int:
+    """Write the records of attempts that a vanished local submit left; the sweep is locked.
 
     A worker of theirs that still computes here has outlived what drove it, and is ended.
-
-    Args:
-        recorded: Attempt numbers that have a record, by trial.
-        backends: Only attempts of these backends, whose workers end with their driver.
 
     Returns:
         How many records were written.
     """
     written = 0
-    for (trial, attempt), started in open_attempts(store.sweep_folder(sweep)).items():
-        if attempt in recorded.get(trial, ()):
-            continue
-        with suppress(
-            FrozenFileDamaged
-        ):  # nothing is known of it any more; its number stays taken, and the trial runs again
+    for started in unrecorded(read_all(store.sweep_folder(sweep)), index).values():
+        # Of a damaged one nothing is known any more: its number stays taken, the trial runs again.
+        with suppress(FrozenFileDamaged):
             _, array = _array_of(store, started)
-            if array.backend in backends:
+            if array.backend in LOCAL_BACKENDS:
                 _end_here(started, here())
                 written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
     return written
@@ -259,7 +279,7 @@ def _computed_here(folder: Path, place: Place, trials: Collection[str]) -> set[s
     earlier life left, is ended instead."""
     computed = set()
     for other in neighbors():
-        opened = still_open(entries(folder, other.worker)).values()
+        opened = unrecorded(entries(folder, other.worker)).values()
         ours = {
             started.trial
             for started in opened

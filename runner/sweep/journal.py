@@ -11,7 +11,7 @@ system they would garble it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -179,24 +179,6 @@ class Follower:
         return sorted(
             Path(entry.path) for entry in files_of(self._folder) if entry.name.endswith(".jsonl")
         )
-
-
-def open_attempts(sweep_folder: Path) -> dict[tuple[str, int], Started]:
-    """Attempts that started and whose record was not announced, by (trial, attempt)."""
-    return still_open(read_all(sweep_folder))
-
-
-def still_open(entries: Iterable[Entry]) -> dict[tuple[str, int], Started]:
-    """Attempts of these that started and whose record was not announced, by (trial, attempt)."""
-    started: dict[tuple[str, int], Started] = {}
-    ended: set[tuple[str, int]] = set()
-    for entry in entries:
-        key = (entry.trial, entry.attempt)
-        if isinstance(entry, Started):
-            started[key] = entry
-        else:
-            ended.add(key)
-    return {key: entry for key, entry in started.items() if key not in ended}
 
 
 def _file(sweep_folder: Path, worker: str) -> Path:

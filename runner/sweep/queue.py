@@ -27,10 +27,9 @@ from cluster.errors import ClusterError
 from cluster.open import LOCAL_BACKENDS, open_scheduler, read_handle
 from cluster.profile import Profile
 from cluster.state import State
-from runner.errors import FrozenFileDamaged, RunnerError
-from runner.planning.profile import frozen_site
-from runner.sweep.attempts import GO_ON, OUTCOME_OF, array_name, publish_derived
-from runner.sweep.journal import Started, open_attempts
+from runner.errors import FrozenFileDamaged
+from runner.sweep.attempts import GO_ON, OUTCOME_OF, array_name, publish_derived, unrecorded
+from runner.sweep.journal import Started, read_all
 from runner.sweep.stamp import check_stamp, stamped
 from runner.sweep.submission import (
     FrozenArray,
@@ -186,9 +185,10 @@ def look(store: Store, sweep: str) -> QueueView:
         handles = [queued.handle for queued in [*wanted, *damaged] if queued.handle is not None]
         with scheduler_of(store, sweep, (wanted or damaged)[-1]) as scheduler:
             reports = scheduler.reports(handles)
-    journal = open_attempts(store.sweep_folder(sweep))
+    journal = read_all(store.sweep_folder(sweep))
     index = store.index(sweep)
-    begun = _begun(journal, index)
+    opened = unrecorded(journal, index).values()
+    begun = {(started.array, started.trial): started for started in opened}
     view = QueueView(
         index,
         frozenset(trial for _, trial in begun),
@@ -298,10 +298,8 @@ def _is_ours(store: Store, ids: Collection[str], queued: QueuedArray) -> bool:
 def scheduler_of(store: Store, sweep: str, queued: QueuedArray) -> Scheduler:
     """The scheduler that has an array."""
     try:
-        profile = frozen_site(queued.submission.folder / "cluster.yaml").profile
-    except (
-        RunnerError
-    ):  # damaged, or with words that are mistakes today: asking needs nothing of it
+        profile = queued.submission.profile
+    except FrozenFileDamaged:  # asking needs nothing of it
         profile = Profile(name=str(queued.submission.folder), backend="slurm", targets={})
     return open_scheduler(profile, store.logs_folder(sweep), cluster=queued.array.cluster)
 
@@ -409,14 +407,3 @@ def _has_ended(queued: QueuedArray, pack: list[tuple[int, int]], index: Index) -
         for line, planned in pack
         for one in index.attempts(queued.submission.spec(line).trial_id)
     )
-
-
-def _begun(
-    journal: Mapping[tuple[str, int], Started], index: Index
-) -> dict[tuple[str, str], Started]:
-    """Attempts without a record, by array and trial."""
-    return {
-        (started.array, trial): started
-        for (trial, attempt), started in journal.items()
-        if all(recorded.attempt != attempt for recorded in index.attempts(trial))
-    }

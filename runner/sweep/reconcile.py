@@ -6,9 +6,7 @@ from __future__ import annotations
 from artifacts.collect import compact_leftovers
 from artifacts.publish import told
 from artifacts.store import Store
-from cluster.open import LOCAL_BACKENDS
 from runner.errors import SweepBusy
-from runner.planning.history import recorded_attempts
 from runner.sweep.attempts import settle_abandoned
 from runner.sweep.lock import sweep_lock
 from runner.sweep.queue import QueueView, look, settle, settle_doubts
@@ -17,8 +15,7 @@ from runner.sweep.queue import QueueView, look, settle, settle_doubts
 def settle_all(store: Store, sweep: str) -> QueueView:
     """Give every attempt that ended without a word its record, and look at what is queued; call it
     with the sweep locked."""
-    index = store.index(sweep)
-    settle_abandoned(store, sweep, recorded_attempts(index), LOCAL_BACKENDS)
+    settle_abandoned(store, sweep, store.index(sweep))
     doubt = settle_doubts(store, sweep)
     view = look(store, sweep)
     view.trouble = view.trouble or doubt

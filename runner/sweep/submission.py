@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -21,15 +20,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from artifacts.publish import publish, sync_folder, told, told_reading
+from cluster.errors import ProfileError
+from cluster.profile import Profile, parse
 from jobs.spec import JobSpec, NotPlain
 from runner.errors import ArrayWithdrawn, FrozenFileDamaged
-from runner.planning.packing import PlannedArray
+from runner.grid.source import parse_yaml
 from runner.sweep.provenance import Environment
 from runner.sweep.stamp import check_stamp, stamped
 
 T = TypeVar("T")
 
 _SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
+_GRID, _PROFILE, _PATCH = "grid.yaml", "cluster.yaml", "uncommitted.patch"
 _ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
 """An array; one of which it is being found out whether it is queued; one that never was, which
 keeps its number from being given again."""
@@ -93,6 +95,33 @@ class Submission:
         """Raises FrozenFileDamaged."""
         return _decode(self.folder / _ABOUT, About)
 
+    @property
+    def grid_text(self) -> str:
+        """The grid as it was read; raises FrozenFileDamaged."""
+        return _frozen_text(self.folder / _GRID)
+
+    @property
+    def profile_text(self) -> str:
+        """The profile as it was read; raises FrozenFileDamaged."""
+        return _frozen_text(self.folder / _PROFILE)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile; raises FrozenFileDamaged, also where it has what is a mistake today."""
+        path = str(self.folder / _PROFILE)
+        source = parse_yaml(self.profile_text, path)
+        if source.problems:
+            raise FrozenFileDamaged(path, "; ".join(str(problem) for problem in source.problems))
+        try:
+            return parse(source.data, path)
+        except ProfileError as error:
+            raise FrozenFileDamaged(path, str(error)) from error
+
+    @property
+    def patch(self) -> str:
+        """What the user's code had that no commit has; raises FrozenFileDamaged."""
+        return _frozen_bytes(self.folder / _PATCH).decode(errors="surrogateescape")
+
     def check_format(self) -> None:
         """Raise NewerFormat if a newer runner froze it; its file about itself speaks for all."""
         with suppress(OSError):
@@ -101,7 +130,7 @@ class Submission:
     @cached_property
     def _lines(self) -> list[bytes]:
         self.check_format()
-        return frozen_bytes(self.folder / _SPECS).splitlines()
+        return _frozen_bytes(self.folder / _SPECS).splitlines()
 
     def spec(self, line: int) -> JobSpec:
         """The job spec in a line, counted from 0; raises FrozenFileDamaged."""
@@ -192,11 +221,11 @@ def freeze(
     """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep
     locked."""
     files = {
-        "grid.yaml": grid_text.encode(),
-        "cluster.yaml": profile_text.encode(),
+        _GRID: grid_text.encode(),
+        _PROFILE: profile_text.encode(),
         _SPECS: b"".join(_lines_of(specs)),
         _ABOUT: msgspec.json.format(stamped(about)),
-        "uncommitted.patch": patch.encode(errors="surrogateescape"),
+        _PATCH: patch.encode(errors="surrogateescape"),
     }
     known = submissions(sweep_folder)
     if known:
@@ -232,40 +261,6 @@ def submissions(sweep_folder: Path) -> list[Submission]:
     return [Submission(path) for path in sorted(folders, key=lambda path: int(path.name))]
 
 
-def freeze_array(
-    array: PlannedArray,
-    backend: str,
-    warning_s: float | None = None,
-    *,
-    store: str = "",
-    cluster: str | None = None,
-) -> FrozenArray:
-    """A planned array as its worker will read it, stamped with the time.
-
-    Args:
-        array: From the plan.
-        backend: What is to run it.
-        warning_s: How long before the end of its walltime a task is asked to stop.
-        store: Id of the store.
-        cluster: That it is queued on, by name; empty for this machine's own.
-    """
-    return FrozenArray(
-        target=array.target,
-        backend=backend,
-        submitted_at=time.time(),
-        resources={
-            key: value
-            for key, value in msgspec.structs.asdict(array.resources).items()
-            if value is not None and value != {}
-        },
-        trial_time_min=array.trial_time_min,
-        warning_s=warning_s,
-        store=store,
-        cluster=cluster,
-        packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
-    )
-
-
 @lru_cache(maxsize=8)
 def read_array(path: Path) -> tuple[Submission, FrozenArray]:
     """An array file and the submission around it, kept in memory for a warm worker.
@@ -288,7 +283,7 @@ def _lines_of(specs: Iterable[JobSpec]) -> Iterable[bytes]:
         yield encoder.encode(spec) + b"\n"
 
 
-def frozen_bytes(path: Path) -> bytes:
+def _frozen_bytes(path: Path) -> bytes:
     """What a frozen file holds; FrozenFileDamaged if it cannot be read."""
     try:
         return path.read_bytes()
@@ -296,16 +291,16 @@ def frozen_bytes(path: Path) -> bytes:
         raise FrozenFileDamaged(str(path), error.strerror or type(error).__name__) from error
 
 
-def frozen_text(path: Path) -> str:
+def _frozen_text(path: Path) -> str:
     """The same as text; FrozenFileDamaged also if it is not UTF-8."""
     try:
-        return frozen_bytes(path).decode()
+        return _frozen_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise FrozenFileDamaged(str(path), str(error)) from error
 
 
 def _decode(path: Path, kind: type[T]) -> T:
-    data = frozen_bytes(path)
+    data = _frozen_bytes(path)
     check_stamp(path, data)
     return _decoded(path, data, kind)
 

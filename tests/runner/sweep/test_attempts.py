@@ -22,7 +22,6 @@ from cluster.processes import Birth
 from cluster.signals import Sequel
 from cluster.slurm import requeue as slurm_requeue
 from cluster.state import State
-from runner.planning.history import recorded_attempts
 from runner.sweep.attempts import (
     circumstances,
     outcome_after,
@@ -282,12 +281,7 @@ def test_a_worker_that_outlived_its_driver_is_ended_before_it_is_called_gone(
     monkeypatch.setattr("runner.sweep.attempts.here", lambda: Place(NODE))
     task.began(0, alive)
     task.began(1, dead(), node="elsewhere")
-    assert (
-        settle_abandoned(
-            task.store, "toy", recorded_attempts(task.store.index("toy")), frozenset({"inline"})
-        )
-        == 2
-    )
+    assert settle_abandoned(task.store, "toy", task.store.index("toy")) == 2
     assert not alive.lives
     assert task.recorded() == {0: "interrupted", 1: "interrupted"}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from artifacts.errors import StoreNotReadable
-from runner.sweep.journal import Ended, Follower, Journal, Started, entries, open_attempts, read_all
+from runner.sweep.attempts import unrecorded
+from runner.sweep.journal import Ended, Follower, Journal, Started, entries, read_all
 
 
 def began(trial: str, attempt: int = 1) -> Started:
@@ -22,7 +23,7 @@ def test_attempts_without_an_end_are_open(tmp_path: Path) -> None:
     journal.write(Ended("a", 1, "completed", 0.9))
     journal.write(began("b"))
     Journal(tmp_path, "w2").write(began("a", 2))
-    assert set(open_attempts(tmp_path)) == {("b", 1), ("a", 2)}
+    assert set(unrecorded(read_all(tmp_path))) == {("b", 1), ("a", 2)}
 
 
 def test_a_follower_gives_each_entry_once_and_waits_for_whole_lines(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
-    assert open_attempts(tmp_path) == {}
+    assert read_all(tmp_path) == []
 
 
 def test_a_journal_that_is_closed_to_this_user_is_not_taken_for_an_empty_one() -> None:

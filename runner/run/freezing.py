@@ -1,0 +1,74 @@
+"""From a request and its plan to what lies in the store before anything runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from artifacts.publish import told
+from runner.planning.packing import PlannedArray
+from runner.planning.request import Request
+from runner.sweep.early_stop import release
+from runner.sweep.submission import FrozenArray, Submission, freeze
+from runner.sweep.trust import remember
+
+
+def freeze_request(
+    request: Request, backend: str, sweep_folder: Path, *, keep_going: bool
+) -> Submission:
+    """Freeze a request, note that this user did, and let stopped groups run again.
+
+    Args:
+        request: The grid, checked.
+        backend: What is to run it; never ``auto``.
+        sweep_folder: Of the sweep, which is locked.
+        keep_going: Stop no group, whatever fails.
+    """
+    with told(sweep_folder):
+        submission = freeze(
+            sweep_folder,
+            grid_text=request.grid_text,
+            profile_text=request.site.text,
+            specs=request.specs,
+            about=msgspec.structs.replace(request.about, backend=backend),
+            patch=request.patch,
+        )
+        release(submission, keep_going=keep_going)
+    remember(submission)
+    return submission
+
+
+def freeze_array(
+    array: PlannedArray,
+    backend: str,
+    warning_s: float | None = None,
+    *,
+    store: str = "",
+    cluster: str | None = None,
+) -> FrozenArray:
+    """Return a planned array as its worker will read it, stamped with the time.
+
+    Args:
+        array: From the plan.
+        backend: What is to run it.
+        warning_s: How long before the end of its walltime a task is asked to stop.
+        store: Id of the store.
+        cluster: That it is queued on, by name; empty for this machine's own.
+    """
+    return FrozenArray(
+        target=array.target,
+        backend=backend,
+        submitted_at=time.time(),
+        resources={
+            key: value
+            for key, value in msgspec.structs.asdict(array.resources).items()
+            if value is not None and value != {}
+        },
+        trial_time_min=array.trial_time_min,
+        warning_s=warning_s,
+        store=store,
+        cluster=cluster,
+        packs=[[(item.line, item.attempt) for item in pack] for pack in array.packs],
+    )
