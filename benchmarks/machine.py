@@ -6,10 +6,11 @@ import os
 import platform
 from importlib.metadata import version
 
-from jobs.measure import cpus
+from cluster import machine
 
 
 def describe(*packages: str) -> str:
     """One line: processor, cores, Python, and the versions of these packages."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{cpus.model()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    python = platform.python_version()
+    return f"{machine.cpu_model()}, {os.cpu_count()} cores, Python {python}, {versions}"

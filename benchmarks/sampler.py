@@ -19,7 +19,7 @@ from contextlib import nullcontext
 import torch
 
 from benchmarks.machine import describe
-from jobs.measure import cpus, gpus
+from cluster import machine
 from jobs.measure.sampler import Sampler
 from jobs.training.models import ImageShape, SimpleCNN
 
@@ -46,9 +46,9 @@ def train(seconds: float) -> int:
 
 def rate(seconds: float, watched: bool) -> tuple[float, float]:
     """Steps a second, and the share of one processor that the sampler's thread had meanwhile."""
-    seen = gpus.visible()
+    seen = machine.gpus()
     before, begin = own_s(), time.perf_counter()
-    with Sampler(seen, len(seen), int(cpus.granted())) if watched else nullcontext():
+    with Sampler(seen, len(seen), machine.cpus()) if watched else nullcontext():
         steps = train(seconds)
         took = time.perf_counter() - begin
     return steps / took, (own_s() - before) / took
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="of each run")
     parser.add_argument("--pairs", type=int, default=6, help="runs with and runs without")
     given = parser.parse_args()
-    print(f"{describe('torch')}, {len(gpus.visible())} GPUs\n")
+    print(f"{describe('torch')}, {len(machine.gpus())} GPUs\n")
     rate(5, watched=True)  # warm
     pairs = [
         (rate(given.seconds, watched=False)[0], *rate(given.seconds, watched=True))

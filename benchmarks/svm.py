@@ -21,9 +21,9 @@ from sklearn.svm import SVC
 
 from artifacts.record import Outcome
 from benchmarks.machine import describe
+from cluster import machine
 from jobs.data import missing, open_dataset
 from jobs.execute import Expectation, execute, warm
-from jobs.measure import cpus
 from jobs.spec import JobSpec
 
 SPLIT = [0.7, 0.1, 0.2]
@@ -73,7 +73,7 @@ def ours(data_dir: Path, subset: int | None) -> Fitted:
     warm(spec, data_dir=data_dir)
     with tempfile.TemporaryDirectory() as files:
         finished = execute(
-            spec, files=Path(files), data_dir=data_dir, expect=Expectation(cpus=int(cpus.granted()))
+            spec, files=Path(files), data_dir=data_dir, expect=Expectation(cpus=machine.cpus())
         )
     values = finished.values
     assert finished.outcome == Outcome.completed, values["error_message"]

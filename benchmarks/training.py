@@ -32,9 +32,9 @@ from artifacts.store import Store
 from benchmarks import plain_loop
 from benchmarks.machine import describe
 from benchmarks.plain_loop import Trained
+from cluster import machine
 from jobs.data import missing, open_dataset
 from jobs.execute import Expectation, execute
-from jobs.measure import cpus
 from jobs.spec import JobSpec
 
 SHARED = {"dataset": "cifar10", "normalisation": "half", "optimizer": "adam", "lr": 1e-3}
@@ -159,7 +159,7 @@ class Machine:
 
     def __init__(self, data_dir: Path, device: str, images: int) -> None:
         self.data_dir, self.device, self.images = data_dir, device, images
-        self._cpus = int(cpus.granted())
+        self._cpus = machine.cpus()
 
     def plain(self, case: Case, seed: int) -> Trained:
         """One plain loop."""

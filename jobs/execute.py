@@ -18,10 +18,11 @@ from types import FrameType
 from typing import Any
 
 from artifacts.record import Outcome
+from cluster import machine
 from jobs import failure, results
 from jobs.context import Context
 from jobs.forks import forks_end_here
-from jobs.measure import device, gpus, loaded_torch, threads
+from jobs.measure import device, loaded_torch, threads
 from jobs.measure.clock import PhaseClock
 from jobs.measure.device import Expectation
 from jobs.measure.memory import PeakMemory
@@ -253,7 +254,7 @@ def _attempt(
     loaded_torch.empty_cache()  # what an earlier trial left in the allocator is not this one's
     loaded_torch.reset_peak_memory()
     peak = PeakMemory()
-    sampler = Sampler(gpus.visible() if expect.wants_gpu else (), expect.gpus, expect.cpus)
+    sampler = Sampler(machine.gpus() if expect.wants_gpu else (), expect.gpus, expect.cpus)
     context.watch(lambda: _seen(expect, context, sampler))
     try:
         with sampler:

@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cluster import machine
 from jobs.errors import WrongDevice
 from jobs.hardware import words
-from jobs.measure import cpus, gpus, loaded_torch
+from jobs.measure import loaded_torch
 
 NO_GPU = "none"
 # Words that make another product of the same number: an RTX 3080 Ti is no RTX 3080, a MIG slice of
@@ -54,19 +55,19 @@ def describe(expect: Expectation, used: Literal["cpu", "cuda"]) -> dict[str, Any
     """
     columns: dict[str, Any] = {
         "device": used,
-        "cpu_model": cpus.model(),
+        "cpu_model": machine.cpu_model(),
         "cpus_asked": expect.cpus,
-        "cpus_granted": max(1, math.floor(cpus.granted())),
-        "ram_gb": cpus.ram_gb(),
+        "cpus_granted": machine.cpus(),
+        "ram_gb": machine.installed_bytes() / 1e9,
     }
-    seen = gpus.visible() if expect.wants_gpu and used == "cuda" else ()
+    seen = machine.gpus() if expect.wants_gpu and used == "cuda" else ()
     if seen:
         columns |= {
             "gpu_name": seen[0].name,
             "gpu_uuid": ",".join(gpu.uuid for gpu in seen),
             "gpu_count": len(seen),
-            "gpu_total_gb": seen[0].total_gb,
-            "driver_version": gpus.driver_version(),
+            "gpu_total_gb": seen[0].memory_bytes / 1e9,
+            "driver_version": machine.driver_version(),
             **loaded_torch.versions(),
         }
     return columns
@@ -80,7 +81,7 @@ def check(expect: Expectation) -> None:
     """
     if not expect.wants_gpu:
         return
-    names = [gpu.name for gpu in gpus.visible()]
+    names = [gpu.name for gpu in machine.gpus()]
     wanted = max(1, math.ceil(expect.gpus))
     promised = f"{wanted} GPU{'s' if wanted > 1 else ''}" + (
         f" of model {expect.gpu}" if expect.gpu else ""
@@ -95,21 +96,23 @@ def check(expect: Expectation) -> None:
 
 def cpu_shortage(expect: Expectation) -> str | None:
     """What to say if fewer CPUs were granted than asked for."""
-    granted = cpus.granted()
+    granted = machine.granted_cpus()
     return f"fewer CPUs than asked: {granted:g} of {expect.cpus}" if granted < expect.cpus else None
 
 
 def threads(expect: Expectation) -> int:
     """Threads to compute with: one for each CPU that was both asked for and granted."""
-    return max(1, min(expect.cpus, math.floor(cpus.granted())))
+    return max(1, min(expect.cpus, machine.cpus()))
 
 
 def memory_gb(expect: Expectation) -> float:
     """Memory the trial may use in GB (1e9 bytes): what was asked for, else its CPUs' share of the
     node's."""
+    granted = machine.memory_bytes()
     if expect.mem_gb is not None:
-        return min(expect.mem_gb * 2**30 / 1e9, cpus.ram_gb())
-    return cpus.ram_gb() * min(1.0, expect.cpus / cpus.installed())
+        return min(expect.mem_gb * 2**30, granted) / 1e9
+    share = min(1.0, expect.cpus / machine.installed_cpus())
+    return min(machine.installed_bytes() * share, granted) / 1e9
 
 
 def is_model(wanted: str, name: str) -> bool:

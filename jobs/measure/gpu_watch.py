@@ -9,8 +9,8 @@ from typing import Any
 
 import pynvml
 
+from cluster.machine import Gpu
 from jobs.measure import loaded_torch
-from jobs.measure.gpus import Gpu
 from jobs.measure.load import family
 
 COUNTER, INTEGRATED = "NVML energy counter", "NVML power, integrated"

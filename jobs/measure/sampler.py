@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
+from cluster.machine import Gpu
 from jobs.measure import energy
 from jobs.measure.gpu_watch import GpuWatch
-from jobs.measure.gpus import Gpu
 from jobs.measure.load import CpuTimes, cpu_times, disturbance
 from jobs.measure.readings import Readings
 

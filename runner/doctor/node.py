@@ -12,10 +12,11 @@ from platform import python_version
 import msgspec
 
 from artifacts.publish import publish
+from cluster import machine
 from cluster.place import here
 from jobs.data import missing
 from jobs.errors import WrongDevice
-from jobs.measure import device, gpus
+from jobs.measure import device
 from runner.doctor import packages
 
 LETTER = "from-the-login-node"
@@ -93,7 +94,7 @@ def look_around(errand: Errand, index: int) -> None:
         broken=broken,
         pair_problem=packages.pair_problem(installed),
         cpu_shortage=device.cpu_shortage(expect),
-        gpu_names=[gpu.name for gpu in gpus.visible()],
+        gpu_names=[gpu.name for gpu in machine.gpus()],
         wrong_device=_wrong_device(expect),
         torch_gpus=torch_gpus,
         torch_cuda=cuda,

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from artifacts.record import Outcome, Record
+from cluster import machine
+from cluster.machine import Gpu
 from jobs.execute import Expectation, Finished, execute, warm
-from jobs.measure import cpus, gpus, loaded_torch
+from jobs.measure import loaded_torch
 from jobs.measure.clock import PHASES
-from jobs.measure.gpus import Gpu
 from jobs.measure.readings import Readings
 from jobs.measure.sampler import Sampler
 from jobs.registry import workload
@@ -249,7 +250,7 @@ def test_no_trials_random_numbers_follow_from_the_seed_of_another(run: Run) -> N
 
 def test_the_record_says_the_threads_that_the_trial_computed_with(run: Run) -> None:
     """Not those of a trial before it."""
-    granted = cpus.granted()
+    granted = machine.granted_cpus()
     threads = max(1, int(min(2, granted)))
     limited = "import numpy, threadpoolctl; threadpoolctl.threadpool_limits(1)"
     expect = Expectation(cpus=2)
@@ -356,7 +357,7 @@ def test_the_device_is_measured_and_what_is_missing_is_none(run: Run) -> None:
 def test_threads_are_those_of_the_grant_and_no_more_than_asked_for(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpus, "granted", lambda: 2.0)
+    monkeypatch.setattr(machine, "granted_cpus", lambda: 2.0)
     source = (
         "import numpy, threadpoolctl\n"
         "def main(context):\n"
@@ -430,9 +431,9 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
 
     monkeypatch.setattr(loaded_torch, "cuda", lambda: cuda)
     monkeypatch.setattr(
-        gpus,
-        "visible",
-        lambda: tuple(Gpu(None, "NVIDIA A30", f"GPU-{index}", 24.0) for index in range(2)),
+        machine,
+        "gpus",
+        lambda: tuple(Gpu(None, "NVIDIA A30", f"GPU-{index}", 24 * 10**9) for index in range(2)),
     )
     monkeypatch.setattr("jobs.execute.Sampler", Watching)
     return cuda

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-import pynvml
 import pytest
 
+from cluster import machine
+from cluster.machine import Gpu
 from jobs.errors import WrongDevice
-from jobs.measure import cpus, device, gpus
+from jobs.measure import device
 from jobs.measure.device import Expectation, is_model
-from jobs.measure.gpus import Gpu
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_another_model(wanted: str, name: str) -> None:
 
 
 def gpu(name: str) -> Gpu:
-    return Gpu(None, name, f"GPU-{name}", 24.0)
+    return Gpu(None, name, f"GPU-{name}", 24 * 10**9)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def gpu(name: str) -> Gpu:
 def test_the_promise_is_checked(
     expect: Expectation, names: list[str], right: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpus, "visible", lambda: tuple(map(gpu, names)))
+    monkeypatch.setattr(machine, "gpus", lambda: tuple(map(gpu, names)))
     if right:
         device.check(expect)
     else:
@@ -109,12 +108,12 @@ def test_where_the_trial_runs(expect: Expectation, expected: str) -> None:
 def test_threads_are_cpus_both_asked_for_and_granted(
     asked: int, granted: float, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpus, "granted", lambda: granted)
+    monkeypatch.setattr(machine, "granted_cpus", lambda: granted)
     assert device.threads(Expectation(cpus=asked)) == threads
 
 
 def test_gpu_columns_are_those_that_the_trial_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"), gpu("NVIDIA A30")))
+    monkeypatch.setattr(machine, "gpus", lambda: (gpu("NVIDIA A30"), gpu("NVIDIA A30")))
     columns: dict[str, Any] = device.describe(Expectation(gpu="a30", gpus=2), "cuda")
     assert (columns["gpu_name"], columns["gpu_count"], columns["gpu_total_gb"]) == (
         "NVIDIA A30",
@@ -127,57 +126,20 @@ def test_gpu_columns_are_those_that_the_trial_was_given(monkeypatch: pytest.Monk
 def test_a_trial_that_left_its_gpu_unused_has_no_gpu_columns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gpus, "visible", lambda: (gpu("NVIDIA A30"),))
+    monkeypatch.setattr(machine, "gpus", lambda: (gpu("NVIDIA A30"),))
     columns = device.describe(Expectation(gpu="a30", gpus=1), "cpu")
     assert columns["device"] == "cpu"
     assert not [name for name in columns if name.startswith("gpu")]
 
 
-def test_an_empty_list_of_gpus_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpus.visible() == ()
-
-
-def test_cuda_stops_reading_at_what_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles,0")
-    assert gpus.visible() == ()
-
-
-@pytest.mark.parametrize(("cut", "name"), [(True, "NVIDIA A30 MIG 1g.6gb"), (False, "NVIDIA A30")])
-def test_a_card_cut_into_slices_is_the_first_of_them(
-    monkeypatch: pytest.MonkeyPatch, cut: bool, name: str
-) -> None:
-    """As CUDA takes it, where an index stands for it; NVML's answers are made up here."""
-
-    def slice_of(_card: str, index: int) -> str:
-        if index == 0:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
-        return "NVIDIA A30 MIG 1g.6gb"
-
-    answers: dict[str, Any] = {
-        "Count": lambda: 1,
-        "HandleByIndex": lambda _index: "NVIDIA A30",
-        "MigMode": lambda _card: [int(cut), int(cut)],
-        "MaxMigDeviceCount": lambda _card: 4,
-        "MigDeviceHandleByIndex": slice_of,
-        "MemoryInfo": lambda _handle: SimpleNamespace(total=6e9),
-        "Name": lambda handle: handle,
-        "UUID": lambda _handle: "MIG-1",
-    }
-    for question, answer in answers.items():
-        monkeypatch.setattr(pynvml, f"nvmlDeviceGet{question}", answer)
-    monkeypatch.setattr(gpus, "_started", lambda: True)
-    assert [one.name for one in gpus._visible.__wrapped__("0")] == [name]
-
-
 @pytest.mark.gpu
 def test_a_real_gpu_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    seen = gpus.visible()
+    seen = machine.gpus()
     if not seen:
         pytest.skip("no NVIDIA GPU on this machine")
     assert seen[0].uuid.startswith(("GPU-", "MIG-"))
-    assert seen[0].total_gb > 1
+    assert seen[0].memory_bytes > 10**9
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen[0].uuid)
-    assert [one.uuid for one in gpus.visible()] == [seen[0].uuid]
+    assert [one.uuid for one in machine.gpus()] == [seen[0].uuid]
     device.check(Expectation(gpu=seen[0].name, gpus=1))

@@ -13,9 +13,9 @@ from typing import Any
 import pynvml
 import pytest
 
+from cluster.machine import Gpu
 from jobs.measure import loaded_torch
 from jobs.measure.gpu_watch import GpuWatch
-from jobs.measure.gpus import Gpu
 
 
 class Card:
@@ -64,7 +64,7 @@ def card() -> Card:
 
 def watch(*cards: Card, share: float = 1) -> GpuWatch:
     """A watch over these cards."""
-    return GpuWatch([Gpu(card, "Tesla T4", "GPU-0", 15.8) for card in cards], share)
+    return GpuWatch([Gpu(card, "Tesla T4", "GPU-0", 16 * 10**9) for card in cards], share)
 
 
 def test_readings_have_the_records_units(card: Card) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from jobs.measure import gpus
+from cluster import machine
+from cluster.machine import Gpu
 from jobs.measure.energy import Rapl
-from jobs.measure.gpus import Gpu
 from jobs.measure.load import CpuTimes
 from jobs.measure.readings import Readings
 from jobs.measure.sampler import SETTLE_S, Sampler
@@ -127,7 +127,7 @@ class Bench:
         monkeypatch.setattr("jobs.measure.sampler.GpuWatch", lambda _gpus, _share: self)
         monkeypatch.setattr("jobs.measure.energy.Rapl", lambda: Rapl(packages))
         self.counter_at(1)
-        self.sampler = Sampler((Gpu(None, "Tesla T4", "GPU-0", 15.8),), 1, 1)
+        self.sampler = Sampler((Gpu(None, "Tesla T4", "GPU-0", 16 * 10**9),), 1, 1)
 
     def counter_at(self, joules: int) -> None:
         package = self.packages / "intel-rapl:0"
@@ -213,7 +213,7 @@ def test_a_gpu_left_unused_says_nothing_of_the_trial(
 
 @pytest.mark.gpu
 def test_a_real_gpu_is_read() -> None:
-    seen = gpus.visible()
+    seen = machine.gpus()
     if not seen:
         pytest.skip("no NVIDIA GPU on this machine")
     with Sampler(seen[:1], 1, 1, interval_s=0.2) as sampler:
