@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from artifacts.index import Index
+from artifacts.index import Attempt, Index
 from artifacts.record import Outcome
 from artifacts.store import Store
 from runner.planning.packing import History
@@ -35,7 +35,7 @@ def history_of(
     failed = {
         trial
         for trial, attempts in index.trials.items()
-        if trial not in index.completed and attempts[-1].outcome in RESULTS
+        if trial not in index.completed and _may_again(attempts[-1])
     }
     return History(
         completed=frozenset(index.completed),
@@ -44,3 +44,9 @@ def history_of(
         queued=queued,
         seconds=seconds,
     )
+
+
+def _may_again(last: Attempt) -> bool:
+    """Whether the next attempt may well end as this one: its process went with it, or an inline
+    submit did."""
+    return last.outcome in RESULTS or (last.derived and last.outcome != Outcome.node_failed)

@@ -30,8 +30,8 @@ class History:
     last_attempt: Mapping[str, int] = field(default_factory=dict)
     """Highest attempt number taken, by trial."""
     failed: frozenset[str] = frozenset()
-    """Trials whose last attempt failed of their own: they would fail again, unless something was
-    mended."""
+    """Trials whose last attempt failed of their own, or took its process down: they may do so
+    again, unless something was mended."""
     queued: frozenset[str] = frozenset()
     """Trials that a scheduler still holds: they are left to it."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -154,7 +154,8 @@ def make_plan(
             todo.append(Todo(line, trial, history.last_attempt.get(trial, 0) + 1))
     todo.sort(
         key=lambda item: item.trial in history.failed
-    )  # the others first: a failure that is a result must not keep them waiting
+    )  # the others first: neither a failure that is a result nor one that ends what runs them all
+    # must keep them waiting
     now = todo if limit is None else todo[:limit]
     expected_s = _expected_s(specs, ids, history.seconds) if window else {}
     arrays = tuple(

@@ -400,6 +400,17 @@ def test_a_killed_driver_leaves_a_sweep_that_the_same_submit_finishes(
     assert sum(desk.ran().values()) == outcomes.total()
 
 
+def test_a_trial_that_ends_an_inline_submit_keeps_no_other_from_being_run(desk: Desk) -> None:
+    (desk.folder / "m.py").write_text(
+        "import os\ndef f(i: int):\n    if i < 2:\n        os._exit(9)\n    return {'v': i}\n"
+    )
+    grid = desk.grid("workload: m:f\nmatrix: {i: {range: [0, 5]}}\n")
+    for _ in range(3):
+        desk.run("submit", grid, "--backend", "inline", code=9)
+    desk.run("collect", "toy")
+    assert desk.outcomes() == {"completed": 3, "interrupted": 3}
+
+
 def test_two_submits_at_once_run_each_trial_once(desk: Desk) -> None:
     grid = desk.grid(HELD)
     both = [desk.start("submit", grid, "--backend", "inline") for _ in range(2)]
