@@ -142,6 +142,17 @@ class NotYourSubmission(RunnerError):
         )
 
 
+class LibraryMissing(RunnerError):
+    """An optional library is not installed."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(name, what)
+        self.name, self.what = name, what
+
+    def __str__(self) -> str:
+        return f"{self.what} needs {self.name}, which is not installed: pip install {self.name}"
+
+
 class PublishFailed(RunnerError):
     """A trial ran but its record could not be written, so it counts as not run."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.api import MAX_TRIALS, plan_report
 from runner.cli import output
 from runner.cli.options import (
     DEFAULT_STORE,
@@ -53,8 +54,6 @@ MaxTrialsOption = Annotated[
     int,
     typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid that expands to more."),
 ]
-
-MAX_TRIALS = 100_000
 
 
 def plan(
@@ -159,7 +158,7 @@ def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
 
     batch_scripts = scripts(request, store, plan)
     if as_json:
-        output.json(_plain(request, plan, batch_scripts))
+        output.json(plan_report(request, plan, batch_scripts))
         return
     output.heading(f"{request.sweep}: {_n(len(request.specs), 'trial')}")
     for note in _notes(request, plan):
@@ -210,42 +209,6 @@ def _notes(request: Request, plan: Plan) -> list[str]:
     if plan.held_back:
         notes.append(f"{plan.held_back} are left for later by --limit")
     return notes + request.about.notes
-
-
-def _plain(request: Request, plan: Plan, batch_scripts: list[str]) -> dict[str, Any]:
-    return {
-        "sweep": request.sweep,
-        "backend": request.about.backend,
-        "trials": [
-            {
-                "trial": spec.trial_id,
-                "workload": spec.workload,
-                "target": spec.target,
-                "seed": spec.seed,
-                "params": spec.params,
-            }
-            for spec in request.specs
-        ],
-        "merged": request.about.merged,
-        "notes": request.about.notes,
-        "to_run": plan.trials,
-        "completed": plan.completed,
-        "queued": plan.queued,
-        "held_back": plan.held_back,
-        "gpu_hours": plan.gpu_hours,
-        "scripts": batch_scripts,
-        "arrays": [
-            {
-                "target": array.target,
-                "trials": array.trials,
-                "tasks": len(array.packs),
-                "packs": [[item.trial for item in pack] for pack in array.packs],
-                "resources": array.resources,
-                "gpu_hours": array.gpu_hours,
-            }
-            for array in plan.arrays
-        ],
-    }
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:

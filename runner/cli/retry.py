@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.api import submit_report
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, NamesArgument, StoreOption
 from runner.report.tables import plural
@@ -57,7 +58,7 @@ def retry(
       runner retry 3f2a --store /shared/results
     """
     from artifacts.store import Store
-    from runner.cli.submit import has_failed, plain, run
+    from runner.cli.submit import has_failed, run
     from runner.planning.plan import Options
     from runner.planning.request import frozen_request
     from runner.run.retry import choose
@@ -86,7 +87,7 @@ def retry(
             )
             runs.append((request, run(request, opened, options, quiet=as_json)))
     if as_json:
-        output.json([plain(request, done) for request, done in runs])
+        output.json([submit_report(request, done) for request, done in runs])
     elif not runs:
         output.say("nothing to retry")
     if any(has_failed(done) for _, done in runs):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.api import MAX_TRIALS, submit_report
 from runner.cli import output
 from runner.cli import plan as planning_output
 from runner.cli.options import (
@@ -23,7 +24,6 @@ from runner.cli.options import (
     data_folder,
 )
 from runner.cli.plan import (
-    MAX_TRIALS,
     BackendOption,
     GridArgument,
     LimitOption,
@@ -107,7 +107,7 @@ def submit(
         remember(Store(store), data_dir)
     done = run(request, Store(store), options, quiet=as_json)
     if as_json:
-        output.json(plain(request, done))
+        output.json(submit_report(request, done))
     if has_failed(done):
         raise typer.Exit(1)
 
@@ -126,26 +126,6 @@ def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Sub
 def has_failed(done: Submitted) -> bool:
     """Whether something that ran here did not complete."""
     return bool((done.progress is not None and done.progress.failed) or done.unstarted)
-
-
-def plain(request: Request, done: Submitted) -> dict[str, Any]:
-    """What a submit did, for scripts."""
-    plan, progress = done.plan, done.progress
-    ran = None if progress is None else {"completed": progress.completed, **progress.failed}
-    return {
-        "sweep": request.sweep,
-        "submission": done.submission.number,
-        "backend": done.submission.about.backend,
-        "trials": len(request.specs),
-        "completed_before": plan.completed,
-        "to_run": plan.trials,
-        "queued_before": plan.queued,
-        "held_back": plan.held_back,
-        "ran": ran,
-        "unstarted": list(done.unstarted),
-        "stopped": list(done.stopped),
-        "notes": list(request.about.notes),
-    }
 
 
 def _say(request: Request, done: Submitted) -> None:

@@ -21,7 +21,7 @@ from runner.grid.language import Reader
 from runner.grid.overrides import apply_overrides
 from runner.grid.points import Expander, Points, Targets
 from runner.grid.problems import GridError, Origin, Problem, in_order, nearest, show
-from runner.grid.source import load_yaml
+from runner.grid.source import load_yaml, mapping_source
 from runner.grid.values import BadValue, Parameters
 from runner.grid.written import Grid, Group, Value
 
@@ -73,7 +73,7 @@ class Expanded:
 
 
 def load_grid(
-    path: Path,
+    grid: Path | Mapping[str, Any],
     *,
     folder: Path | None = None,
     targets: Mapping[str, Hardware],
@@ -85,8 +85,8 @@ def load_grid(
     """Read a grid and expand it.
 
     Args:
-        path: The grid; read once, so it may be a pipe.
-        folder: Where the modules of the user's are looked for first; the grid's own folder if None.
+        grid: Its file, which is read once, so it may be a pipe; or what such a file would hold.
+        folder: Where the modules of the user's are looked for first; the file's own folder if None.
         targets: The profile's targets, and what a trial has there.
         profile_name: How problems name the profile.
         sets: ``--set`` as typed: ``key=value``, ``key=value,value``, ``group.key=...``.
@@ -96,12 +96,12 @@ def load_grid(
     Raises:
         GridError: With every problem found.
     """
-    source = load_yaml(path)
+    source = load_yaml(grid) if isinstance(grid, Path) else mapping_source(grid)
     if source.data is None and source.problems:
         raise GridError(in_order(source.problems))
     reader = Reader(source, max_trials)
-    grid = reader.read()
-    expansion = _Expansion(grid, Targets(targets, on or {}), profile_name, folder or path.parent)
+    folder = folder or (grid.parent if isinstance(grid, Path) else Path.cwd())
+    expansion = _Expansion(reader.read(), Targets(targets, on or {}), profile_name, folder)
     found = expansion.check(sets, max_trials, Origin(source.file, source.line_of(("groups",)), ""))
     problems = [*reader.problems, *found]
     points = expansion.expand(problems)
@@ -110,7 +110,7 @@ def load_grid(
         *(problem for problem in problems if problem.line not in source.unreadable),
     ]
     if problems:
-        raise GridError(in_order(problems))
+        raise GridError(tuple(map(source.placed, in_order(problems))))
     return replace(expansion.joined(points), text=source.text)
 
 

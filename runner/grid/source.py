@@ -8,8 +8,9 @@ the stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 """Values of one document, each alias counted with all it stands for: far above any grid, far below
 what fills the memory."""
+
+MAPPING = "grid"
+"""How problems name a grid that is given as a mapping and has no file."""
 
 _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -56,6 +60,8 @@ class Source:
     unreadable: frozenset[int]
     _root: _Node
     text: str = ""
+    from_mapping: bool = False
+    """Whether its lines are none that anybody wrote: problems name keys alone."""
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
         """The line on which the value at ``path`` is written: its key's; of the nearest parent
@@ -66,6 +72,21 @@ class Source:
                 break
             line, node = node.parts[step]
         return line
+
+    def placed(self, problem: Problem) -> Problem:
+        """Return the problem as its reader can find it: without lines that nobody wrote."""
+        if not self.from_mapping or problem.file != self.file:
+            return problem
+        group = self._step_at(self._root.parts.get("groups"), problem.line)
+        key = problem.key if group is None else f"groups[{group}].{problem.key}".rstrip(".")
+        return replace(problem, line=0, key=key)
+
+    @staticmethod
+    def _step_at(part: tuple[int, _Node] | None, line: int) -> str | int | None:
+        """Return the key or index in a value whose own value is written around a line."""
+        steps = {} if part is None or line < part[0] else part[1].parts
+        before = [step for step, (start, _) in steps.items() if start <= line]
+        return before[-1] if before else None
 
 
 def load_yaml(path: Path) -> Source:
@@ -117,6 +138,40 @@ def parse_yaml(text: str, file: str) -> Source:
         builder.root,
         text,
     )
+
+
+def mapping_source(values: Mapping[str, Any]) -> Source:
+    """Return the document that a mapping would be as YAML; what YAML cannot hold is a problem."""
+    problems: list[Problem] = []
+    text = json.dumps(_plain(values, "", problems), ensure_ascii=False, indent=1)
+    source = replace(parse_yaml(f"{text}\n", MAPPING), from_mapping=True)
+    return replace(source, data=None, problems=tuple(problems)) if problems else source
+
+
+def _plain(value: Any, key: str, problems: list[Problem]) -> Any:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            for name in value:
+                if not isinstance(name, str):
+                    problems.append(Problem(MAPPING, 0, key, f"the key {name!r} is no text"))
+            return {
+                str(name): _plain(item, f"{key}.{name}".lstrip("."), problems)
+                for name, item in value.items()
+            }
+        case list() | tuple() | range():
+            return [_plain(item, f"{key}[{n}]", problems) for n, item in enumerate(value)]
+    problems.append(
+        Problem(
+            MAPPING,
+            0,
+            key,
+            f"a grid holds numbers, text, True, False, None, lists and mappings, and this is of "
+            f"type {type(value).__name__}: convert it first, as with .tolist() or str()",
+        )
+    )
+    return None
 
 
 def _unreadable(file: str, line: int, reason: str, before: list[Problem] | None = None) -> Source:

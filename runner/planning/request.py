@@ -50,7 +50,7 @@ class Request:
 
 
 def read_request(
-    grid: Path,
+    grid: Path | Mapping[str, Any],
     *,
     sets: Sequence[str] = (),
     on: Mapping[str, str] | None = None,
@@ -61,13 +61,23 @@ def read_request(
 ) -> Request:
     """Read a grid and check all that can be checked without running it.
 
+    Args:
+        grid: Its file, or what the file would hold.
+        sets: Parameters to replace, as typed after ``--set``.
+        on: Targets of the grid that are to run on another one.
+        cluster_file: The profile; else found beside the grid, then in the user's config folder.
+        data_dir: Folder of the datasets.
+        backend: What is to run the trials.
+        max_trials: A grid that expands to more is refused.
+
     Raises:
         GridError: The grid has mistakes; all are listed.
         ProblemsFound: The profile has, or datasets are missing.
         UnknownTarget: ``on`` maps to a target that the profile does not have.
     """
     # A pipe has no folder of its own: what stands beside the grid is then what stands here.
-    folder = grid.resolve().parent if grid.is_file() else Path.cwd()
+    file = grid.resolve() if isinstance(grid, Path) and grid.is_file() else None
+    folder = Path.cwd() if file is None else file.parent
     site = find_site(cluster_file, folder)
     profile = site.profile
     for target in (on or {}).values():
@@ -96,7 +106,7 @@ def read_request(
         if own_modules(expanded.specs) or _commands(expanded.specs)
         else [],
         environment=environment,
-        grid=str(grid.resolve()) if grid.is_file() else "",
+        grid="" if file is None else str(file),
         notes=[*expanded.notes, *([code.trouble] if code.trouble else [])],
         merged=expanded.merged,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from runner import __name__ as _distribution
+from runner import __version__
 
 _GIT_TIMEOUT_S = 20
 _NOT_OURS = (
@@ -89,7 +89,7 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
         commit=code.commit,
         dirty=code.dirty,
         untracked=list(code.untracked),
-        runner_version=metadata.version(_distribution),
+        runner_version=__version__,
         python=platform.python_version(),
         executable=sys.executable,
         platform=platform.platform(),
