@@ -266,12 +266,12 @@ def _train() -> Workload:
 
 
 def _svm() -> Workload:
-    from jobs import svm
+    from jobs.svm import workload as svm
 
     return Workload(
         "svm",
         svm.SvmParams,
-        "jobs.svm:run",
+        "jobs.svm.workload:run",
         False,
         svm.problems,
         svm.collapse,

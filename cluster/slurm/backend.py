@@ -34,7 +34,7 @@ from cluster.slurm.commands import Commands, default_cluster
 from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.feasible import obstacles
 from cluster.slurm.handle import Chunk, SlurmHandle, chunk_name
-from cluster.slurm.indices import write_indices
+from cluster.slurm.parse import write_indices
 from cluster.slurm.queue import Asked, Queue
 from cluster.slurm.sbatch import ArrayExecutor
 from cluster.slurm.script import signal_delay_s

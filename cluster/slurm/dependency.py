@@ -7,8 +7,8 @@ import re
 
 from cluster.slurm.commands import Commands
 from cluster.slurm.errors import SlurmCommandFailed
-from cluster.slurm.indices import read_job
-from cluster.state import State, from_slurm
+from cluster.slurm.parse import from_slurm, read_job
+from cluster.state import State
 
 _NEEDS_SUCCESS = frozenset({"afterok", "aftercorr"})
 _NEEDS_FAILURE = frozenset({"afternotok"})

@@ -14,8 +14,7 @@ from cluster.machine import model_of
 from cluster.slurm.accounts import Accounts, read_accounts
 from cluster.slurm.commands import Commands
 from cluster.slurm.errors import SlurmCommandFailed
-from cluster.slurm.partitions import in_words
-from cluster.slurm.site import NodeKind, Site, SitePartition, max_submit, read_site
+from cluster.slurm.site import NodeKind, Site, SitePartition, in_words, max_submit, read_site
 
 DEFAULT_TIME_MIN = 120
 CPUS_WITHOUT_GPU = 8  # more trials at a time are worth more than a faster one

@@ -1,14 +1,15 @@
-"""What SLURM says about one array task, read from a line of squeue or sacct."""
+"""What SLURM writes: lines of squeue and sacct, its words for states, and the ids of array tasks
+(``123_4``, ``123_[0-9,12,20-40:2%8]``)."""
 
 from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cluster.backend import TaskReport
-from cluster.slurm.indices import read_job
-from cluster.state import State, from_slurm
+from cluster.state import State
 
 SQUEUE_FORMAT = ",".join(
     f"{field}:|"
@@ -44,6 +45,36 @@ _OWN_FAULT = frozenset(
     }
 )
 _UNITS_MB = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
+_JOB = re.compile(r"(?P<job>\d+)(?:_(?:(?P<index>\d+)|\[(?P<several>[^\]]*)\]))?")
+
+SLURM_WORDS: dict[str, State] = {
+    "BOOT_FAIL": State.NODE_FAILED,
+    "CANCELLED": State.CANCELLED,
+    "COMPLETED": State.COMPLETED,
+    "COMPLETING": State.RUNNING,
+    "CONFIGURING": State.PENDING,
+    "DEADLINE": State.TIMED_OUT,
+    "FAILED": State.FAILED,
+    "LAUNCH_FAILED": State.NODE_FAILED,
+    "NODE_FAIL": State.NODE_FAILED,
+    "OUT_OF_MEMORY": State.OUT_OF_MEMORY,
+    "PENDING": State.PENDING,
+    "POWER_UP_NODE": State.PENDING,
+    "PREEMPTED": State.PREEMPTED,
+    "RECONFIG_FAIL": State.NODE_FAILED,
+    "REQUEUED": State.PENDING,
+    "REQUEUE_FED": State.PENDING,
+    "REQUEUE_HOLD": State.PENDING,
+    "RESIZING": State.RUNNING,
+    "RESV_DEL_HOLD": State.PENDING,
+    "RUNNING": State.RUNNING,
+    "SIGNALING": State.RUNNING,
+    "SPECIAL_EXIT": State.PENDING,
+    "STAGE_OUT": State.RUNNING,
+    "STOPPED": State.RUNNING,
+    "SUSPENDED": State.RUNNING,
+    "TIMEOUT": State.TIMED_OUT,
+}
 
 
 @dataclass(frozen=True)
@@ -161,3 +192,45 @@ def _time(written: str) -> float | None:
 def _mb(written: str) -> float:
     match = re.match(r"([\d.]+)([KMGT]?)", written)
     return float(match[1]) * _UNITS_MB.get(match[2] or "M", 1.0) if match else 0.0
+
+
+def from_slurm(word: str) -> State:
+    """SLURM's word for a state, as squeue, scontrol or sacct print it (``CANCELLED by 1000``,
+    ``TIMEOUT+``)."""
+    first = word.split()[0].rstrip("+") if word.strip() else ""
+    return SLURM_WORDS.get(first, State.UNKNOWN)
+
+
+def read_job(written: str) -> tuple[str, list[int]] | None:
+    """The job and the indices that an id stands for.
+
+    A job without an array has none; text that is no job id (a step, ``123.batch``) gives None.
+    """
+    match = _JOB.fullmatch(written.strip())
+    if match is None:
+        return None
+    if match["index"] is not None:
+        return match["job"], [int(match["index"])]
+    return match["job"], read_indices(match["several"] or "")
+
+
+def read_indices(written: str) -> list[int]:
+    """``0-3,7,10-20:5%2`` as numbers; the throttle after ``%`` is no index."""
+    indices: list[int] = []
+    for part in written.partition("%")[0].split(","):
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        if first.isdecimal():  # SLURM ends a list that it cut short with "..."
+            indices += range(int(first), int(last or first) + 1, int(step or 1))
+    return indices
+
+
+def write_indices(indices: Iterable[int]) -> str:
+    """Numbers as SLURM reads them, neighbors joined: ``0-3,7``."""
+    spans: list[list[int]] = []
+    for index in sorted(set(indices)):
+        if spans and spans[-1][1] == index - 1:
+            spans[-1][1] = index
+        else:
+            spans.append([index, index])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in spans)

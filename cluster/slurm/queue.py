@@ -13,11 +13,11 @@ from cluster.backend import EarlierRun, TaskReport
 from cluster.errors import BackendUnavailable
 from cluster.slurm.commands import Commands
 from cluster.slurm.errors import SlurmCommandFailed
-from cluster.slurm.indices import read_job
 from cluster.slurm.parse import (
     SACCT_FORMAT,
     SQUEUE_FORMAT,
     Row,
+    read_job,
     sacct_rows,
     squeue_rows,
 )

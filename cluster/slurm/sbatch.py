@@ -1,11 +1,12 @@
-"""submitit's executor, bent so that an array is one pickle and an index: a file per array, not four
-per task."""
+"""sbatch: submitit's executor, bent so that an array is one file and an index, and the rehearsal
+that queues nothing."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -69,6 +70,9 @@ knows what was done before."""
 _MISREAD_IN_PATHS = re.compile(r"[%\\\x00-\x1f\x7f\ud800-\udfff]")
 """SLURM replaces %j in the names of logs, takes a backslash for an order, and reads a script by
 lines of valid text."""
+
+_NO_ROOM_NOW = "SubmitJob"  # AssocMaxSubmitJobLimit, QOSMaxSubmitJobPerUserLimit
+_BEFORE_ITS_WORDS = ("sbatch: error: ", "allocation failure: ")
 
 
 class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
@@ -158,6 +162,30 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
     def _submitit_command_str(self) -> str:
         # -P: a cluster.py in the folder that submit was typed in is not ours.
         return f"{self.python} -P -u -m cluster.slurm.task {self._arguments}"
+
+
+def rehearse(commands: Commands, script: str, name: str) -> None:
+    """Have `sbatch --test-only` check a batch script; what it lets pass may still wait for ever.
+
+    Raises:
+        SubmitLimitReached: The user may queue nothing more just now.
+        SubmitRefused: SLURM does not want it, for any other reason: also those of the site's own
+            submit plugins.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        try:
+            commands.run("sbatch", "--test-only", file.name)
+        except SlurmCommandFailed as failure:
+            said = failure.message
+            for prefix in _BEFORE_ITS_WORDS:
+                said = said.replace(prefix, "")
+            raise (
+                SubmitLimitReached(name, 1, said)
+                if _NO_ROOM_NOW in said
+                else SubmitRefused(name, said)
+            ) from None
 
 
 def _refusal(name: str, n_tasks: int, message: str) -> Exception:

@@ -18,10 +18,9 @@ from cluster.slurm.accounts import Accounts, read_accounts
 from cluster.slurm.dependency import never_satisfied
 from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.feasible import obstacles
-from cluster.slurm.partitions import in_words
-from cluster.slurm.rehearsal import rehearse
+from cluster.slurm.sbatch import rehearse
 from cluster.slurm.script import signal_delay_s
-from cluster.slurm.site import Site, SitePartition, read_gpus
+from cluster.slurm.site import Site, SitePartition, in_words, read_gpus
 from jobs.measure.device import is_model
 from runner.doctor.findings import Finding, Level
 

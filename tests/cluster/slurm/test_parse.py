@@ -1,10 +1,19 @@
-"""Lines of squeue and sacct, as SLURM 22.05 printed them."""
+"""What SLURM writes is read: lines of squeue and sacct, words for states, ids of array tasks."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cluster.slurm.parse import sacct_rows, squeue_rows
+from cluster.slurm.parse import (
+    from_slurm,
+    read_indices,
+    read_job,
+    sacct_rows,
+    squeue_rows,
+    write_indices,
+)
 from cluster.state import State
 
 
@@ -88,3 +97,56 @@ def test_sacct_lists_every_run_of_a_task() -> None:
     assert [row.report.started_at for row in rows] == [1795364405, 1795364545, None, None]
     assert [row.report.node for row in rows] == ["spare-1", "spare-1", "", ""]
     assert rows[-1].indices == list(range(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("written", "job"),
+    [
+        ("123", ("123", [])),
+        ("123_4", ("123", [4])),
+        ("123_[0-3]", ("123", [0, 1, 2, 3])),
+        ("123_[4-6%2]", ("123", [4, 5, 6])),
+        ("123_[0,2,6-8%16]", ("123", [0, 2, 6, 7, 8])),
+        ("123_[0-8:4]", ("123", [0, 4, 8])),
+        ("123_[0,2,6,14,...]", ("123", [0, 2, 6, 14])),
+    ],
+)
+def test_what_squeue_and_sacct_print(written: str, job: tuple[str, list[int]]) -> None:
+    assert read_job(written) == job
+
+
+@pytest.mark.parametrize("written", ["123.batch", "123_4.0", "123_4.extern", "JOBID", ""])
+def test_steps_and_headings_are_no_jobs(written: str) -> None:
+    assert read_job(written) is None
+
+
+@given(st.sets(st.integers(0, 500)))
+def test_what_is_written_is_read_again(indices: set[int]) -> None:
+    assert read_indices(write_indices(indices)) == sorted(indices)
+
+
+def test_neighbors_are_joined() -> None:
+    assert write_indices([7, 0, 1, 2, 9, 8, 4]) == "0-2,4,7-9"
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("COMPLETED", State.COMPLETED),
+        ("CANCELLED by 1000", State.CANCELLED),
+        ("TIMEOUT+", State.TIMED_OUT),
+        ("OUT_OF_MEMORY", State.OUT_OF_MEMORY),
+        ("NODE_FAIL", State.NODE_FAILED),
+        ("REQUEUED", State.PENDING),
+        ("COMPLETING", State.RUNNING),
+        ("SUSPENDED", State.RUNNING),
+    ],
+)
+def test_slurms_words_have_their_state(word: str, state: State) -> None:
+    assert from_slurm(word) is state
+
+
+@pytest.mark.parametrize("word", ["", "REVOKED", "SOMETHING_OF_NEXT_YEAR", "completed?"])
+def test_a_word_that_is_not_known_is_unknown_and_not_final(word: str) -> None:
+    assert from_slurm(word) is State.UNKNOWN
+    assert not from_slurm(word).final

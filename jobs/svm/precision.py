@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from jobs.svm_kernels import Kernel, Matrix
+from jobs.svm.kernels import Kernel, Matrix
 
 Precision = Literal["float32", "float64"]
 

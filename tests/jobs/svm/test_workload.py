@@ -15,14 +15,14 @@ from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
 from artifacts.record import Outcome
-from jobs import svm_precision
 from jobs.context import Context
 from jobs.execute import Expectation, Finished, execute
 from jobs.hardware import CPU
 from jobs.registry import workload
 from jobs.spec import JobSpec
-from jobs.svm import SMALLEST_CACHE_MB, Scaling, SvmParams, collapse, run
-from jobs.svm_kernels import BLOCK_BYTES, Kernel, predict
+from jobs.svm import precision
+from jobs.svm.kernels import BLOCK_BYTES, Kernel, predict
+from jobs.svm.workload import SMALLEST_CACHE_MB, Scaling, SvmParams, collapse, run
 from tests.patience import PATIENCE_S
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
@@ -176,7 +176,7 @@ def test_ordinary_images_are_left_in_float32(kernel: Any, scaling: str) -> None:
         _pixels(load_digits().images * 15.9)
     )
     gamma = 1 / (images.shape[1] * float(images.var()))
-    assert svm_precision.needed(Kernel(kernel, gamma, 3, 0.0), images, 1.0) == "float32"
+    assert precision.needed(Kernel(kernel, gamma, 3, 0.0), images, 1.0) == "float32"
 
 
 def _pixels(images: Any) -> Any:
@@ -269,7 +269,7 @@ def test_the_cache_holds_the_kernel_matrix_where_a_quarter_of_the_memory_does(
     mem_gb: float,
     cache_mb: float,
 ) -> None:
-    monkeypatch.setattr("jobs.svm.SMALLEST_CACHE_MB", smallest_mb)
+    monkeypatch.setattr("jobs.svm.workload.SMALLEST_CACHE_MB", smallest_mb)
     run(SvmParams(train_subset=400, engine="sklearn"), Context(files=tmp_path, mem_gb=mem_gb))
     assert stock.model.cache_size == pytest.approx(cache_mb)
 
@@ -336,7 +336,7 @@ class TestPredictions:
         model = SVC(gamma=1e-3).fit(images[:500], digits.target[:500])
         kernel = Kernel("rbf", 1e-3, 3, 0.0)
         whole = predict(model, kernel, images)
-        monkeypatch.setattr("jobs.svm_kernels.BLOCK_BYTES", 7 * 4 * len(model.support_vectors_))
+        monkeypatch.setattr("jobs.svm.kernels.BLOCK_BYTES", 7 * 4 * len(model.support_vectors_))
         assert 4 * len(images) * len(model.support_vectors_) < BLOCK_BYTES
         assert (predict(model, kernel, images) == whole).all()
 

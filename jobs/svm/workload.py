@@ -137,9 +137,10 @@ def run(params: SvmParams, context: Context) -> None:
     with context.phase("import"):
         import numpy as np
 
-        from jobs import svm_apart, svm_precision
         from jobs.data import open_dataset
-        from jobs.svm_kernels import Kernel, predict
+        from jobs.svm import precision
+        from jobs.svm.kernels import Kernel, predict
+        from jobs.svm.own_process import FitProcess, is_called_for
 
         classifier, engine = _engine(params, context.threads)
     with context.phase("data"):
@@ -156,13 +157,11 @@ def run(params: SvmParams, context: Context) -> None:
         # A number, so that both engines and the predictions below use the same one.
         gamma = _gamma(params.gamma, images.shape[1], float(images.var(dtype=np.float64)))
         kernel = Kernel(params.kernel, gamma, params.degree, params.coef0)
-        precision = (
-            svm_precision.needed(kernel, images, params.C) if engine == SKLEARNEX else "float32"
-        )
-        if precision is None:
+        width = precision.needed(kernel, images, params.C) if engine == SKLEARNEX else "float32"
+        if width is None:
             classifier, engine = _sklearn()
-        elif precision == "float64":
-            prepare = Scaling(params.scaling, _pixels(dataset.images, parts.train), precision)
+        elif width == "float64":
+            prepare = Scaling(params.scaling, _pixels(dataset.images, parts.train), width)
             images, engine = prepare(_pixels(dataset.images, parts.train)), SKLEARNEX_WIDE
         constants = {
             "kernel": params.kernel,
@@ -172,14 +171,14 @@ def run(params: SvmParams, context: Context) -> None:
             "coef0": params.coef0,
             "cache_size": _cache_mb(len(images), context.mem_gb),
         }
-    if svm_apart.is_called_for():
-        with svm_apart.Apart(
+    if is_called_for():
+        with FitProcess(
             "sklearn.svm" if engine == SKLEARN else "sklearnex.svm", context.threads
-        ) as apart:
+        ) as process:
             with context.phase("import"):
-                apart.imported()
+                process.imported()
             with context.phase("train"):
-                model = apart.fit(constants, images, labels)
+                model = process.fit(constants, images, labels)
     else:
         with context.phase("train"):
             model = classifier(**constants).fit(images, labels)

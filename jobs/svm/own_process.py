@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from jobs.errors import CommandFailed
 
-_CODE = "from jobs.svm_apart import serve; serve()"
+_CODE = "from jobs.svm.own_process import serve; serve()"
 
 
 def is_called_for() -> bool:
@@ -24,7 +24,7 @@ def is_called_for() -> bool:
     return signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
 
-class Apart:
+class FitProcess:
     """A process that has imported an engine; a context manager, after which it is gone.
 
     Args:
@@ -39,7 +39,7 @@ class Apart:
         )
         self._send((engine, threads))
 
-    def __enter__(self) -> Apart:
+    def __enter__(self) -> FitProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
