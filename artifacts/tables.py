@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from artifacts.parquet import SCHEMA, list_of
+from artifacts.parquet import SCHEMA
 from artifacts.values import read_back, spelled
 
-_NUMBERS: Final = (pa.int64(), pa.float64())
-_LISTS: Final = (list_of(pa.int64()), list_of(pa.float64()))
 _MIXED: Final = {"values": "spelled"}
 """Metadata of a text column whose values were of several kinds, and are spelled so that each can be
 told."""
@@ -63,6 +61,8 @@ def unite(tables: Iterable[pa.Table]) -> pa.Table:
     """One table with every column of any; numbers that disagree are widened, everything else that
     does is spelled as text."""
     tables = list(tables)
+    if not tables:
+        return pa.table({})
     types: dict[str, list[pa.DataType]] = {}
     mixed = set()
     for table in tables:
@@ -73,15 +73,12 @@ def unite(tables: Iterable[pa.Table]) -> pa.Table:
                 kinds.append(field.type)
             if is_mixed(field):
                 mixed.add(field.name)
+    several = {name: kinds for name, kinds in types.items() if len(kinds) > 1}
+    mixed |= {name for name, kinds in several.items() if not _agree(kinds)}
     try:
-        return _joined(
-            tables, pa.schema([_common(name, kinds, mixed) for name, kinds in types.items()])
-        )
+        return _joined(tables, mixed)
     except pa.ArrowInvalid:  # an integer that no double can hold
-        return _joined(
-            tables,
-            pa.schema([_common(name, kinds, mixed, widen=False) for name, kinds in types.items()]),
-        )
+        return _joined(tables, mixed | several.keys())
 
 
 def is_mixed(field: pa.Field) -> bool:
@@ -148,24 +145,20 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def _common(
-    name: str, kinds: list[pa.DataType], mixed: set[str], *, widen: bool = True
-) -> pa.Field:
-    if len(kinds) <= 1 and name not in mixed:
-        return pa.field(name, kinds[0] if kinds else pa.null())
-    if widen and all(kind in _NUMBERS for kind in kinds):
-        return pa.field(name, pa.float64())
-    if widen and all(kind in _LISTS for kind in kinds):
-        return pa.field(name, list_of(pa.float64()))
-    return pa.field(name, pa.string(), metadata=_MIXED)
+def _agree(kinds: list[pa.DataType]) -> bool:
+    """Whether values of these types can stand in one column without being spelled."""
+    try:
+        pa.unify_schemas([pa.schema([("", kind)]) for kind in kinds], promote_options="permissive")
+    except pa.ArrowTypeError:
+        return False
+    return True
 
 
-def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    return (
-        pa.concat_tables([_as(table, schema) for table in tables]).combine_chunks()
-        if tables
-        else schema.empty_table()
-    )
+def _joined(tables: list[pa.Table], mixed: Collection[str]) -> pa.Table:
+    """Join tables after the columns of several kinds have been spelled as text."""
+    return pa.concat_tables(
+        [_with_spelled(table, mixed) for table in tables], promote_options="permissive"
+    ).combine_chunks()
 
 
 def _spelled(table: pa.Table, name: str) -> pa.Array:
@@ -174,15 +167,10 @@ def _spelled(table: pa.Table, name: str) -> pa.Array:
     )
 
 
-def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-        elif is_mixed(field):
-            columns.append(_spelled(table, field.name))
-        elif table[field.name].type == field.type:
-            columns.append(table[field.name])
-        else:
-            columns.append(table[field.name].cast(field.type))
-    return pa.table(columns, schema=schema)
+def _with_spelled(table: pa.Table, mixed: Collection[str]) -> pa.Table:
+    for name in mixed:
+        place = table.schema.get_field_index(name)
+        if place >= 0:
+            field = pa.field(name, pa.string(), metadata=_MIXED)
+            table = table.set_column(place, field, _spelled(table, name))
+    return table
