@@ -38,6 +38,8 @@ class TaskEvent:
     """For a failure: the traceback, or what is known about the death."""
     node: str = ""
     pid: int | None = None
+    code: int = 0
+    """For a failure whose task raised a TaskError, its code."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class TaskReport:
     ended_at: float | None = None
     earlier: tuple[EarlierRun, ...] = ()
     """Its runs before this one, oldest first; known to the accounting only."""
+    code: int = 0
+    """With which it exited; that of a TaskError if it raised one."""
     silent: bool = False
     """UNKNOWN because the scheduler could not be asked just now; another time it may answer."""
 

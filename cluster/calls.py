@@ -8,16 +8,18 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cluster.errors import CallDoesNotPickle, ProcessLost, ProcessSpent, Requeue
+from cluster.errors import CallDoesNotPickle, ProcessLost, ProcessSpent, Requeue, TaskError
 from cluster.state import State
 
 
 class Ending(NamedTuple):
-    """How a task ended; ``spent``: its process cannot compute any more."""
+    """How a task ended; ``spent``: its process cannot compute any more; ``code``: of a
+    TaskError."""
 
     state: State
     detail: str = ""
     spent: bool = False
+    code: int = 0
 
 
 def pickled(call: Callable[..., None]) -> bytes:
@@ -59,6 +61,8 @@ def attempt(call: Callable[[int], None], index: int) -> Ending:
         return Ending(lost.state, lost.reason, spent=True)
     except ProcessSpent:
         return Ending(State.COMPLETED, spent=True)
+    except TaskError as error:
+        return Ending(State.FAILED, str(error), code=error.code)
     except (Exception, SystemExit) as problem:
         return Ending(State.FAILED, described(problem))
     return Ending(State.COMPLETED)

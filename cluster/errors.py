@@ -3,6 +3,8 @@ cure."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cluster.state import State
 
 ProfileProblem = tuple[tuple[str | int, ...], str]
@@ -199,6 +201,14 @@ class ProfileError(ClusterError):
         return "\n".join(
             f"{self.profile}: {dotted(where)}: {what}" for where, what in self.problems
         )
+
+
+class TaskError(ClusterError):
+    """Root of what a task raises for a reason that whoever submitted it must know: its ``code``
+    arrives with the task's end, whatever ran it."""
+
+    code: ClassVar[int]
+    """1 to 125: on a scheduler it is the exit code of the task."""
 
 
 class Requeue(ClusterError):

@@ -152,7 +152,12 @@ class InlineBackend:
         finally:
             self._outbox.append(
                 array.tasks.ended(
-                    index, ending.state, ending.detail, socket.gethostname(), os.getpid()
+                    index,
+                    ending.state,
+                    ending.detail,
+                    socket.gethostname(),
+                    os.getpid(),
+                    ending.code,
                 )
             )
 

@@ -36,12 +36,18 @@ class TaskArray:
         return TaskEvent(self.handle.id, index, State.RUNNING, "", node, pid)
 
     def ended(
-        self, index: int, state: State, detail: str = "", node: str = "", pid: int | None = None
+        self,
+        index: int,
+        state: State,
+        detail: str = "",
+        node: str = "",
+        pid: int | None = None,
+        code: int = 0,
     ) -> TaskEvent:
         """A task that was taken has ended."""
         self.states[index] = state
         self.unfinished -= 1
-        return TaskEvent(self.handle.id, index, state, detail, node, pid)
+        return TaskEvent(self.handle.id, index, state, detail, node, pid, code)
 
     def drop_waiting(
         self, state: State, detail: str, indices: Iterable[int] | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from cluster.errors import TaskError
+
 
 class RunnerError(Exception):
     """Root of what `runner` itself reports; printed as one `error:` message, without a
@@ -153,8 +155,10 @@ class LibraryMissing(RunnerError):
         return f"{self.what} needs {self.name}, which is not installed: pip install {self.name}"
 
 
-class PublishFailed(RunnerError):
+class PublishFailed(RunnerError, TaskError):
     """A trial ran but its record could not be written, so it counts as not run."""
+
+    code = 73  # EX_CANTCREAT of sysexits.h
 
     def __init__(self, trial: str, reason: str) -> None:
         super().__init__(trial, reason)

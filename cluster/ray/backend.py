@@ -313,7 +313,7 @@ class RayBackend:
                 self._give_up(worker.pool, State.FAILED, answer.problem)
                 return
         else:
-            self._end_task(worker, answer.state, answer.detail)
+            self._end_task(worker, answer.state, answer.detail, answer.code)
             if answer.spent:
                 worker.pool.end(worker)
                 self._unbalanced = True
@@ -336,10 +336,10 @@ class RayBackend:
         self._outbox.append(pool.tasks.began(index, worker.node, worker.pid))
         pool.give(worker, index)
 
-    def _end_task(self, worker: Worker, state: State, detail: str) -> None:
+    def _end_task(self, worker: Worker, state: State, detail: str, code: int = 0) -> None:
         assert worker.index is not None, "a task ended that was not given"
         self._outbox.append(
-            worker.pool.tasks.ended(worker.index, state, detail, worker.node, worker.pid)
+            worker.pool.tasks.ended(worker.index, state, detail, worker.node, worker.pid, code)
         )
         worker.index, worker.deadline = None, float("inf")
         if worker.pool.tasks.unfinished == 0:

@@ -399,7 +399,12 @@ class SlurmBackend:
                 yield TaskEvent(handle_id, index, State.RUNNING, node=report.node)
             if now.final:
                 yield TaskEvent(
-                    handle_id, index, now, self._explained(handle_id, index, report), report.node
+                    handle_id,
+                    index,
+                    now,
+                    self._explained(handle_id, index, report),
+                    report.node,
+                    code=report.code,
                 )
             told[index] = now
 

@@ -163,6 +163,7 @@ def _report(
         word=word.split()[0] if word.strip() else "",
         detail=detail,
         node="" if node.startswith(("None", "(null)")) else node,
+        code=code if state is State.FAILED else 0,
         started_at=_time(start) if state is not State.PENDING else None,
         ended_at=_time(end) if state.final else None,
     )

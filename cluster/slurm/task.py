@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from cluster import place, signals
-from cluster.errors import ProcessSpent, Requeue
+from cluster.errors import ProcessSpent, Requeue, TaskError
 from cluster.slurm import requeue as slurm_requeue
 
 _SHARED_FILES_LAG_S = 60
@@ -43,6 +44,9 @@ def main(pickle: str, first: str) -> int:
         return 1  # if it runs again, this exit counts for nothing
     except ProcessSpent:
         return 0  # this one ends here in any case
+    except TaskError as error:
+        traceback.print_exc()
+        return error.code
     except SystemExit as leaving:
         return (
             leaving.code if isinstance(leaving.code, int) and leaving.code else 1

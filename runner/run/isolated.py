@@ -23,7 +23,7 @@ from runner.run.worker import run_task, warm_up
 from runner.sweep.submission import read_array
 
 _LOOK_S = 0.2
-_CANNOT_RECORD, _WANTS_REQUEUE = 73, 75  # EX_CANTCREAT and EX_TEMPFAIL of sysexits.h
+_WANTS_REQUEUE = 75  # EX_TEMPFAIL of sysexits.h
 _OWN_FAULT = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 )
@@ -75,7 +75,7 @@ def _run_in_new_process(array_path: str, index: int) -> None:
             child.wait()
     if code == _WANTS_REQUEUE:
         raise Requeue
-    if code == _CANNOT_RECORD:
+    if code == PublishFailed.code:
         raise PublishFailed(f"of task {index}", "its process says why above")
     if code == 1:
         raise PackFailed("its process stopped with the error above")
@@ -109,7 +109,7 @@ def _main(array_path: str, index: str) -> int:
         return _WANTS_REQUEUE
     except PublishFailed as error:
         print(error, file=sys.stderr)
-        return _CANNOT_RECORD
+        return error.code
     return 0
 
 

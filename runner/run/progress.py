@@ -118,3 +118,7 @@ class Progress:
             return None
         left = (self.total - self.done) / self.rate - (self.now() - self._ended_at)
         return left if left > 0 else None
+
+
+Watch = Callable[[Progress | Feeding | Stopping], None]
+"""Told how far a submit is, as often as there is news."""

@@ -1,43 +1,24 @@
-"""Freezes a sweep in the store, hands its plan to a backend, and stays with it where the backend
-needs a driver."""
+"""Submits a request: plans what is left of it, freezes it in the store, and has it run."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
-from artifacts.collect import compact_leftovers
-from artifacts.errors import ArtifactsError
-from artifacts.record import Outcome
 from artifacts.store import Store
-from cluster.backend import ArrayHandle, LocalBackend, TaskEvent
 from cluster.open import LOCAL_BACKENDS, open_local, open_scheduler, resolve
-from cluster.state import State
-from runner.errors import PublishFailed, RecordingStopped, SchedulerSilent, SubmitStopped
-from runner.planning.packing import Plan, PlannedArray, Window
+from runner.errors import SchedulerSilent
+from runner.planning.packing import Plan, Window
 from runner.planning.plan import Options, check_room, plan_with
 from runner.planning.request import Request
 from runner.run.feeder import Feeder
-from runner.run.freezing import freeze_array, freeze_request
-from runner.run.interruption import TwoSteps
-from runner.run.isolated import run_inline
-from runner.run.progress import Feeding, Progress, Stopping
-from runner.run.worker import run_task, warm_up
-from runner.sweep.attempts import OUTCOME_OF, publish_derived
+from runner.run.freezing import freeze_request
+from runner.run.local import LocalDriver
+from runner.run.progress import Progress, Watch
 from runner.sweep.early_stop import Stopped, stopped_groups
-from runner.sweep.journal import Ended, Follower, Started
 from runner.sweep.lock import sweep_lock
 from runner.sweep.reconcile import settle_all
-from runner.sweep.submission import FrozenArray, Submission
+from runner.sweep.submission import Submission
 
-_LOOK_S, _SHOW_S = 0.25, 0.1
-_GRACE_S = 10.0
-"""What a trial under way has for finishing its step and writing a checkpoint when the submit is
-asked to stop."""
-_CUT_SHORT = "submit was stopped while it ran; the same submit runs it again"
 _QUEUEING_S = 60.0
 """Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
 
@@ -54,9 +35,6 @@ class Submitted:
     """Why tasks ended before their trial began, each reason once."""
     stopped: tuple[Stopped, ...] = ()
     """Groups whose queue was stopped because their first trials all failed in the same way."""
-
-
-Watch = Callable[[Progress | Feeding | Stopping], None]
 
 
 def submit(
@@ -98,7 +76,15 @@ def submit(
             if not plan.arrays:
                 return Submitted(submission, plan, Progress(0))
             with open_local(backend_name) as backend:
-                return _Drive(backend, store, submission, plan, watch).run()
+                driver = LocalDriver(backend, store, submission, plan, watch)
+                driver.run()
+            return Submitted(
+                submission,
+                plan,
+                driver.progress,
+                tuple(driver.unstarted),
+                tuple(stopped_groups(submission.folder)),
+            )
         with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
             limits = scheduler.limits()
             plan = plan_with(
@@ -115,144 +101,3 @@ def submit(
             )
             Feeder(scheduler, store, submission).feed(plan, watch)
             return Submitted(submission, plan, None)
-
-
-class _Drive:
-    """Stays with a local backend until every task has ended."""
-
-    def __init__(
-        self, backend: LocalBackend, store: Store, submission: Submission, plan: Plan, watch: Watch
-    ) -> None:
-        self.backend, self.store, self.submission, self.plan, self.watch = (
-            backend,
-            store,
-            submission,
-            plan,
-            watch,
-        )
-        self.follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
-        self.progress = Progress(plan.trials)
-        self.started: dict[tuple[str, int], Started] = {}
-        self.arrays: dict[str, FrozenArray] = {}
-        self.unstarted: dict[str, None] = {}
-        self.stopping = False
-        self.signals = TwoSteps(self._ask_to_stop)
-
-    def run(self) -> Submitted:
-        with self.signals:
-            with self._recording_what_is_cut_short():
-                self._see_through()
-            self.signals.settle()
-            self.backend.close()
-        compact_leftovers(self.store, self.submission.sweep)
-        if self.stopping and self.progress.left:
-            raise self._stopped()
-        return Submitted(
-            self.submission,
-            self.plan,
-            self.progress,
-            tuple(self.unstarted),
-            tuple(stopped_groups(self.submission.folder)),
-        )
-
-    def _see_through(self) -> None:
-        """Queue everything, and follow it until the last task has ended."""
-        outstanding = sum(self._queue(array).n_tasks for array in self.plan.arrays)
-        looked = 0.0
-        while outstanding:
-            for event in self.backend.wait(_LOOK_S):
-                if event.state.final or event.state is State.UNKNOWN:
-                    outstanding -= 1
-                    self._ended(event)
-            # Of short trials hundreds end in a second; nobody reads a display that often.
-            if not outstanding or time.monotonic() > looked + _SHOW_S:
-                self._read_journal()
-                self.watch(self.progress)
-                looked = time.monotonic()
-
-    def _ask_to_stop(self) -> None:
-        """Wind the sweep down; runs in the handler of a signal."""
-        self.stopping = True
-        self.backend.stop(_GRACE_S)
-        self.watch(Stopping(_GRACE_S))
-
-    def _stopped(self) -> SubmitStopped:
-        progress = self.progress
-        return SubmitStopped(self.submission.sweep, progress.words, progress.left, progress.total)
-
-    def _queue(self, planned: PlannedArray) -> ArrayHandle:
-        array = freeze_array(planned, self.backend.name)
-        path = str(self.submission.add_array(array))
-        handle = self.backend.submit(
-            partial(run_inline if self.backend.name == "inline" else run_task, path),
-            len(array.packs),
-            planned.resources,
-            name=f"{self.submission.sweep}-{planned.target}",
-            warm=partial(warm_up, path),
-        )
-        self.arrays[handle.id] = array
-        return handle
-
-    def _ended(self, event: TaskEvent) -> None:
-        """See that every trial the task began has its record."""
-        if event.state is State.COMPLETED:
-            return
-        if event.state is State.FAILED and PublishFailed.__name__ in event.detail:
-            self._read_journal()
-            raise RecordingStopped(
-                self.submission.sweep, self.progress.left, event.detail.strip().splitlines()[-1]
-            )
-        self._read_journal()
-        for line, attempt in self.arrays[event.handle_id].packs[event.index]:
-            trial = self.submission.spec(line).trial_id
-            started = self.started.get((trial, attempt))
-            if started is None and self.stopping:
-                continue
-            if started is None:
-                self.unstarted.setdefault(event.detail or f"the task ended as {event.state}")
-            elif not self.progress.has_ended(trial, attempt):
-                cut_short = self.stopping and event.state is State.CANCELLED
-                self._derive(
-                    started,
-                    *(
-                        (Outcome.interrupted, _CUT_SHORT)
-                        if cut_short
-                        else (OUTCOME_OF[event.state], event.detail)
-                    ),
-                )
-
-    def _derive(self, started: Started, outcome: Outcome, message: str) -> None:
-        if not publish_derived(
-            self.store, started, outcome, message
-        ):  # it has its own, and its worker died before it said so
-            attempts = self.store.index(self.submission.sweep).attempts(started.trial)
-            outcome = next(
-                (own.outcome for own in attempts if own.attempt == started.attempt), outcome
-            )
-        self.progress.end(Ended(started.trial, started.attempt, outcome))
-
-    def _read_journal(self) -> None:
-        entries = self.follower.new_entries()
-        for entry in entries:
-            if isinstance(entry, Started):
-                self.started[entry.trial, entry.attempt] = entry
-        self.progress.follow(entries)
-
-    @contextmanager
-    def _recording_what_is_cut_short(self) -> Iterator[None]:
-        """However the loop is left, no worker outlives it and no attempt stays without a record."""
-        try:
-            yield
-        except BaseException as error:
-            self.signals.settle()
-            self.backend.close()
-            self._read_journal()
-            for key, started in self.started.items():
-                if not self.progress.has_ended(*key):
-                    with suppress(
-                        ArtifactsError
-                    ):  # what stopped the loop says more than that nothing can be recorded
-                        self._derive(started, Outcome.interrupted, _CUT_SHORT)
-            if isinstance(error, KeyboardInterrupt):
-                raise self._stopped() from None
-            raise

@@ -27,7 +27,7 @@ from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import here
 from cluster.processes import OomKills
 from cluster.signals import sequel, stop_requested
-from runner.errors import PackFailed
+from runner.errors import PackFailed, PublishFailed
 from runner.sweep.attempts import outcome_after, publish_derived, unrecorded
 from runner.sweep.journal import Ended, Entry, Journal, Started, entries
 from runner.sweep.submission import read_array
@@ -51,6 +51,7 @@ def run_supervised(array_path: str, index: int) -> None:
     """Run pack ``index`` like ``worker.run_task``, in a child.
 
     Raises:
+        PublishFailed: A record could not be written; the rest of the pack is not begun.
         PackFailed: The child could not go on, for a reason that is not a trial's; the task's output
             says which.
         Requeue: The scheduler asked to stop; what is left of the pack wants to be run later.
@@ -66,6 +67,8 @@ def run_supervised(array_path: str, index: int) -> None:
             return
         if code == _WANTS_REQUEUE:
             raise Requeue
+        if code == PublishFailed.code:
+            raise PublishFailed(f"of task {index}", "its process says why above")
         if code == _FAILED:
             raise PackFailed("its worker stopped with the error above")
         if code == _SPENT:
@@ -220,6 +223,9 @@ def _run_in_child(array_path: str, index: int, number: int) -> int:
         code = _SPENT
         with suppress(OSError):
             print(lost, file=sys.stderr)
+    except PublishFailed as error:
+        code = error.code
+        traceback.print_exc()
     except BaseException:
         traceback.print_exc()
     finally:

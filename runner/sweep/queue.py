@@ -27,7 +27,7 @@ from cluster.errors import ClusterError
 from cluster.open import LOCAL_BACKENDS, open_scheduler, read_handle
 from cluster.profile import Profile
 from cluster.state import State
-from runner.errors import FrozenFileDamaged
+from runner.errors import FrozenFileDamaged, PublishFailed
 from runner.sweep.attempts import GO_ON, OUTCOME_OF, array_name, publish_derived, unrecorded
 from runner.sweep.journal import Started, read_all
 from runner.sweep.stamp import check_stamp, stamped
@@ -351,11 +351,9 @@ def _dead(started: Started, report: TaskReport) -> Dead:
     if report.state is State.FAILED:
         # An exception of the trial's own ends in a record; a task fails only where its worker could
         # not go on.
-        return Dead(
-            started,
-            Outcome.interrupted,
-            f"its worker could not go on ({said}): 'runner logs' has what it printed",
-        )
+        recorded = report.code != PublishFailed.code
+        why = f"its worker could not go on ({said})" if recorded else "its record was not written"
+        return Dead(started, Outcome.interrupted, f"{why}: 'runner logs' has what it printed")
     return Dead(started, OUTCOME_OF[report.state], said)
 
 

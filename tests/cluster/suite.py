@@ -123,6 +123,15 @@ class BackendSuite:
         assert "ValueError: task 0 is the bad one" in event.detail
         assert "in fail_on" in event.detail
 
+    def test_a_failure_that_has_a_code_carries_it(self, backend: Backend) -> None:
+        handle = backend.submit(partial(tasks.fail_with_a_code, 0), n_tasks=2, resources=TINY)
+        ended = {
+            event.index: (event.state, event.code)
+            for event in events_until_settled(backend, [handle], self.within_s)
+            if event.state.final
+        }
+        assert ended == {0: (FAILED, tasks.OutOfPaper.code), 1: (COMPLETED, 0)}
+
     def test_an_exception_about_memory_is_an_exception(self, backend: Backend) -> None:
         handle = backend.submit(partial(tasks.run_out_of_memory, 0), n_tasks=2, resources=TINY)
         assert settle(backend, handle, self.within_s) == [FAILED, COMPLETED]

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster.errors import ProcessSpent, Requeue
+from cluster.errors import ProcessSpent, Requeue, TaskError
 from cluster.signals import stop_requested
 from tests.patience import PATIENCE_S
 
@@ -33,6 +33,17 @@ def leave_a_mark(folder: str, index: int) -> None:
 def fail_on(bad: int, index: int) -> None:
     if index == bad:
         raise ValueError(f"task {index} is the bad one")
+
+
+class OutOfPaper(TaskError):
+    """A reason that whoever submitted the task knows by its code."""
+
+    code = 42
+
+
+def fail_with_a_code(bad: int, index: int) -> None:
+    if index == bad:
+        raise OutOfPaper
 
 
 def spend_the_process(folder: str, bad: int, index: int) -> None:
