@@ -21,7 +21,7 @@ from runner.doctor.files import check_data, check_file_system, check_store, read
 from runner.doctor.findings import Diagnosis, Finding, Level, Visit
 from runner.doctor.judging import Home, judge
 from runner.doctor.machine import check_machine, check_packages
-from runner.doctor.node import LETTER
+from runner.doctor.node import NothingToRead
 from runner.doctor.probing import Post, Probe, open_post, send_probes
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class _MachineCheckup:
                 f"the answer that {node} wrote to {self.store} is not seen here",
                 "keep the store on a file system that both share",
             )
-        if LETTER in probe.detail:
+        if probe.code == NothingToRead.code:
             return (
                 Level.REFUSED,
                 f"{node} does not see what was written to {self.store} here",

@@ -13,11 +13,13 @@ import msgspec
 
 from artifacts.publish import publish
 from cluster import machine
+from cluster.errors import TaskError
 from cluster.place import here
 from jobs.data import missing
 from jobs.errors import WrongDevice
 from jobs.measure import device
 from runner.doctor import packages
+from runner.errors import RunnerError
 
 LETTER = "from-the-login-node"
 
@@ -67,6 +69,19 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     data_problems: dict[str, str]
 
 
+class NothingToRead(RunnerError, TaskError):
+    """What the submitting side wrote is not seen on this node."""
+
+    code = 66  # EX_NOINPUT of sysexits.h
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is not there: keep the store on a file system that the nodes share"
+
+
 def answer_path(folder: Path, target: str) -> Path:
     """Where the answer of a target's probe appears."""
     return folder / f"{target}.answer"
@@ -74,10 +89,17 @@ def answer_path(folder: Path, target: str) -> Path:
 
 def look_around(errand: Errand, index: int) -> None:
     """Read what the login node wrote, look around, publish the answer; the function that travels to
-    the nodes."""
+    the nodes.
+
+    Raises:
+        NothingToRead: What it wrote is not seen here.
+    """
     del index  # an array of one
     folder = Path(errand.folder)
-    letter = msgspec.json.decode((folder / LETTER).read_bytes(), type=Letter)
+    try:
+        letter = msgspec.json.decode((folder / LETTER).read_bytes(), type=Letter)
+    except FileNotFoundError:
+        raise NothingToRead(str(folder / LETTER)) from None
     heard_at = time.time()
     expect = device.Expectation(errand.gpu, errand.gpus, errand.cpus)
     broken = packages.broken()

@@ -41,6 +41,8 @@ class Probe:
     refusal: ClusterError | None = None
     node: str = ""
     detail: str = ""
+    code: int = 0
+    """Of the TaskError that its task raised, see ``cluster.backend.TaskEvent``."""
     submitted_at: float = 0.0
     """This machine's clock, seconds since 1970."""
     ended_at: float | None = None
@@ -178,6 +180,7 @@ def _is_outstanding(probe: Probe) -> bool:
 
 def _note(probe: Probe, event: TaskEvent) -> None:
     probe.state, probe.node, probe.detail = event.state, event.node or probe.node, event.detail
+    probe.code = event.code
     if event.state is State.RUNNING:
         probe.give_up_at = time.monotonic() + probe.timeout_s
     elif event.state.final:
