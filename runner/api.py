@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from runner.planning import packing
     from runner.planning.request import Request
     from runner.report.gather import Gathered
-    from runner.run.submit import Submitted, Watch
+    from runner.run.progress import Watch
+    from runner.run.submit import Submitted
     from runner.sweep.early_stop import Stopped
 
 DEFAULT_STORE = "results"
