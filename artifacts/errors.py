@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import dataclass_transform
 
 
-class ArtifactsError(Exception):
+@dataclass_transform()
+@dataclass(eq=False, repr=False)
+class PlainError(Exception):
+    """The shape of an error that is built from plain values.
+
+    A new error is its annotated fields and a ``__str__`` that names the place, what is wrong and
+    how to fix it. It is built from its fields, compares by them, and unpickles.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        self.args = tuple(getattr(self, field.name) for field in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.args == self.args
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+class ArtifactsError(PlainError):
     """Any error of this floor."""
 
 
 class BadColumn(ArtifactsError):
     """A value that does not fit its column, or a column that the record does not have."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name, self.reason = name, reason
+    name: str
+    reason: str
 
     def __str__(self) -> str:
         return f"column '{self.name}': {self.reason}"
@@ -23,9 +47,9 @@ class BadColumn(ArtifactsError):
 class BadName(ArtifactsError):
     """A sweep's or trial's name that cannot be a file name inside the store."""
 
-    def __init__(self, kind: str, name: str, allowed: str) -> None:
-        super().__init__(kind, name, allowed)
-        self.kind, self.name, self.allowed = kind, name, allowed
+    kind: str
+    name: str
+    allowed: str
 
     def __str__(self) -> str:
         return f"{self.name!r} cannot name a {self.kind} of the store: use {self.allowed}"
@@ -34,9 +58,7 @@ class BadName(ArtifactsError):
 class RecordExists(ArtifactsError):
     """The attempt has a record already; it was left as it is."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
     def __str__(self) -> str:
         return (
@@ -48,9 +70,8 @@ class RecordExists(ArtifactsError):
 class StoreFull(ArtifactsError):
     """The disk or the quota is used up; nothing was published."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: Path
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -62,9 +83,8 @@ class StoreFull(ArtifactsError):
 class StoreNotWritable(ArtifactsError):
     """The store refuses to be written to; nothing was published."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: Path
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -78,9 +98,8 @@ class StoreNotReadable(ArtifactsError):
     """Something in the store cannot be read: a colleague's umask keeps others out, or it is not
     what it should be."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: Path
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -93,9 +112,8 @@ class StoreNotReadable(ArtifactsError):
 class UnreadableRecord(ArtifactsError):
     """A record file that is damaged, foreign, or written by a newer runner."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: Path
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -107,9 +125,9 @@ class UnreadableRecord(ArtifactsError):
 class NewerFormat(ArtifactsError):
     """A file of the store that a newer runner wrote; this one would misread it."""
 
-    def __init__(self, path: Path, found: int, known: int) -> None:
-        super().__init__(path, found, known)
-        self.path, self.found, self.known = path, found, known
+    path: Path
+    found: int
+    known: int
 
     def __str__(self) -> str:
         return (
@@ -121,9 +139,9 @@ class NewerFormat(ArtifactsError):
 class UnknownSweep(ArtifactsError):
     """The store has no such sweep."""
 
-    def __init__(self, name: str, known: tuple[str, ...], store: Path) -> None:
-        super().__init__(name, known, store)
-        self.name, self.known, self.store = name, known, store
+    name: str
+    known: tuple[str, ...]
+    store: Path
 
     def __str__(self) -> str:
         has = f"it has {', '.join(self.known)}" if self.known else "it has none yet"
@@ -136,9 +154,9 @@ class UnknownSweep(ArtifactsError):
 class UnknownTrial(ArtifactsError):
     """No record of such a trial."""
 
-    def __init__(self, prefix: str, sweeps: tuple[str, ...], store: Path) -> None:
-        super().__init__(prefix, sweeps, store)
-        self.prefix, self.sweeps, self.store = prefix, sweeps, store
+    prefix: str
+    sweeps: tuple[str, ...]
+    store: Path
 
     def __str__(self) -> str:
         if self.prefix in self.sweeps:
@@ -156,9 +174,8 @@ class UnknownTrial(ArtifactsError):
 class AmbiguousTrial(ArtifactsError):
     """Several trials start with the letters given."""
 
-    def __init__(self, prefix: str, trials: tuple[str, ...]) -> None:
-        super().__init__(prefix, trials)
-        self.prefix, self.trials = prefix, trials
+    prefix: str
+    trials: tuple[str, ...]
 
     def __str__(self) -> str:
         shown = ", ".join(self.trials[:8]) + (", …" if len(self.trials) > 8 else "")
@@ -170,9 +187,8 @@ class AmbiguousTrial(ArtifactsError):
 class UnknownFormat(ArtifactsError):
     """A table cannot be written under this extension."""
 
-    def __init__(self, path: Path, known: tuple[str, ...]) -> None:
-        super().__init__(path, known)
-        self.path, self.known = path, known
+    path: Path
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"cannot tell the format of {self.path}: end its name in {', '.join(self.known)}"

@@ -3,7 +3,8 @@ cure."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import ClassVar, dataclass_transform
 
 from cluster.state import State
 
@@ -11,16 +12,34 @@ ProfileProblem = tuple[tuple[str | int, ...], str]
 """Where in the profile (the keys that lead there) and what is wrong there."""
 
 
+@dataclass_transform()
+@dataclass(eq=False, repr=False)
 class ClusterError(Exception):
-    """Root of everything this floor raises."""
+    """Root of everything this floor raises.
+
+    A new error is its annotated fields and a ``__str__`` that names the place, what is wrong and
+    how to fix it. It is built from its fields, compares by them, and unpickles.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        self.args = tuple(getattr(self, field.name) for field in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.args == self.args
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
 
 class UnknownBackend(ClusterError):
     """No backend has this name."""
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"there is no backend '{self.name}': use one of {', '.join(self.known)}"
@@ -29,9 +48,9 @@ class UnknownBackend(ClusterError):
 class BackendUnavailable(ClusterError):
     """The backend exists, and cannot work on this machine."""
 
-    def __init__(self, backend: str, reason: str, cure: str) -> None:
-        super().__init__(backend, reason, cure)
-        self.backend, self.reason, self.cure = backend, reason, cure
+    backend: str
+    reason: str
+    cure: str
 
     def __str__(self) -> str:
         return f"the {self.backend} backend cannot start: {self.reason}; {self.cure}"
@@ -40,9 +59,9 @@ class BackendUnavailable(ClusterError):
 class BackendLost(ClusterError):
     """What ran the tasks is gone, and no other is started; tasks that had not ended are not run."""
 
-    def __init__(self, backend: str, reason: str, cure: str) -> None:
-        super().__init__(backend, reason, cure)
-        self.backend, self.reason, self.cure = backend, reason, cure
+    backend: str
+    reason: str
+    cure: str
 
     def __str__(self) -> str:
         return f"the {self.backend} backend was lost: {self.reason}; {self.cure}"
@@ -51,9 +70,7 @@ class BackendLost(ClusterError):
 class BackendClosed(ClusterError):
     """Something was asked of a backend after its close()."""
 
-    def __init__(self, backend: str) -> None:
-        super().__init__(backend)
-        self.backend = backend
+    backend: str
 
     def __str__(self) -> str:
         return (
@@ -65,9 +82,8 @@ class BackendClosed(ClusterError):
 class UnknownArray(ClusterError):
     """The handle belongs to no array of this backend."""
 
-    def __init__(self, handle_id: str, backend: str) -> None:
-        super().__init__(handle_id, backend)
-        self.handle_id, self.backend = handle_id, backend
+    handle_id: str
+    backend: str
 
     def __str__(self) -> str:
         return (
@@ -83,9 +99,9 @@ class NotQueued(ClusterError):
 class Infeasible(NotQueued):
     """No node could ever run one task of this size; nothing was queued."""
 
-    def __init__(self, name: str, reason: str, cure: str) -> None:
-        super().__init__(name, reason, cure)
-        self.name, self.reason, self.cure = name, reason, cure
+    name: str
+    reason: str
+    cure: str
 
     def __str__(self) -> str:
         return f"'{self.name}' can never run here: {self.reason}; {self.cure}"
@@ -94,9 +110,8 @@ class Infeasible(NotQueued):
 class CallDoesNotPickle(NotQueued):
     """The callable cannot travel to a worker; nothing was queued."""
 
-    def __init__(self, call: str, reason: str) -> None:
-        super().__init__(call, reason)
-        self.call, self.reason = call, reason
+    call: str
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -109,9 +124,8 @@ class CallDoesNotPickle(NotQueued):
 class SubmitRefused(NotQueued):
     """sbatch refused the array for good; nothing was queued."""
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(name, message)
-        self.name, self.message = name, message
+    name: str
+    message: str
 
     def __str__(self) -> str:
         return (
@@ -123,9 +137,9 @@ class SubmitRefused(NotQueued):
 class SubmitLimitReached(NotQueued):
     """The user may not queue so many tasks just now; nothing of this array was queued."""
 
-    def __init__(self, name: str, n_tasks: int, message: str) -> None:
-        super().__init__(name, n_tasks, message)
-        self.name, self.n_tasks, self.message = name, n_tasks, message
+    name: str
+    n_tasks: int
+    message: str
 
     def __str__(self) -> str:
         return (
@@ -138,9 +152,8 @@ class SubmitLimitReached(NotQueued):
 class SubmitUnacknowledged(ClusterError):
     """sbatch ended without an answer: the array may be queued or not."""
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(name, message)
-        self.name, self.message = name, message
+    name: str
+    message: str
 
     def __str__(self) -> str:
         return (
@@ -152,9 +165,8 @@ class SubmitUnacknowledged(ClusterError):
 class FolderMisread(NotQueued):
     """SLURM would take the folder of the logs for another one; nothing was queued."""
 
-    def __init__(self, folder: str, odd: str) -> None:
-        super().__init__(folder, odd)
-        self.folder, self.odd = folder, odd
+    folder: str
+    odd: str
 
     def __str__(self) -> str:
         return (
@@ -166,9 +178,9 @@ class FolderMisread(NotQueued):
 class UnknownTarget(ClusterError):
     """The profile defines no such target; nothing was queued."""
 
-    def __init__(self, name: str, known: tuple[str, ...], profile: str) -> None:
-        super().__init__(name, known, profile)
-        self.name, self.known, self.profile = name, known, profile
+    name: str
+    known: tuple[str, ...]
+    profile: str
 
     def __str__(self) -> str:
         known = ", ".join(self.known)
@@ -182,9 +194,7 @@ class UnknownTarget(ClusterError):
 class InvalidResources(ClusterError):
     """What a group or a target asks for is not a description of resources; all problems at once."""
 
-    def __init__(self, problems: tuple[ProfileProblem, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    problems: tuple[ProfileProblem, ...]
 
     def __str__(self) -> str:
         return "\n".join(f"{dotted(where)}: {what}" for where, what in self.problems)
@@ -193,9 +203,8 @@ class InvalidResources(ClusterError):
 class ProfileError(ClusterError):
     """The cluster profile has mistakes; all of them are listed."""
 
-    def __init__(self, profile: str, problems: tuple[ProfileProblem, ...]) -> None:
-        super().__init__(profile, problems)
-        self.profile, self.problems = profile, problems
+    profile: str
+    problems: tuple[ProfileProblem, ...]
 
     def __str__(self) -> str:
         return "\n".join(
@@ -231,9 +240,8 @@ class ProcessLost(ClusterError):
     """Raised in the place of a task whose process has ended, or can do nothing any more, before the
     task came to its end."""
 
-    def __init__(self, state: State, reason: str) -> None:
-        super().__init__(state, reason)
-        self.state, self.reason = state, reason
+    state: State
+    reason: str
 
     def __str__(self) -> str:
         return self.reason

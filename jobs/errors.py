@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from artifacts.errors import PlainError
 
-class JobsError(Exception):
+
+class JobsError(PlainError):
     """Root of everything this floor raises on purpose."""
 
 
 class UnknownWorkload(JobsError):
     """The name is neither a built-in workload nor of the form ``package.module:function``."""
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -30,9 +31,8 @@ class BadWorkload(JobsError):
     """The user's own function cannot be called as a workload; found by reading its source, nothing
     was run."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name, self.reason = name, reason
+    name: str
+    reason: str
 
     def __str__(self) -> str:
         return f"workload '{self.name}': {self.reason}"
@@ -40,16 +40,11 @@ class BadWorkload(JobsError):
 
 class BadParameters(JobsError):
     """Parameters that the workload does not know, lacks, or cannot take; all of them, not the
-    first.
+    first."""
 
-    Args:
-        workload: Its name.
-        problems: One (parameter, message) each.
-    """
-
-    def __init__(self, workload: str, problems: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(workload, problems)
-        self.workload, self.problems = workload, problems
+    workload: str
+    problems: tuple[tuple[str, str], ...]
+    """One (parameter, message) each."""
 
     def __str__(self) -> str:
         return f"workload '{self.workload}': " + "; ".join(
@@ -58,15 +53,10 @@ class BadParameters(JobsError):
 
 
 class BadResult(JobsError):
-    """The user's function returned something that cannot become columns of a record.
+    """The user's function returned something that cannot become columns of a record."""
 
-    Args:
-        problems: One (key, message) each; key "" speaks of the returned value as a whole.
-    """
-
-    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    problems: tuple[tuple[str, str], ...]
+    """One (key, message) each; key "" speaks of the returned value as a whole."""
 
     def __str__(self) -> str:
         return "what the workload returned: " + "; ".join(
@@ -77,9 +67,8 @@ class BadResult(JobsError):
 class BadMetric(JobsError):
     """A value given to ``context.report`` or ``context.note`` that has no place in the record."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name, self.reason = name, reason
+    name: str
+    reason: str
 
     def __str__(self) -> str:
         return f"'{self.name}': {self.reason}"
@@ -88,9 +77,8 @@ class BadMetric(JobsError):
 class UnknownPhase(JobsError):
     """``context.phase`` was asked for a phase that the time ledger does not have."""
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -102,9 +90,8 @@ class UnknownPhase(JobsError):
 class WrongDevice(JobsError):
     """The worker is not on the hardware that the target promises; nothing was measured."""
 
-    def __init__(self, expected: str, found: str) -> None:
-        super().__init__(expected, found)
-        self.expected, self.found = expected, found
+    expected: str
+    found: str
 
     def __str__(self) -> str:
         return (
@@ -117,9 +104,8 @@ class WrongDevice(JobsError):
 class EngineMissing(JobsError):
     """The engine asked for cannot run on this machine."""
 
-    def __init__(self, engine: str, reason: str) -> None:
-        super().__init__(engine, reason)
-        self.engine, self.reason = engine, reason
+    engine: str
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -129,18 +115,16 @@ class EngineMissing(JobsError):
 
 
 class CommandFailed(JobsError):
-    """The command of the trial did not end well.
+    """The command of the trial did not end well."""
 
-    Args:
-        command: Its words, filled in.
-        how: What became of it.
-        output: The end of what it printed.
-        code: Its exit code; minus the signal that ended it.
-    """
-
-    def __init__(self, command: str, how: str, output: str, code: int = 1) -> None:
-        super().__init__(command, how, output, code)
-        self.command, self.how, self.output, self.code = command, how, output, code
+    command: str
+    """Its words, filled in."""
+    how: str
+    """What became of it."""
+    output: str
+    """The end of what it printed."""
+    code: int = 1
+    """Its exit code; minus the signal that ended it."""
 
     def __str__(self) -> str:
         lines = self.output.splitlines()

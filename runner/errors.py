@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from artifacts.errors import PlainError
 from cluster.errors import TaskError
 
 
-class RunnerError(Exception):
+class RunnerError(PlainError):
     """Root of what `runner` itself reports; printed as one `error:` message, without a
     traceback."""
 
@@ -17,9 +18,8 @@ class RunnerError(Exception):
 class SweepBusy(RunnerError):
     """Another submit holds the sweep; nothing was started."""
 
-    def __init__(self, sweep: str, holder: str) -> None:
-        super().__init__(sweep, holder)
-        self.sweep, self.holder = sweep, holder
+    sweep: str
+    holder: str
 
     def __str__(self) -> str:
         return (
@@ -32,9 +32,8 @@ class SweepBusy(RunnerError):
 class SweepNotNamed(RunnerError):
     """The store has no sweep, or several where the command acts on one."""
 
-    def __init__(self, store: str, known: tuple[str, ...]) -> None:
-        super().__init__(store, known)
-        self.store, self.known = store, known
+    store: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         if not self.known:
@@ -50,9 +49,9 @@ class NoSweepInFile(RunnerError):
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, file: str, exists: bool, known: tuple[str, ...]) -> None:
-        super().__init__(file, exists, known)
-        self.file, self.exists, self.known = file, exists, known
+    file: str
+    exists: bool
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         why = "is no grid with a name" if self.exists else "is not there"
@@ -67,9 +66,7 @@ class NoSweepInFile(RunnerError):
 class ProblemsFound(RunnerError):
     """Everything that is wrong with what the user wrote, a line each; nothing was queued."""
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    problems: tuple[str, ...]
 
     def __str__(self) -> str:
         return "\n".join(self.problems)
@@ -78,9 +75,8 @@ class ProblemsFound(RunnerError):
 class FrozenFileDamaged(RunnerError):
     """A file that submit froze cannot be read any more."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: str
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -93,9 +89,7 @@ class ArrayWithdrawn(RunnerError):
     """A scheduler started a task of an array that it was not known to have; its trials are run by
     another."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    path: str
 
     def __str__(self) -> str:
         return (
@@ -107,9 +101,8 @@ class ArrayWithdrawn(RunnerError):
 class LocksMissing(RunnerError):
     """The store's file system knows no locks, so that two submits could run the same trials."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: str
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -123,16 +116,10 @@ class NotYourSubmission(RunnerError):
     """Someone else froze it, or it was changed since: what it names would be run with this user's
     rights."""
 
-    def __init__(
-        self, sweep: str, folder: str, workloads: tuple[str, ...], import_path: tuple[str, ...]
-    ) -> None:
-        super().__init__(sweep, folder, workloads, import_path)
-        self.sweep, self.folder, self.workloads, self.import_path = (
-            sweep,
-            folder,
-            workloads,
-            import_path,
-        )
+    sweep: str
+    folder: str
+    workloads: tuple[str, ...]
+    import_path: tuple[str, ...]
 
     def __str__(self) -> str:
         where = f", imported from {', '.join(self.import_path)}" if self.import_path else ""
@@ -147,9 +134,8 @@ class NotYourSubmission(RunnerError):
 class LibraryMissing(RunnerError):
     """An optional library is not installed."""
 
-    def __init__(self, name: str, what: str) -> None:
-        super().__init__(name, what)
-        self.name, self.what = name, what
+    name: str
+    what: str
 
     def __str__(self) -> str:
         return f"{self.what} needs {self.name}, which is not installed: pip install {self.name}"
@@ -160,9 +146,8 @@ class PublishFailed(RunnerError, TaskError):
 
     code = 73  # EX_CANTCREAT of sysexits.h
 
-    def __init__(self, trial: str, reason: str) -> None:
-        super().__init__(trial, reason)
-        self.trial, self.reason = trial, reason
+    trial: str
+    reason: str
 
     def __str__(self) -> str:
         return f"trial {self.trial} ran but its record could not be written: {self.reason}"
@@ -172,9 +157,8 @@ class SchedulerSilent(RunnerError):
     """The scheduler does not say what it holds of a sweep; nothing was queued, lest a trial run
     twice."""
 
-    def __init__(self, sweep: str, reason: str) -> None:
-        super().__init__(sweep, reason)
-        self.sweep, self.reason = sweep, reason
+    sweep: str
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -186,9 +170,7 @@ class SchedulerSilent(RunnerError):
 class CancelLocal(RunnerError):
     """A submit drives the sweep on this machine, so there is no scheduler to cancel it with."""
 
-    def __init__(self, sweep: str) -> None:
-        super().__init__(sweep)
-        self.sweep = sweep
+    sweep: str
 
     def __str__(self) -> str:
         return (
@@ -201,9 +183,7 @@ class PackFailed(RunnerError):
     """An array task could not go on with its pack; the trials it had not begun wait for the next
     submit."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def __str__(self) -> str:
         return f"the pack stopped: {self.reason}; what it had not begun is run by the next submit"
@@ -215,9 +195,10 @@ class SubmitStopped(RunnerError):
 
     exit_code: ClassVar[int] = 130  # as a shell has it for a command that Ctrl-C ended
 
-    def __init__(self, sweep: str, ended: str, left: int, total: int) -> None:
-        super().__init__(sweep, ended, left, total)
-        self.sweep, self.ended, self.left, self.total = sweep, ended, left, total
+    sweep: str
+    ended: str
+    left: int
+    total: int
 
     def __str__(self) -> str:
         return (
@@ -230,9 +211,9 @@ class SubmitStopped(RunnerError):
 class RecordingStopped(RunnerError):
     """Records cannot be written any more, so running on would lose results."""
 
-    def __init__(self, sweep: str, left: int, reason: str) -> None:
-        super().__init__(sweep, left, reason)
-        self.sweep, self.left, self.reason = sweep, left, reason
+    sweep: str
+    left: int
+    reason: str
 
     def __str__(self) -> str:
         return (

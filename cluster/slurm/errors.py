@@ -8,9 +8,8 @@ from cluster.errors import ClusterError
 class SlurmCommandFailed(ClusterError):
     """One of SLURM's commands ended with an error, or did not end."""
 
-    def __init__(self, program: str, message: str) -> None:
-        super().__init__(program, message)
-        self.program, self.message = program, message
+    program: str
+    message: str
 
     def __str__(self) -> str:
         return (

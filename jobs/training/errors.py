@@ -12,9 +12,8 @@ class TrainingError(JobsError):
 class BadModel(TrainingError):
     """The user's model factory cannot be found, or does not give a module."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name, self.reason = name, reason
+    name: str
+    reason: str
 
     def __str__(self) -> str:
         return f"model '{self.name}': {self.reason}"
@@ -23,9 +22,7 @@ class BadModel(TrainingError):
 class NoDevice(TrainingError):
     """The trial asks for a GPU and this process has none that torch can use."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -37,9 +34,7 @@ class NoDevice(TrainingError):
 class NothingToTrainOn(TrainingError):
     """The training part is empty, or too small for the batches asked for."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def __str__(self) -> str:
         return f"nothing to train on: {self.reason}"
@@ -48,9 +43,8 @@ class NothingToTrainOn(TrainingError):
 class UnreadableCheckpoint(TrainingError):
     """A checkpoint is there and cannot be continued from."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: str
+    reason: str
 
     def __str__(self) -> str:
         return (

@@ -48,9 +48,8 @@ groups:                               # the sweep is the union of its groups
 class FileExists(RunnerError):
     """There is a file where the new one would go; it was left as it is."""
 
-    def __init__(self, path: str, command: str) -> None:
-        super().__init__(path, command)
-        self.path, self.command = path, command
+    path: str
+    command: str
 
     def __str__(self) -> str:
         return (
@@ -62,9 +61,8 @@ class FileExists(RunnerError):
 class FileNotWritable(RunnerError):
     """The new file could not be written where it should go."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    path: str
+    reason: str
 
     def __str__(self) -> str:
         return f"cannot write {self.path}: {self.reason}"
@@ -73,9 +71,7 @@ class FileNotWritable(RunnerError):
 class NoCluster(RunnerError):
     """There is no SLURM to describe; nothing was written."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def __str__(self) -> str:
         return (

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class NoLog(RunnerError):
     """There is nothing to print for this attempt."""
 
-    def __init__(self, trial: str, attempt: int, reason: str) -> None:
-        super().__init__(trial, attempt, reason)
-        self.trial, self.attempt, self.reason = trial, attempt, reason
+    trial: str
+    attempt: int
+    reason: str
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of trial {self.trial} has no log: {self.reason}"

@@ -74,9 +74,7 @@ class NothingToRead(RunnerError, TaskError):
 
     code = 66  # EX_NOINPUT of sysexits.h
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    path: str
 
     def __str__(self) -> str:
         return f"{self.path} is not there: keep the store on a file system that the nodes share"

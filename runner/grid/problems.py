@@ -55,9 +55,7 @@ class GridError(RunnerError):
     """The grid cannot be expanded; nothing was queued. Carries every problem found, in the order of
     the lines."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    problems: tuple[Problem, ...]
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

@@ -14,9 +14,8 @@ _FOLDERS = (_PACKAGE / "studies", _PACKAGE.parent / "grids")
 class UnknownStudy(RunnerError):
     """No study of this name ships; nothing was written."""
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"no study '{self.name}' ships: choose one of {', '.join(self.known)}"

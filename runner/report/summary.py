@@ -41,9 +41,8 @@ _SCHEMA: Final = {column.name: column for column in COLUMNS}
 class UnknownColumn(RunnerError):
     """The records have no such column."""
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -55,9 +54,8 @@ class UnknownColumn(RunnerError):
 class NoNumbers(RunnerError):
     """A column was to be averaged that holds no numbers."""
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return (

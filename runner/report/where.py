@@ -38,9 +38,8 @@ class BadCondition(RunnerError):
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, text: str, reason: str) -> None:
-        super().__init__(text, reason)
-        self.text, self.reason = text, reason
+    text: str
+    reason: str
 
     def __str__(self) -> str:
         return (
