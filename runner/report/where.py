@@ -29,6 +29,8 @@ _QUOTED: Final = r"\"[^\"]*\"|'[^']*'"
 _CONDITION: Final = re.compile(
     rf"\s*({_QUOTED}|[^<>=!,\"']+?)\s*(<=|>=|==|!=|=|<|>)\s*({_QUOTED}|[^<>=!,\"']*?)\s*(?=,|\s+and\s|$)"
 )
+_INFINITE: Final = {sign + "inf": float(sign + "inf") for sign in ("", "+", "-")}
+"""As tables print it; a grid spells it .inf."""
 _JOINT: Final = re.compile(r"\s*(?:,|and\s)\s*")
 
 
@@ -98,7 +100,9 @@ def parse(text: str) -> tuple[Condition, ...]:
         column, sign, value = (part.strip() for part in match.groups())
         if " " in value and value[0] not in "'\"":
             raise BadCondition(text, f"'{value}' has a blank, so it must stand in quotes")
-        read = value[1:-1] if value[:1] in ("'", '"') else core_scalar(value)
+        read = value[1:-1] if value[:1] in ("'", '"') else _INFINITE.get(value, core_scalar(value))
+        if read is None and sign[0] in "<>":
+            raise BadCondition(text, f"nothing is {sign} '{value}'")
         found.append(Condition(column.strip("'\""), sign, read))
         if match.end() == len(text):
             return tuple(found)

@@ -209,6 +209,11 @@ def test_sort_puts_the_best_first_and_top_keeps_the_first(run: Run, store: Store
     )
 
 
+def test_a_column_that_is_named_twice_is_shown_once(run: Run, store: Store) -> None:
+    rows = _table(run, store, "--by", "lr,lr", "--metric", "test_accuracy,,test_accuracy")
+    assert rows[0] == ["lr", "n", "not completed", "test_accuracy %"]
+
+
 def test_trials_are_listed_with_their_ids(run: Run, store: Store) -> None:
     rows = _table(
         run, store, "--trials", "--sort", "test_accuracy", "--top", "2", "--where", "lr<0.5"
@@ -228,6 +233,8 @@ def test_where_keeps_what_holds_in_the_table_the_file_and_json(
     for bad, code in (
         ("lr", 2),
         ("lr<<1", 2),
+        ("lr<", 2),
+        ("lr>=null", 2),
         ("learning_rate<1", 1),
         ("lr<a", 2),
         ("model>3", 2),
@@ -235,6 +242,11 @@ def test_where_keeps_what_holds_in_the_table_the_file_and_json(
     ):
         done = run("collect", "--where", bad, "--store", str(store.root))
         assert (done.code, done.out) == (code, ""), bad
+    everything = json.loads(run("collect", "--json", "--store", str(store.root)).out)
+    known = json.loads(
+        run("collect", "--json", "--where", "lr<inf,lr>-inf", "--store", str(store.root)).out
+    )
+    assert known == [row for row in everything if row["lr"] is not None] != []
     assert (
         "they have" in run("collect", "--where", "learning_rate<1", "--store", str(store.root)).err
     )
