@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from artifacts.errors import RecordExists, StoreFull, StoreNotReadable, StoreNotWritable
 
@@ -45,6 +45,21 @@ def replace(path: Path, data: memoryview) -> None:
         StoreNotWritable: Any other refusal of the file system.
     """
     with told(path), _written_aside(path.parent, data) as partial:
+        partial.replace(path)
+        sync_folder(path.parent)
+
+
+def replace_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Like replace, for what would take too much memory as one piece: a function writes it.
+
+    Raises:
+        StoreFull: Disk or quota are used up; the older file is as it was.
+        StoreNotWritable: Any other refusal of the file system.
+    """
+    with told(path), _aside(path.parent) as (partial, descriptor):
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            write(file)
+        os.fsync(descriptor)
         partial.replace(path)
         sync_folder(path.parent)
 
@@ -111,16 +126,23 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 @contextmanager
 def _written_aside(folder: Path, data: memoryview) -> Iterator[Path]:
+    with _aside(folder) as (partial, descriptor):
+        while data:  # a disk that fills up takes a part first and refuses then
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+        yield partial
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A new file beside its future name, and its descriptor; what is left of it is removed."""
     partial = folder / f".{secrets.token_hex(8)}{PARTIAL}"
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            while data:  # a disk that fills up takes a part first and refuses then
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
+            yield partial, descriptor
         finally:
             os.close(descriptor)
-        yield partial
     finally:
         with suppress(OSError):
             partial.unlink()

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from platformdirs import user_cache_path
+
 from cluster.backend import (
     NO_ENVIRONMENT,
     ArrayHandle,
@@ -66,10 +68,9 @@ class SlurmBackend:
         poll_s: tuple[float, float] = (30.0, 180.0),
         cluster: str | None = None,
     ) -> None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self.profile, self.folder, self.poll_s = (
             profile,
-            (folder or cache / "runner" / "slurm").absolute(),
+            (folder or user_cache_path("runner") / "slurm").absolute(),
             poll_s,
         )
         self.cluster = (profile.slurm.clusters or default_cluster()) if cluster is None else cluster

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from platformdirs import user_cache_path
+
 from jobs.data.catalog import PREPARED, Source
 from jobs.data.errors import BadSource, CacheNotWritable
 
@@ -39,7 +41,7 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
     data, else the user's cache."""
     if given := os.environ.get("RUNNER_CACHE"):
         return (Path(given).expanduser(),)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runner" / "data"
+    home = user_cache_path("runner") / "data"
     return (home,) if data_dir is None else (data_dir / PREPARED, home)
 
 

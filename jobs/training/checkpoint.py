@@ -1,20 +1,21 @@
 """Checkpoints: everything a trial needs to go on as if it had not been interrupted.
 
 The data order and the augmentation are functions of seed and epoch, so the position in them is two
-numbers. A checkpoint is written aside and renamed: it is whole or not there. It is loaded with
+numbers. A checkpoint is published whole or not at all, as a record is. It is loaded with
 ``weights_only``, so it can hold tensors and plain values and can run nothing.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from artifacts.publish import replace_by
 from jobs.training import seeds
 from jobs.training.errors import UnreadableCheckpoint
 from jobs.training.progress import Progress
@@ -69,6 +70,9 @@ def save(
     Args:
         trial: Its id; another trial will not go on from it.
         carried: Plain values that the caller wants back, such as ledger and history.
+
+    Raises:
+        StoreFull, StoreNotWritable: The checkpoint before is as it was.
     """
     content = {
         "format": FORMAT,
@@ -78,16 +82,8 @@ def save(
         "step_seconds": torch.tensor(times.seconds(), dtype=torch.float32),
         "carried": carried,
     }
-    path, aside = folder / NAME, folder / f".{NAME}.{os.getpid()}"
-    try:
-        with aside.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        _fsync_folder(folder)
-    finally:
-        aside.unlink(missing_ok=True)
+    path = folder / NAME
+    replace_by(path, partial(torch.save, content))
     return path
 
 
@@ -124,13 +120,5 @@ def discard(folder: Path) -> None:
     """Remove the checkpoint of a trial that is done, and what a death while one was written has
     left."""
     (folder / NAME).unlink(missing_ok=True)
-    for aside in folder.glob(f".{NAME}.*"):
+    for aside in folder.glob(".*"):
         aside.unlink(missing_ok=True)
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,12 +3,12 @@ a single machine."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import yaml
+from platformdirs import user_config_path
 
 from cluster.errors import ProfileError, dotted
 from cluster.profile import Profile, builtin, parse
@@ -47,7 +47,7 @@ def find_site(named: Path | None, grid_folder: Path) -> Site:
 
 def user_profile() -> Path:
     """Where a user keeps a profile for all their grids."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "runner" / FILE
+    return user_config_path("runner") / FILE
 
 
 def _profile(source: Source, name: str) -> Profile:

@@ -12,6 +12,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from platformdirs import user_state_path
+
 from runner.errors import NotYourSubmission
 from runner.sweep.submission import Submission
 
@@ -41,6 +43,4 @@ def _note(submission: Submission) -> Path:
     digest = hashlib.sha256()
     for path in sorted(path for path in submission.folder.iterdir() if path.is_file()):
         digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    # Not Path.home, which fails where there is none.
-    home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111
-    return home / "runner" / "submissions" / digest.hexdigest()[:32]
+    return user_state_path("runner") / "submissions" / digest.hexdigest()[:32]
