@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 
 from artifacts.columns import COLUMNS, HISTORY, SCHEMA_VERSION
 from artifacts.errors import BadColumn, UnreadableRecord
-from artifacts.record import Record
 from artifacts.values import told
+
+Value = tuple[str, str, Any]
+"""A column's name, its type word, and what a record has in it."""
 
 _SCALARS: Final[dict[str, pa.DataType]] = {
     "null": pa.null(),
@@ -54,18 +56,17 @@ def arrow_type(kind: str) -> pa.DataType:
 SCHEMA: Final = pa.schema([pa.field(column.name, arrow_type(column.type)) for column in COLUMNS])
 
 
-def table_of(record: Record) -> pa.Table:
-    """The record's row, with columns only for what it has."""
-    return pa.Table.from_batches([_batch(list(record.columns()))])
+def row_table(columns: Sequence[Value]) -> pa.Table:
+    """Return a record's values as a table of one row."""
+    return pa.Table.from_batches([_batch(columns)])
 
 
-def record_bytes(record: Record) -> bytes:
-    """The record as a Parquet file, sealed.
+def row_bytes(columns: Sequence[Value]) -> bytes:
+    """Return a record's values as a Parquet file, sealed.
 
     Raises:
-        BadColumn: One of its columns cannot be written.
+        BadColumn: One of the columns cannot be written.
     """
-    columns = list(record.columns())
     try:
         return _row_bytes(columns)
     except Exception:
@@ -77,7 +78,7 @@ def record_bytes(record: Record) -> bytes:
         raise
 
 
-def _row_bytes(columns: Sequence[tuple[str, str, Any]]) -> bytes:
+def _row_bytes(columns: Sequence[Value]) -> bytes:
     batch = _batch(columns)
     sink = pa.BufferOutputStream()
     # Dictionaries, statistics and compression cost more than they save on a single row.
@@ -189,7 +190,7 @@ def _check(path: Path, table: pa.Table) -> None:
         )
 
 
-def _batch(columns: Sequence[tuple[str, str, Any]]) -> pa.RecordBatch:
+def _batch(columns: Sequence[Value]) -> pa.RecordBatch:
     row = {name: value for name, _, value in columns}
     # One conversion of one struct is more than twice as fast as an array per column.
     return pa.RecordBatch.from_struct_array(

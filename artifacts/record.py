@@ -131,9 +131,9 @@ class Record:
             self, "_columns", {**{c.name: core[c.name] for c in COLUMNS if c.name in core}, **own}
         )
 
-        from artifacts.parquet import record_bytes  # pyarrow takes 0.2 s to import
+        from artifacts.parquet import row_bytes  # pyarrow takes 0.2 s to import
 
-        object.__setattr__(self, "_file", record_bytes(self))
+        object.__setattr__(self, "_file", row_bytes(list(self.columns())))
 
     @classmethod
     def keeping(
@@ -190,9 +190,9 @@ class Record:
 
     def to_table(self) -> pa.Table:
         """The row as it is published: one row, without columns for what is missing."""
-        from artifacts.parquet import table_of
+        from artifacts.parquet import row_table
 
-        return table_of(self)
+        return row_table(list(self.columns()))
 
     def _fitted(self) -> dict[str, Any]:
         fitted: dict[str, Any] = {"derived": False}

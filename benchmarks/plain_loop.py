@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from jobs.compat import torchvision
 from jobs.data.dataset import Dataset as Prepared
 from jobs.data.splits import Split
-from jobs.training.compat import torchvision
 
 NUM_WORKERS = 2
 

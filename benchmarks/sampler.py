@@ -21,7 +21,8 @@ import torch
 from benchmarks.machine import describe
 from cluster import machine
 from jobs.measure.sampler import Sampler
-from jobs.training.models import ImageShape, SimpleCNN
+from jobs.training.models import SimpleCNN
+from jobs.training.shape import ImageShape
 
 AIM = 0.01
 STEPS_AT_ONCE = 200

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from jobs.data.catalog import DEFAULT, missing, name_problem, names
 from jobs.data.errors import DataError
-from jobs.data.opening import Prepared, open_dataset, prepare, split_refusal
-from jobs.data.weights import are_weights, missing_weights, prepare_weights, weights_names
+from jobs.data.opening import Prepared, open_dataset, prepare, prepare_weights, split_refusal
+from jobs.data.weights import are_weights, missing_weights, weights_names
 
 __all__ = [
     "DEFAULT",

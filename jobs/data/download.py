@@ -33,7 +33,7 @@ def download(name: str, data_dir: Path, say: Callable[[str], None]) -> None:
         DownloadFailed: No mirror answered, or what came has another checksum.
         CacheNotWritable: `data_dir` has no room, or is read-only.
     """
-    from jobs.training.compat import torchvision
+    from jobs.compat import torchvision
 
     torchvision()  # late, and by its own door: this is the only place here that needs torch
     with writing(data_dir):

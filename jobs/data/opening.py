@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.data import cache
+from jobs.data import cache, weights
 from jobs.data.catalog import PUBLISHED, locate, missing
-from jobs.data.errors import BadSplit, DataError
+from jobs.data.errors import BadSplit, DataError, UnknownDataset
 from jobs.data.fractions import check_subset, sizes_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,33 @@ def split_refusal(
     except (DataError, OSError, ValueError, LookupError):  # whoever opens it says so
         return None
     return None
+
+
+def prepare_weights(name: str, data_dir: Path | None, say: Callable[[str], None] = print) -> Path:
+    """Bring the weights that `name` (``weights:MODEL``) asks for below the data folder, unless they
+    are there already.
+
+    Args:
+        say: Told what is going on, a line at a time.
+
+    Raises:
+        UnknownDataset: No such weights are published.
+        WeightsMissing: No data folder is set.
+        DownloadFailed: There is no network, or what came is not what was published.
+        CacheNotWritable: `data_dir` has no room, or is read-only.
+    """
+    model = name.removeprefix(weights.PREFIX)
+    if model not in weights.ADDRESSES:
+        raise UnknownDataset(
+            name, f"no such weights are published; there are {', '.join(weights.weights_names())}"
+        )
+    if data_dir is not None and weights.problem_with(model, data_dir):
+        from jobs.data.download import download_weights
+
+        download_weights(model, data_dir, say)
+    path = weights.require_weights(model, data_dir)
+    say(f"{name}: {path} has the published checksum {weights.checksum(model)}")
+    return path
 
 
 def prepare(

@@ -4,12 +4,12 @@ by everyone who loads them."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from jobs.data.catalog import prepare_command
-from jobs.data.errors import UnknownDataset, WeightsMissing
+from jobs.data.errors import WeightsMissing
 
 PREFIX: Final = "weights:"
 """Tells weights from a dataset where both may be named: `runner data prepare weights:resnet18`."""
@@ -50,7 +50,7 @@ def require_weights(model: str, data_dir: Path | None) -> Path:
         WeightsMissing: It is not there, or is not what was published; the message says which
             command cures it.
     """
-    if problem := _problem(model, data_dir):
+    if problem := problem_with(model, data_dir):
         cure = f"on a machine with a network run: {prepare_command(PREFIX + model, data_dir)}"
         raise WeightsMissing(model, problem, cure)
     assert data_dir is not None
@@ -67,34 +67,8 @@ def missing_weights(model: str, data_dir: Path | None) -> str | None:
     return None
 
 
-def prepare_weights(name: str, data_dir: Path | None, say: Callable[[str], None] = print) -> Path:
-    """Bring the weights that `name` (``weights:MODEL``) asks for below the data folder, unless they
-    are there already.
-
-    Args:
-        say: Told what is going on, a line at a time.
-
-    Raises:
-        UnknownDataset: No such weights are published.
-        WeightsMissing: No data folder is set.
-        DownloadFailed: There is no network, or what came is not what was published.
-        CacheNotWritable: `data_dir` has no room, or is read-only.
-    """
-    model = name.removeprefix(PREFIX)
-    if model not in ADDRESSES:
-        raise UnknownDataset(
-            name, f"no such weights are published; there are {', '.join(weights_names())}"
-        )
-    if data_dir is not None and _problem(model, data_dir):
-        from jobs.data.download import download_weights
-
-        download_weights(model, data_dir, say)
-    path = require_weights(model, data_dir)
-    say(f"{name}: {path} has the published checksum {checksum(model)}")
-    return path
-
-
-def _problem(model: str, data_dir: Path | None) -> str | None:
+def problem_with(model: str, data_dir: Path | None) -> str | None:
+    """Return why the weights of a model cannot be loaded from there; None if they can."""
     if data_dir is None:
         return "no data folder is set (--data-dir or RUNNER_DATA)"
     path = weights_path(model, data_dir)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +12,7 @@ from torch import Tensor, nn
 from jobs.training.errors import BadModel
 from jobs.training.fields import TrainParams
 from jobs.training.pooling import MaxPool2x2
-
-
-class ImageShape(NamedTuple):
-    """What a model is fed: images of shape (channels, height, width), labels in [0, classes)."""
-
-    channels: int
-    height: int
-    width: int
-    classes: int
+from jobs.training.shape import ImageShape
 
 
 def build(params: TrainParams, shape: ImageShape, data_dir: Path | None) -> nn.Module:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from jobs.compat import torchvision
 from jobs.data.weights import require_weights
-from jobs.training.compat import torchvision
-from jobs.training.models import ImageShape
+from jobs.training.shape import ImageShape
 
 LAYERS = {
     "resnet10": (1, 1, 1, 1),

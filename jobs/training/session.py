@@ -19,9 +19,9 @@ from jobs.training.feeding.parts import Part, cut, parts_of
 from jobs.training.feeding.resident import ResidentLoader
 from jobs.training.feeding.workers import WorkersLoader
 from jobs.training.fields import TrainParams
-from jobs.training.models import ImageShape
 from jobs.training.pixels import Pixels, statistics
 from jobs.training.precision import Precision
+from jobs.training.shape import ImageShape
 from jobs.training.steps import Forward, Pass, Sums, Work
 
 BLOCK_BYTES: Final = 32 * 2**20

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
+from jobs.compat import torchvision
 from jobs.context import Context
 from jobs.data import open_dataset
 from jobs.measure import loaded_torch
 from jobs.training import backends, checkpoint, optimizers
-from jobs.training.compat import torchvision
 from jobs.training.fields import TrainParams
 from jobs.training.loop import Loop
 from jobs.training.profiling import trace

@@ -38,7 +38,7 @@ def broken() -> dict[str, str]:
     for name, module in NEEDED.items():
         try:
             if name == "torchvision":
-                from jobs.training.compat import torchvision
+                from jobs.compat import torchvision
 
                 torchvision()
             else:

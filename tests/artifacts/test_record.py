@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifacts import parquet
 from artifacts.columns import COLUMNS, RESERVED
 from artifacts.errors import BadColumn, BadName
 from artifacts.record import Outcome, Record, parameter_column
@@ -26,9 +25,7 @@ from tests.artifacts.conftest import make_record
 
 def published(record: Record) -> dict[str, Any]:
     """The row as a reader sees it that knows nothing of this package."""
-    return pq.read_table(pa.BufferReader(parquet.record_bytes(record))).to_pylist(
-        maps_as_pydicts="strict"
-    )[0]
+    return pq.read_table(pa.BufferReader(record.file)).to_pylist(maps_as_pydicts="strict")[0]
 
 
 def test_what_is_missing_has_no_column_and_no_zero() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jobs.compat import torchvision
 from jobs.data import missing, prepare
 from jobs.data.catalog import PUBLISHED
 from jobs.data.download import download
 from jobs.data.errors import BadSource, DownloadFailed
 from jobs.data.readers.cifar import PUBLISHED_MD5
-from jobs.training.compat import torchvision
 from tests.jobs.data.conftest import NOWHERE
 
 

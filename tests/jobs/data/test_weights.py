@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from torch.hub import HASH_REGEX
 
+from jobs.compat import torchvision
 from jobs.data import missing_weights, prepare_weights, weights
 from jobs.data.errors import DownloadFailed, UnknownDataset, WeightsMissing
-from jobs.training.compat import torchvision
 from tests.jobs.data.conftest import NOWHERE
 
 CONTENT = b"numbers"

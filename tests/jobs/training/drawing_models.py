@@ -8,7 +8,7 @@ import random
 import numpy as np
 from torch import Tensor, nn
 
-from jobs.training.models import ImageShape
+from jobs.training.shape import ImageShape
 
 NAME = __name__
 

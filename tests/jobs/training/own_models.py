@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jobs.training.models import ImageShape
+from jobs.training.shape import ImageShape
 
 NAME = __name__
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from jobs.training.fields import TrainParams
-from jobs.training.models import ImageShape
 from jobs.training.session import compiled
+from jobs.training.shape import ImageShape
 from tests.jobs.training import own_models
 from tests.jobs.training.conftest import Train
 

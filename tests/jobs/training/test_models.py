@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from jobs.compat import torchvision
 from jobs.data import weights
 from jobs.data.errors import WeightsMissing
 from jobs.training import models, resnets
-from jobs.training.compat import torchvision
 from jobs.training.fields import TrainParams
-from jobs.training.models import ImageShape, SimpleCNN
+from jobs.training.models import SimpleCNN
 from jobs.training.pooling import MaxPool2x2
+from jobs.training.shape import ImageShape
 
 CIFAR = ImageShape(3, 32, 32, 10)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from cluster.signals import stop_requested
-from jobs.training.models import ImageShape
+from jobs.training.shape import ImageShape
 
 HELD_AT = 60
 HELD = Path("DESK/held")

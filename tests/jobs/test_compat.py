@@ -14,7 +14,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_models_and_transforms_work_after_the_import() -> None:
     done = run(
-        "import torch; from jobs.training.compat import torchvision; tv = torchvision();"
+        "import torch; from jobs.compat import torchvision; tv = torchvision();"
         "from torchvision.transforms import v2; v2.RandomCrop(4)(torch.zeros(3, 8, 8)); "
         "tv.models.resnet18(num_classes=2)"
     )
@@ -23,13 +23,9 @@ def test_models_and_transforms_work_after_the_import() -> None:
 
 def test_operators_are_declared_only_where_the_compiled_ones_do_not_load() -> None:
     bare = run("import torchvision")
-    done = run(
-        "from jobs.training import compat; compat.torchvision(); print(len(compat._declared))"
-    )
+    done = run("from jobs import compat; compat.torchvision(); print(len(compat._declared))")
     assert done.stdout.strip() == ("0" if bare.returncode == 0 else "1"), done.stderr
 
 
 def test_asking_twice_is_harmless() -> None:
-    assert (
-        run("from jobs.training.compat import torchvision as t; assert t() is t()").returncode == 0
-    )
+    assert run("from jobs.compat import torchvision as t; assert t() is t()").returncode == 0
