@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ OUTCOMES: Final[dict[str, str]] = {
     "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, a task that was "
     "started again or ran out of time",
     "node_failed": "the node failed",
-    "UNKNOWN": "nobody knows; never counted as completed or failed",
+    "unknown": "nobody knows; never counted as completed or failed",
 }
 
 HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
@@ -49,7 +49,7 @@ HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
         "",
         "Counted from 1; a part of an epoch, or a step, where the workload counts so.",
     ),
-    ("seconds", "double", "s", "Training time of the epoch."),
+    ("train_s", "double", "s", "Training time of the epoch."),
     ("lr", "double", "", "Learning rate at its end."),
     ("train_loss", "double", "", "Mean over the epoch."),
     ("train_accuracy", "double", "fraction", "Mean over the epoch."),
@@ -146,11 +146,11 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "queue_s",
             "double",
             "s",
-            "From submission until the worker took it up, without start_s: submitted_at + queue_s "
-            "+ start_s is started_at.",
+            "From submission until the worker took it up, without startup_s: submitted_at + "
+            "queue_s + startup_s is started_at.",
         ),
         (
-            "start_s",
+            "startup_s",
             "double",
             "s",
             "The worker's start, shared out over the trials of the task it was started for; 0 "
@@ -163,7 +163,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("train_s", "double", "s", "Steady training; the fit of an SVM."),
         ("eval_s", "double", "s", "Evaluation; the predictions of an SVM."),
         ("write_s", "double", "s", "Writing checkpoints, profiles and event files."),
-        ("runner_s", "double", "s", "The runner's own cost: total less all phases."),
+        ("overhead_s", "double", "s", "The runner's own cost: total less all phases."),
         (
             "total_s",
             "double",
@@ -200,17 +200,22 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("tflops_per_s", "double", "TFLOP/s", "Achieved in the steady phase."),
     ),
     "memory": (
-        ("gpu_mem_allocated_gb", "double", "GB (1e9 bytes)", "Peak that tensors held on the GPU."),
+        (
+            "gpu_mem_allocated_gb",
+            "double",
+            "GiB (2**30 bytes)",
+            "Peak that tensors held on the GPU.",
+        ),
         (
             "gpu_mem_reserved_gb",
             "double",
-            "GB (1e9 bytes)",
+            "GiB (2**30 bytes)",
             "Peak that the allocator held on the GPU.",
         ),
         (
             "host_rss_gb",
             "double",
-            "GB (1e9 bytes)",
+            "GiB (2**30 bytes)",
             "Peak resident memory of the worker during this trial.",
         ),
     ),
@@ -224,7 +229,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ),
         ("cpu_energy_j", "double", "J", "Energy of the whole CPU package during the trial."),
         ("cpu_energy_source", "string", "", "How it was measured."),
-        ("gpu_utilisation", "double", "fraction", "Mean share of time in which a kernel ran."),
+        ("gpu_utilization", "double", "fraction", "Mean share of time in which a kernel ran."),
         ("gpu_power_w", "double", "W", "Mean power of the GPU."),
         ("gpu_clock_mhz", "double", "MHz", "Mean clock of its multiprocessors."),
         ("gpu_temperature_c", "double", "°C", "Highest temperature of the GPU."),
@@ -234,7 +239,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("gpu_name", "string", "", "Model of the GPU as the worker saw it."),
         ("gpu_uuid", "string", "", "Its uuid."),
         ("gpu_count", "int", "", "GPUs visible to the worker."),
-        ("gpu_total_gb", "double", "GB (1e9 bytes)", "Memory of the GPU."),
+        ("gpu_total_gb", "double", "GiB (2**30 bytes)", "Memory of the GPU."),
         ("driver_version", "string", "", "NVIDIA driver."),
         ("cuda_version", "string", "", "CUDA that torch was built with."),
         ("cudnn_version", "string", "", "cuDNN that torch loaded."),
@@ -247,7 +252,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "CPUs the worker could use: affinity and cgroup quota, the smaller.",
         ),
         ("threads", "int", "", "Threads the computation used."),
-        ("ram_gb", "double", "GB (1e9 bytes)", "Memory of the node."),
+        ("ram_gb", "double", "GiB (2**30 bytes)", "Memory of the node."),
         (
             "engine",
             "string",
@@ -260,8 +265,8 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ("backend", "string", "", "`slurm`, `ray` or `inline`."),
         ("node", "string", "", "Host name."),
         ("partition", "string", "", "SLURM's partition."),
-        ("job_id", "string", "", "The scheduler's id of the array job."),
-        ("task", "int", "", "Index of the array task."),
+        ("array_job_id", "string", "", "The scheduler's id of the array job."),
+        ("array_task_id", "int", "", "Index of the array task."),
         ("pid", "int", "", "Process id of the worker."),
         ("log", "string", "", "File with what the task printed, below the store."),
     ),

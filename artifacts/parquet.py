@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from artifacts.columns import COLUMNS, HISTORY, SCHEMA_VERSION
 from artifacts.errors import BadColumn, UnreadableRecord
+from artifacts.upgrade import old_names, upgraded
 from artifacts.values import told
 
 Value = tuple[str, str, Any]
@@ -105,7 +106,8 @@ def table_bytes(table: pa.Table) -> bytes:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a record file, all columns or those of the given names that it has.
+    """Return the rows of a record file in today's schema, all columns or those of the given names
+    that it has.
 
     Raises:
         FileNotFoundError: It is gone: compacted by somebody else, most likely.
@@ -123,18 +125,21 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         # Reader threads cost more than they save on files this small.
         file = pq.ParquetFile(pa.BufferReader(data))
         table = file.read(
-            columns=None if columns is None else [*dict.fromkeys((*_KEY, *columns))],
+            columns=None
+            if columns is None
+            else [*dict.fromkeys((*_KEY, *columns, *old_names(columns)))],
             use_threads=False,
         )
         table = table.replace_schema_metadata(
             None
         )  # the seal is the file's, and tells equal schemas apart
+        _check(path, table)
+        table = upgraded(table)
         table = table.cast(_as_now(table.schema)) if columns is None else table
     except (pa.ArrowException, OSError) as error:
         raise UnreadableRecord(
             path, (str(error).splitlines() or [type(error).__name__])[0]
         ) from error
-    _check(path, table)
     return table
 
 

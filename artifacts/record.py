@@ -44,7 +44,7 @@ class Outcome(StrEnum):
     cancelled = "cancelled"
     interrupted = "interrupted"
     node_failed = "node_failed"
-    unknown = "UNKNOWN"
+    unknown = "unknown"
 
 
 # Filled from the record's own fields, so that a row cannot contradict its file's name.

@@ -23,8 +23,8 @@ NUM_WORKERS = 2
 
 @dataclass(frozen=True)
 class Trained:
-    """What one run of a loop came to; seconds and GB (1e9 bytes) as in the record, memory only of a
-    GPU."""
+    """What one run of a loop came to; seconds and GiB (2**30 bytes) as in the record,
+    memory only of a GPU."""
 
     train_s: float
     total_s: float
@@ -156,7 +156,7 @@ def train(
         train_s += time.perf_counter() - epoch
         accuracy = test(net, test_loader, device)
     peaks = (
-        (torch.cuda.max_memory_allocated() / 1e9, torch.cuda.max_memory_reserved() / 1e9)
+        (torch.cuda.max_memory_allocated() / 2**30, torch.cuda.max_memory_reserved() / 2**30)
         if device == "cuda"
         else (None, None)
     )

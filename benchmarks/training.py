@@ -37,7 +37,7 @@ from jobs.data import missing, open_dataset
 from jobs.execute import Expectation, execute
 from jobs.spec import JobSpec
 
-SHARED = {"dataset": "cifar10", "normalisation": "half", "optimizer": "adam", "lr": 1e-3}
+SHARED = {"dataset": "cifar10", "normalization": "half", "optimizer": "adam", "lr": 1e-3}
 RESNET = {"model": "resnet18", "stem": "imagenet"}
 OPTIMIZED = {
     "optimizer": "adamw",
@@ -256,8 +256,8 @@ def show(
         )
     if runs[0].allocated_gb is not None and runs[0].reserved_gb is not None:
         line += (
-            f"  GPU memory {runs[0].allocated_gb:.2f} GB allocated, {runs[0].reserved_gb:.2f} "
-            "GB reserved"
+            f"  GPU memory {runs[0].allocated_gb:.2f} GiB allocated, {runs[0].reserved_gb:.2f} "
+            "GiB reserved"
         )
     print(line, flush=True)
     if plain:

@@ -13,8 +13,8 @@ class Place:
 
     node: str
     partition: str | None = None
-    job_id: str | None = None
-    task: int | None = None
+    array_job_id: str | None = None
+    array_task_id: int | None = None
     life: int = 0
     """How often the scheduler has started this task again."""
 
@@ -31,7 +31,9 @@ class Place:
     @property
     def of_task(self) -> str:
         """How the names of all processes of this array task begin; empty without a scheduler."""
-        return "" if self.job_id is None else f"{self.job_id}_{self.task or 0}-"
+        return (
+            "" if self.array_job_id is None else f"{self.array_job_id}_{self.array_task_id or 0}-"
+        )
 
 
 _here: Place | None = None

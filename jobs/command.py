@@ -25,6 +25,7 @@ from typing import Any, Final
 from artifacts.columns import RESERVED
 from jobs.context import Context
 from jobs.errors import BadResult, BadWorkload, CommandFailed, StopRequested
+from jobs.measure.memory import GIB
 
 PROMPT: Final = "$ "
 """What the name of such a workload begins with, in specs and records."""
@@ -220,7 +221,7 @@ def _follow(process: subprocess.Popen[bytes], context: Context) -> tuple[int, st
     output.pass_on()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    context.note(host_rss_gb=usage.ru_maxrss * 1024 / 1e9)
+    context.note(host_rss_gb=usage.ru_maxrss * 1024 / GIB)
     return process.returncode, output.end
 
 

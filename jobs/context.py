@@ -48,7 +48,7 @@ class Context:
         data_dir: Folder of the data sets, if one was given.
         cpus: CPUs it may use.
         threads: Threads it should compute with; set already for BLAS, OpenMP and torch.
-        mem_gb: Memory it may use in GB (1e9 bytes).
+        mem_gb: Memory it may use in GiB (2**30 bytes).
         resumed: Whether an earlier attempt left a checkpoint.
         history: What was reported so far, one mapping an epoch.
         noted: Core columns that the workload filled.
@@ -180,7 +180,7 @@ class Context:
 
         Args:
             epoch: Counted from 1; also a part of one (0.5), or the number of a step.
-            metrics: Numbers. Accuracies are fractions, ``seconds`` and ``samples_per_s`` say it in
+            metrics: Numbers. Accuracies are fractions, ``train_s`` and ``samples_per_s`` say it in
                 their names.
 
         Raises:

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from artifacts import renamed
+
 ID_LENGTH = 16
 # Above this an integer does not fit msgspec's (and many a reader's) 64 bits, and floats are no
 # longer read as integers.
@@ -58,6 +60,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def trial_id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of what defines the computation."""
         params = self.params if _is_plain(self.params.values()) else plain(self.params)
+        # Under the names that the parameters had at first: a new name makes no other trial.
+        params = renamed.parameters_of_before(self.workload, params)
         defining = (self.workload, self.target, self.seed, params)
         return sha256(_ENCODER.encode(defining)).hexdigest()[:ID_LENGTH]
 
@@ -102,12 +106,17 @@ def encode(specs: Iterable[JobSpec]) -> bytes:
 
 def decode(lines: bytes) -> list[JobSpec]:
     """The inverse of ``encode``; msgspec.ValidationError if a line is no spec."""
-    return _DECODER.decode_lines(lines)
+    return [_of_today(spec) for spec in _DECODER.decode_lines(lines)]
 
 
 def sorted_plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """``plain`` of every value, keys in order: how a spec holds its parameters."""
     return {key: plain(values[key]) for key in sorted(values)}
+
+
+def _of_today(spec: JobSpec) -> JobSpec:
+    params = renamed.parameters_of_today(spec.workload, spec.params)
+    return spec if params == spec.params else msgspec.structs.replace(spec, params=params)
 
 
 def _is_plain(values: Iterable[Any]) -> bool:

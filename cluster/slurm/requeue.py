@@ -130,8 +130,8 @@ def place(variables: Mapping[str, str] = os.environ) -> Place:
     return Place(
         node=variables.get("SLURMD_NODENAME") or socket.gethostname(),
         partition=variables.get("SLURM_JOB_PARTITION"),
-        job_id=variables["SLURM_ARRAY_JOB_ID"],
-        task=int(variables["SLURM_ARRAY_TASK_ID"]),
+        array_job_id=variables["SLURM_ARRAY_JOB_ID"],
+        array_task_id=int(variables["SLURM_ARRAY_TASK_ID"]),
         life=int(variables.get("SLURM_RESTART_COUNT", "0")),
     )
 

@@ -67,13 +67,13 @@ class PhaseClock:
         return dict(self._seconds)
 
     def ledger(self) -> dict[str, float]:
-        """The record's time columns; the phases and ``runner_s`` add up to ``total_s``."""
+        """The record's time columns; the phases and ``overhead_s`` add up to ``total_s``."""
         self._turn()
         total = self._since - self._started + self._carried
         columns = {f"{name}_s": seconds for name, seconds in self._seconds.items()}
         return {
             **columns,
-            "runner_s": max(0.0, total - sum(self._seconds.values())),
+            "overhead_s": max(0.0, total - sum(self._seconds.values())),
             "total_s": total,
         }
 

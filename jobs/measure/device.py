@@ -11,6 +11,7 @@ from cluster import machine
 from jobs.errors import WrongDevice
 from jobs.hardware import words
 from jobs.measure import loaded_torch
+from jobs.measure.memory import GIB
 
 NO_GPU = "none"
 # Words that make another product of the same number: an RTX 3080 Ti is no RTX 3080, a MIG slice of
@@ -27,7 +28,7 @@ class Expectation:
             ``gpus`` says.
         gpus: GPUs or a share of one.
         cpus: CPUs.
-        mem_gb: Memory, counted as SLURM does, in units of 2**30 bytes.
+        mem_gb: Memory in GiB (2**30 bytes), as SLURM counts.
     """
 
     gpu: str | None = None
@@ -58,7 +59,7 @@ def describe(expect: Expectation, used: Literal["cpu", "cuda"]) -> dict[str, Any
         "cpu_model": machine.cpu_model(),
         "cpus_asked": expect.cpus,
         "cpus_granted": machine.cpus(),
-        "ram_gb": machine.installed_bytes() / 1e9,
+        "ram_gb": machine.installed_bytes() / GIB,
     }
     seen = machine.gpus() if expect.wants_gpu and used == "cuda" else ()
     if seen:
@@ -66,7 +67,7 @@ def describe(expect: Expectation, used: Literal["cpu", "cuda"]) -> dict[str, Any
             "gpu_name": seen[0].name,
             "gpu_uuid": ",".join(gpu.uuid for gpu in seen),
             "gpu_count": len(seen),
-            "gpu_total_gb": seen[0].memory_bytes / 1e9,
+            "gpu_total_gb": seen[0].memory_bytes / GIB,
             "driver_version": machine.driver_version(),
             **loaded_torch.versions(),
         }
@@ -106,13 +107,13 @@ def threads(expect: Expectation) -> int:
 
 
 def memory_gb(expect: Expectation) -> float:
-    """Memory the trial may use in GB (1e9 bytes): what was asked for, else its CPUs' share of the
-    node's."""
+    """Return the memory the trial may use in GiB (2**30 bytes): what was asked for, else its CPUs'
+    share of the node's."""
     granted = machine.memory_bytes()
     if expect.mem_gb is not None:
-        return min(expect.mem_gb * 2**30, granted) / 1e9
+        return min(expect.mem_gb * GIB, granted) / GIB
     share = min(1.0, expect.cpus / machine.installed_cpus())
-    return min(machine.installed_bytes() * share, granted) / 1e9
+    return min(machine.installed_bytes() * share, granted) / GIB
 
 
 def is_model(wanted: str, name: str) -> bool:

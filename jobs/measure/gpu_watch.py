@@ -60,7 +60,7 @@ class GpuWatch:
         seen: set[str] = set()
         for handle in self._handles:
             rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
-            self._add("gpu_utilisation", None if rates is None else rates.gpu / 100)
+            self._add("gpu_utilization", None if rates is None else rates.gpu / 100)
             self._add(
                 "gpu_clock_mhz", _ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
             )

@@ -6,6 +6,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from jobs.measure.memory import GIB
+
 
 def module() -> Any | None:
     """torch if this process has imported it (wholly), else None."""
@@ -58,15 +60,15 @@ def empty_cache() -> None:
 
 
 def peak_memory() -> dict[str, float]:
-    """Peak GPU memory since the reset in GB (1e9 bytes), added up over the devices; empty where no
-    context lives."""
+    """Return the peak GPU memory since the reset in GiB (2**30 bytes), added up over the devices;
+    empty where no context lives."""
     gpu = cuda()
     if gpu is None:
         return {}
     devices = range(gpu.device_count())
     return {
-        "gpu_mem_allocated_gb": sum(gpu.max_memory_allocated(index) for index in devices) / 1e9,
-        "gpu_mem_reserved_gb": sum(gpu.max_memory_reserved(index) for index in devices) / 1e9,
+        "gpu_mem_allocated_gb": sum(gpu.max_memory_allocated(index) for index in devices) / GIB,
+        "gpu_mem_reserved_gb": sum(gpu.max_memory_reserved(index) for index in devices) / GIB,
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
+GIB = 2**30
 RESET_PEAK = "5"  # proc(5): reset the high-water mark, touch no page flags
 
 
@@ -24,9 +25,10 @@ class PeakMemory:
             self._before = _high_water_kib()
 
     def gb(self) -> float | None:
-        """The peak in GB (1e9 bytes); None where it cannot be told from earlier trials'."""
+        """Return the peak in GiB (2**30 bytes); None where it cannot be told from earlier
+        trials'."""
         peak = _high_water_kib()
-        return peak * 1024 / 1e9 if peak > self._before else None
+        return peak * 1024 / GIB if peak > self._before else None
 
 
 def _high_water_kib() -> int:

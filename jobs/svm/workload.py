@@ -271,5 +271,6 @@ def _gamma(gamma: str | float, n_features: int, variance: float) -> float:
 
 
 def _cache_mb(n_samples: int, mem_gb: float) -> float:
-    """Kernel cache in MB: the whole kernel matrix if a quarter of the granted memory holds it."""
-    return max(SMALLEST_CACHE_MB, min(n_samples**2 * 4 / 1e6, mem_gb * 1e3 / 4))
+    """Return the size of the kernel cache in MB (2**20 bytes, as libsvm counts): the whole kernel
+    matrix if a quarter of the granted memory holds it."""
+    return max(SMALLEST_CACHE_MB, min(n_samples**2 * 4 / 2**20, mem_gb * 1024 / 4))

@@ -4,8 +4,8 @@ acts.
 The docstring below a field is what ``runner params train`` and docs/parameters.md print; a
 paragraph of it that begins with "Acts" says when the parameter acts, and where there is none it
 always does. Trial ids are made from the parameters that differ from these defaults, so a default
-never changes and a field is never renamed; new fields may be added. Nothing here imports
-torch: plans are made on login nodes.
+never changes, and a field or a choice that is renamed gets its line in ``artifacts.renamed``; new
+fields may be added. Nothing here imports torch: plans are made on login nodes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     test_subset: Positive | None = None
     """Test images that are kept, stratified; null keeps all."""
 
-    normalisation: Literal["dataset", "half", "none"] = "dataset"
+    normalization: Literal["dataset", "half", "none"] = "dataset"
     """`dataset` (mean and deviation of the training part, per channel), `half` (0.5 and 0.5),
     `none` (pixels in [0, 1])."""
 
@@ -204,38 +204,38 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Acts on a GPU, and on a CPU with a model of your own: the built-in ones repeat there anyway.
     """
 
-    loader: Literal["resident", "workers"] = "resident"
+    loader: Literal["resident", "dataloader"] = "resident"
     """`resident` (all images as bytes on the device, batches made there) or `workers` (torch's
     DataLoader)."""
 
     num_workers: Annotated[int, Meta(ge=0)] = 0
     """Worker processes of the DataLoader; 0 loads in the trial's own process.
 
-    Acts with loader: workers.
+    Acts with loader: dataloader.
     """
 
     pin_memory: bool = False
     """Batches in page-locked memory.
 
-    Acts on a GPU, with loader: workers.
+    Acts on a GPU, with loader: dataloader.
     """
 
     persistent_workers: bool = False
     """Keep the worker processes from one epoch to the next.
 
-    Acts with loader: workers and num_workers of at least 1.
+    Acts with loader: dataloader and num_workers of at least 1.
     """
 
     prefetch_factor: Positive | None = None
     """Batches that each worker process loads ahead; null is PyTorch's default, 2.
 
-    Acts with loader: workers and num_workers of at least 1.
+    Acts with loader: dataloader and num_workers of at least 1.
     """
 
     non_blocking: bool = False
     """Copies to the GPU do not wait for it.
 
-    Acts on a GPU, with loader: workers.
+    Acts on a GPU, with loader: dataloader.
     """
 
     profile: bool = False

@@ -78,7 +78,7 @@ class Loop:
         progress.train_s += progress.epoch_s
         progress.scores |= {"train_loss": loss, "train_accuracy": accuracy}
         row = {
-            "seconds": progress.epoch_s,
+            "train_s": progress.epoch_s,
             "lr": progress.lr,
             "train_loss": loss,
             "train_accuracy": accuracy,

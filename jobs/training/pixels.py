@@ -66,14 +66,14 @@ class Pixels:
         return floats
 
 
-def statistics(normalisation: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:
+def statistics(normalization: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:
     """(mean, std) of each channel, float64, that the images are normalized with; taken from the
     training part alone."""
-    if normalisation == "dataset":
+    if normalization == "dataset":
         measured = dataset.statistics(train)
         return torch.from_numpy(measured.mean), torch.from_numpy(measured.std)
     channels = dataset.images.shape[3]
-    mean, std = (0.5, 0.5) if normalisation == "half" else (0.0, 1.0)
+    mean, std = (0.5, 0.5) if normalization == "half" else (0.0, 1.0)
     return torch.full((channels,), mean, dtype=torch.float64), torch.full(
         (channels,), std, dtype=torch.float64
     )

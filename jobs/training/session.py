@@ -130,7 +130,7 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
     split = cut(params, dataset)
     parts = parts_of(dataset, split)
     made_on = device if params.loader == "resident" else torch.device("cpu")
-    mean, std = statistics(params.normalisation, dataset, split.train)
+    mean, std = statistics(params.normalization, dataset, split.train)
     # Worker processes make single images, which are put into the memory order only as a batch.
     pixels = Pixels(
         mean,
@@ -140,7 +140,7 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
     )
 
     def loader(part: Part) -> Loader:
-        if params.loader == "workers":
+        if params.loader == "dataloader":
             return WorkersLoader(part, pixels, params, device)
         return ResidentLoader(part, pixels, device, BLOCK_BYTES if device.type == "cuda" else 0)
 

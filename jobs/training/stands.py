@@ -22,7 +22,7 @@ def stands_for(params: TrainParams, record: Mapping[str, Any]) -> dict[str, Any]
     on_gpu = record.get("device") == "cuda"
     fused = is_fused(params)
     moved = params.schedule == "onecycle"
-    processes = params.loader == "workers" and params.num_workers > 0
+    processes = params.loader == "dataloader" and params.num_workers > 0
     return {
         "train_subset": "all",
         "test_subset": "all",

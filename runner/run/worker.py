@@ -118,7 +118,7 @@ class Worker:
         self._birth = Birth.of(os.getpid())
         self._logs = None if backend == "inline" else self.store.logs_folder(sweep)
         self._loose: list[Record] = []
-        self._start_s, self._sharing = 0.0, 0
+        self._startup_s, self._sharing = 0.0, 0
         self._alone = False
         self.stopped = False
         """The trial was asked to stop, and did."""
@@ -133,7 +133,7 @@ class Worker:
     def take_over(self, array: str, trials: list[str], number: int) -> Taken:
         """What the trials of this array task have behind them; nothing where no scheduler started
         it, and none can start it again."""
-        if self.place.job_id is None:
+        if self.place.array_job_id is None:
             return Taken({}, frozenset())
         self._alone = number == 0
         return take_over(
@@ -150,7 +150,7 @@ class Worker:
         those of the task it was started for."""
         took_s = startup.took_s() if trials else 0.0
         if took_s:
-            self._start_s, self._sharing = took_s / trials, trials
+            self._startup_s, self._sharing = took_s / trials, trials
 
     def run(
         self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int
@@ -167,14 +167,14 @@ class Worker:
             node=self.place.node,
             pid=os.getpid(),
             log=None if file is None else str(file.relative_to(self.store.root)),
-            job=self.place.job_id,
-            task=self.place.task,
+            array_job_id=self.place.array_job_id,
+            array_task_id=self.place.array_task_id,
             array=array_name(self.store, path),
             line=line,
             born=None if self._birth is None else self._birth.ticks,
             life=self.place.life,
             partition=self.place.partition,
-            start_s=self._start_s if self._sharing > 0 else 0.0,
+            startup_s=self._startup_s if self._sharing > 0 else 0.0,
         )
         self._sharing -= 1
         with nullcontext() if file is None else section(file):

@@ -40,8 +40,8 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     pid: int
     log: str | None = None
     """Path of what it prints, relative to the store."""
-    job: str | None = None
-    task: int | None = None
+    array_job_id: str | None = msgspec.field(default=None, name="job")
+    array_task_id: int | None = msgspec.field(default=None, name="task")
     array: str = ""
     """Name of the frozen array that the attempt belongs to."""
     line: int = -1
@@ -52,7 +52,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     life: int = 0
     """How often the scheduler had started its task again."""
     partition: str | None = None
-    start_s: float | None = None
+    startup_s: float | None = msgspec.field(default=None, name="start_s")
     """Its share of the worker's start in seconds; None in a journal of an earlier version."""
 
     @property

@@ -37,8 +37,8 @@ def make_record(
         "test_accuracy": 0.875,
         "node": "node7",
         "history": [
-            {"epoch": 1, "seconds": 0.75, "lr": 0.001, "val_loss": 0.5},
-            {"epoch": 2, "seconds": 0.75, "gradient_norm": 3.0},
+            {"epoch": 1, "train_s": 0.75, "lr": 0.001, "val_loss": 0.5},
+            {"epoch": 2, "train_s": 0.75, "gradient_norm": 3.0},
         ],
     }
     return Record(sweep, trial, attempt, parameters, {**values, **more}, results)

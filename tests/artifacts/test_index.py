@@ -15,6 +15,7 @@ import pytest
 
 from artifacts import parquet
 from artifacts.collect import collect, compact_leftovers
+from artifacts.columns import SCHEMA_VERSION
 from artifacts.errors import RecordExists
 from artifacts.index import names
 from artifacts.publish import publish
@@ -28,7 +29,7 @@ SPAWN = multiprocessing.get_context("spawn")
 def test_attempts_stand_in_order_with_their_outcomes(store: Store) -> None:
     paths = [
         store.publish(make_record("aa", attempt, outcome=outcome))
-        for attempt, outcome in ((10, "completed"), (2, "timed_out"), (1, "UNKNOWN"))
+        for attempt, outcome in ((10, "completed"), (2, "timed_out"), (1, "unknown"))
     ]
     store.publish(make_record("bb", outcome="killed", derived=True, disturbed=True))
     index = store.index("study")
@@ -245,7 +246,7 @@ def test_a_record_under_another_name_is_not_believed(store: Store) -> None:
 
 
 def test_a_record_of_a_newer_schema_is_named_as_such(store: Store) -> None:
-    rewrite(store.publish(make_record("aa")), "schema_version", 2)
+    rewrite(store.publish(make_record("aa")), "schema_version", SCHEMA_VERSION + 1)
     (named,) = store.index("study").unreadable
     assert "newer runner" in named.reason
 

@@ -39,13 +39,13 @@ def test_an_inner_phase_stops_the_outer_one(hands: Hands) -> None:
     assert hands.clock.ledger() == {
         "train_s": 26.0,
         "eval_s": 4.0,
-        "runner_s": 33.0,
+        "overhead_s": 33.0,
         "total_s": 63.0,
     }
 
 
 def test_a_phase_that_was_not_entered_is_missing(hands: Hands) -> None:
-    assert hands.clock.ledger() == {"runner_s": 0.0, "total_s": 0.0}
+    assert hands.clock.ledger() == {"overhead_s": 0.0, "total_s": 0.0}
 
 
 def test_the_device_is_waited_for_at_the_edges_only(hands: Hands) -> None:
@@ -69,7 +69,7 @@ def test_an_exception_closes_the_phase_and_comes_out_as_it_was(hands: Hands) -> 
     with pytest.raises(ValueError, match="first"), clock.phase("train"):
         fail()
     hands.at += 2
-    assert clock.ledger() == {"train_s": 1.0, "runner_s": 2.0, "total_s": 3.0}
+    assert clock.ledger() == {"train_s": 1.0, "overhead_s": 2.0, "total_s": 3.0}
 
 
 def test_a_running_phase_is_read_up_to_now(hands: Hands) -> None:
@@ -88,7 +88,7 @@ def test_earlier_attempts_count(hands: Hands) -> None:
     assert hands.clock.ledger() == {
         "train_s": 12.0,
         "write_s": 2.0,
-        "runner_s": 0.0,
+        "overhead_s": 0.0,
         "total_s": 14.0,
     }
 

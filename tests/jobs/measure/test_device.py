@@ -55,7 +55,7 @@ def test_another_model(wanted: str, name: str) -> None:
 
 
 def gpu(name: str) -> Gpu:
-    return Gpu(None, name, f"GPU-{name}", 24 * 10**9)
+    return Gpu(None, name, f"GPU-{name}", 24 * 2**30)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_readings_have_the_records_units(card: Card) -> None:
     card.utilization, card.milliwatts, card.celsius, card.millijoules = 100, 60_000, 55, 4_500_000
     watched.sample()
     assert watched.columns() == {
-        "gpu_utilisation": 0.75,
+        "gpu_utilization": 0.75,
         "gpu_clock_mhz": 1400,
         "gpu_power_w": 90.0,
         "gpu_temperature_c": 61,
@@ -97,7 +97,7 @@ def test_several_cards_add_up_their_power_and_energy(card: Card) -> None:
     other.millijoules = 1_500_000
     watched.sample()
     assert watched.columns() == {
-        "gpu_utilisation": 0.75,
+        "gpu_utilization": 0.75,
         "gpu_clock_mhz": 1450,
         "gpu_power_w": 320.0,
         "gpu_temperature_c": 61,

@@ -25,19 +25,19 @@ def set_peak(proc: Path, kib: int) -> None:
     )
 
 
-def test_the_kernels_kilobytes_are_gigabytes_of_the_record(proc: Path) -> None:
+def test_the_kernels_kilobytes_are_gibibytes_of_the_record(proc: Path) -> None:
     peak = PeakMemory()
     assert (proc / "clear_refs").read_text() == "5"
-    set_peak(proc, 1_000_000)
-    assert peak.gb() == pytest.approx(1.024)
+    set_peak(proc, 3 * 2**19)
+    assert peak.gb() == pytest.approx(1.5)
 
 
 def test_a_mark_that_cannot_be_reset_may_be_an_earlier_trials(proc: Path) -> None:
     (proc / "clear_refs").mkdir()
     peak = PeakMemory()
     assert peak.gb() is None
-    set_peak(proc, 4_000_000)
-    assert peak.gb() == pytest.approx(4.096)
+    set_peak(proc, 4 * 2**20)
+    assert peak.gb() == pytest.approx(4)
 
 
 def test_a_kernel_that_does_not_tell(proc: Path) -> None:

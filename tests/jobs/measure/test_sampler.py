@@ -221,5 +221,5 @@ def test_a_real_gpu_is_read() -> None:
     columns = sampler.columns()
     assert columns["gpu_energy_j"] > 0
     assert columns["gpu_power_w"] > 1
-    assert 0 <= columns["gpu_utilisation"] <= 1
+    assert 0 <= columns["gpu_utilization"] <= 1
     assert 10 < columns["gpu_temperature_c"] < 110

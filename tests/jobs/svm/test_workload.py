@@ -256,8 +256,8 @@ def test_scaling_is_learned_from_the_training_part(stock: Stock, tmp_path: Path)
     ("smallest_mb", "mem_gb", "cache_mb"),
     [
         (SMALLEST_CACHE_MB, 8.0, SVC().cache_size),
-        (0.1, 8.0, 0.64),  # 400 x 400 numbers of 4 bytes
-        (0.1, 0.001, 0.25),
+        (0.1, 8.0, 400**2 * 4 / 2**20),  # 400 x 400 numbers of 4 bytes
+        (0.1, 0.001, 0.256),
         (0.1, 0.0001, 0.1),
     ],
 )

@@ -31,7 +31,7 @@ class Trained:
         computed the same."""
         timed = ("step_p50_s", "step_p95_s", "samples_per_s", "tflops_per_s")
         rows = [
-            {name: value for name, value in row.items() if name not in ("seconds", "samples_per_s")}
+            {name: value for name, value in row.items() if name not in ("train_s", "samples_per_s")}
             for row in self.history
         ]
         return {name: value for name, value in self.columns.items() if name not in timed} | {

@@ -72,7 +72,7 @@ def in_pieces(train: Train, steps: int, **params: Any) -> tuple[Trained, int]:
         EVERYTHING
         | {"optimizer": "adamw", "fused": False, "schedule": "none", "patience": 1, "lr": 0.1},
         EVERYTHING | {"amp": "fp16", "grad_accumulation": 1, "epochs": 2},
-        EVERYTHING | {"loader": "workers", "num_workers": 1, "epochs": 2, "split": "official"},
+        EVERYTHING | {"loader": "dataloader", "num_workers": 1, "epochs": 2, "split": "official"},
         EVERYTHING
         | {
             "model": "simple_cnn",
@@ -82,7 +82,7 @@ def in_pieces(train: Train, steps: int, **params: Any) -> tuple[Trained, int]:
             "channels_last": True,
         },
     ],
-    ids=["onecycle", "sgd-cosine", "patience", "fp16", "workers", "simple_cnn"],
+    ids=["onecycle", "sgd-cosine", "patience", "fp16", "dataloader", "simple_cnn"],
 )
 def test_stopped_after_every_step_it_ends_as_if_undisturbed(
     train: Train, params: dict[str, Any]
@@ -153,7 +153,7 @@ def test_ledger_and_step_times_cover_all_attempts(train: Train, tmp_path: Path) 
     assert len(first["step_seconds"]) == 2
     resumed = train(**EVERYTHING)
     assert resumed.context.phases()["train"] > first["carried"]["phases"]["train"]
-    assert sum(row["seconds"] for row in resumed.history) <= resumed.context.phases()["train"]
+    assert sum(row["train_s"] for row in resumed.history) <= resumed.context.phases()["train"]
     assert not list(path.parent.iterdir())  # a finished trial leaves no checkpoint
 
 

@@ -63,7 +63,7 @@ def by_hand(part: str) -> Figures:
 
 @pytest.fixture
 def trained(train: Train) -> Trained:
-    """A model with dropout and batch normalisation; the last training batch, and that of each other
+    """A model with dropout and batch normalization; the last training batch, and that of each other
     part, is an odd one."""
     return train(
         model=f"{own_models.NAME}:keeping_with_dropout",
@@ -87,7 +87,7 @@ def test_validation_and_test_are_of_their_parts_and_the_final_model(trained: Tra
 
 
 def test_a_row_of_the_history_has_what_was_measured_in_its_epoch(trained: Trained) -> None:
-    always = {"epoch", "seconds", "lr", "train_loss", "train_accuracy", "samples_per_s"}
+    always = {"epoch", "train_s", "lr", "train_loss", "train_accuracy", "samples_per_s"}
     evaluated = always | {"val_loss", "val_accuracy"}
     assert [row.keys() for row in trained.history] == [
         always,
@@ -125,7 +125,7 @@ def test_images_and_steps_of_a_part_that_no_batch_divides(train: Train) -> None:
     assert odd.columns["steps"] == 2
     assert odd.columns["flops_per_step"] * 64 == train(batch_size=64).columns["flops_per_step"] * 65
     for row in odd.history:
-        assert row["samples_per_s"] * row["seconds"] == pytest.approx(65)
+        assert row["samples_per_s"] * row["train_s"] == pytest.approx(65)
 
 
 def test_warm_up_leaves_the_trial_as_it_was() -> None:

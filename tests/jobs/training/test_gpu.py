@@ -149,7 +149,7 @@ def test_batches_come_from_pinned_memory_if_asked_for(
         return original(tensor, *args, **options)
 
     monkeypatch.setattr(workers.torch.Tensor, "to", to)
-    train_there(loader="workers", pin_memory=pinned, non_blocking=True)
+    train_there(loader="dataloader", pin_memory=pinned, non_blocking=True)
     assert set(copied) == {pinned}
 
 

@@ -107,7 +107,7 @@ def test_what_interrupts_training_is_no_part_of_its_epochs_and_steps(
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
     clock.takes(owner, part, SLOW)
     trained = train(epochs=2, tensorboard=True, _context=clock.context())
-    assert [row["seconds"] for row in trained.history] == [STEPS, STEPS]
+    assert [row["train_s"] for row in trained.history] == [STEPS, STEPS]
     assert trained.columns["samples_per_s"] == 64
     assert (trained.columns["step_p50_s"], trained.columns["step_p95_s"]) == (1, 1)
 
@@ -121,7 +121,7 @@ def test_seconds_and_images_of_all_attempts_are_counted(
         train(epochs=2, _context=clock.context(stop=lambda: clock.now >= ends))
     clock.now += SLOW  # in the queue
     trained = train(epochs=2, _context=clock.context())
-    assert [row["seconds"] for row in trained.history] == [STEPS, STEPS]
+    assert [row["train_s"] for row in trained.history] == [STEPS, STEPS]
     assert [row["samples_per_s"] for row in trained.history] == [64, 64]
     assert trained.columns["samples_per_s"] == 64
     assert (trained.columns["step_p50_s"], trained.columns["step_p95_s"]) == (1, 1)
@@ -132,9 +132,9 @@ def test_seconds_and_images_of_all_attempts_are_counted(
 def test_an_epochs_throughput_is_that_of_its_images(train: Train, images: int) -> None:
     """A last batch counts by its images, one of a single image too."""
     trained = train(train_subset=images, epochs=2, grad_accumulation=2)
-    assert [row["samples_per_s"] * row["seconds"] for row in trained.history] == pytest.approx(
+    assert [row["samples_per_s"] * row["train_s"] for row in trained.history] == pytest.approx(
         [images, images]
     )
     assert trained.columns["samples_per_s"] * sum(
-        row["seconds"] for row in trained.history
+        row["train_s"] for row in trained.history
     ) == pytest.approx(2 * images)

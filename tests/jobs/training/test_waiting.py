@@ -28,7 +28,7 @@ META = torch.device("meta")
         {"augmentation": "crop_flip", "channels_last": True},
         {"model": "resnet10", "label_smoothing": 0.1},
         {"optimizer": "sgd", "momentum": 0.9, "schedule": "onecycle", "grad_accumulation": 2},
-        {"loader": "workers", "non_blocking": True},
+        {"loader": "dataloader", "non_blocking": True},
     ],
     ids=str,
 )

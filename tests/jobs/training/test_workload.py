@@ -38,8 +38,8 @@ def test_the_same_trial_computes_the_same_bit_for_bit(train: Train) -> None:
         ({"split_seed": 1}, {}),  # draws the subsets
         ({"train_subset": 160}, {}),
         ({"test_subset": 50}, {}),
-        ({"normalisation": "half"}, {}),
-        ({"normalisation": "none"}, {}),
+        ({"normalization": "half"}, {}),
+        ({"normalization": "none"}, {}),
         ({"augmentation": "flip"}, {}),
         ({"augmentation": "crop"}, {}),
         ({"augmentation": "crop_flip"}, {"augmentation": "crop"}),
@@ -90,7 +90,7 @@ def test_what_a_trial_reports(train: Train) -> None:
     assert columns["train_loss"] == history[-1]["train_loss"] < history[0]["train_loss"]
     assert 0 < columns["step_p50_s"] <= columns["step_p95_s"]
     assert columns["samples_per_s"] == pytest.approx(
-        3 * 192 / sum(row["seconds"] for row in history)
+        3 * 192 / sum(row["train_s"] for row in history)
     )
     assert columns["tflops_per_s"] == pytest.approx(
         columns["flops_per_step"] / 64 * columns["samples_per_s"] / 1e12
@@ -168,7 +168,7 @@ def test_gray_images_lie_the_same_in_warm_up_and_training(
     train: Train, channels_last: bool, strides: tuple[int, ...]
 ) -> None:
     own_models.seen.clear()
-    for loader in ("resident", "workers"):
+    for loader in ("resident", "dataloader"):
         train(model=WATCHING, channels_last=channels_last, loader=loader)
     assert {entry["strides"] for entry in own_models.seen if entry["n"] == 64} == {strides}
 
@@ -186,7 +186,7 @@ def test_the_reported_learning_rate_follows_the_schedule(train: Train) -> None:
     ("params", "watched", "value"),
     [
         ({"channels_last": True}, "channels_last", True),
-        ({"channels_last": True, "loader": "workers"}, "channels_last", True),
+        ({"channels_last": True, "loader": "dataloader"}, "channels_last", True),
         ({"channels_last": False}, "channels_last", False),
         ({"amp": "bf16"}, "type", torch.bfloat16),
         ({"amp": "fp16"}, "type", torch.float16),
@@ -306,7 +306,7 @@ def test_tensorboard_gets_what_was_measured_and_no_more(train: Train) -> None:
         name: [point.step for point in events.Scalars(name)] for name in events.Tags()["scalars"]
     }
     always = {
-        key: [1, 2, 3] for key in ("seconds", "lr", "train_loss", "train_accuracy", "samples_per_s")
+        key: [1, 2, 3] for key in ("train_s", "lr", "train_loss", "train_accuracy", "samples_per_s")
     }
     assert points == always | {"val_loss": [2, 3], "val_accuracy": [2, 3], "test_accuracy": [3]}
 
@@ -369,7 +369,7 @@ def test_a_last_batch_of_one_image_is_left_out_only_where_batches_are_normalized
     trained = train(model=model, train_subset=129)
     assert trained.columns["steps"] == -(-images // 64)
     (row,) = trained.history
-    assert row["samples_per_s"] * row["seconds"] == pytest.approx(images)
+    assert row["samples_per_s"] * row["train_s"] == pytest.approx(images)
 
 
 def test_one_image_is_trained_on_where_there_is_no_other(train: Train) -> None:

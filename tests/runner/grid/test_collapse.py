@@ -92,7 +92,7 @@ def test_a_value_that_acts_under_another_spelling_is_alive(expand: Expand) -> No
         "[workers], num_workers: [1, 2]}"
     )
     assert [spec.params for spec in expand(grid).specs] == [
-        {"loader": "workers", "num_workers": n} for n in (1, 2)
+        {"loader": "dataloader", "num_workers": n} for n in (1, 2)
     ]
 
 

@@ -50,7 +50,7 @@ TRAIN: dict[str, list[Any]] = {
     "blas": ["cublas", "cublaslt"],
     "cuda_graphs": [False, True],
     "deterministic": [False, True],
-    "loader": ["resident", "workers"],
+    "loader": ["resident", "dataloader"],
     "num_workers": [0, 2],
     "pin_memory": [False, True],
     "persistent_workers": [False, True],

@@ -46,7 +46,7 @@ def test_parameters_and_results_are_sections_of_their_own(tmp_path: Path) -> Non
 def test_values_carry_their_units() -> None:
     assert with_unit(0.98123, "fraction") == "98.12 %"
     assert with_unit(12.5, "s") == "12.5 s"
-    assert with_unit(1.5, "GB (1e9 bytes)") == "1.5 GB"
+    assert with_unit(1.5, "GiB (2**30 bytes)") == "1.5 GiB"
     assert (
         with_unit(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "UTC") == "2026-01-02 03:04:05.000 UTC"
     )

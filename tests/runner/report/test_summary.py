@@ -64,14 +64,14 @@ def test_trials_that_did_not_complete_are_counted_and_never_averaged(tmp_path: P
         tmp_path,
         record(0, {"lr": 0.1}, seed=0, test_accuracy=0.9),
         record(1, {"lr": 0.1}, seed=1, test_accuracy=0.1, outcome="failed"),
-        record(2, {"lr": 0.1}, seed=2, outcome="UNKNOWN"),
+        record(2, {"lr": 0.1}, seed=2, outcome="unknown"),
         record(3, {"lr": 1.0}, seed=0, outcome="timed_out"),
     )
     summary = summarize(table)
     full, empty = summary.groups
     assert (full.n, full.not_completed, full.means["test_accuracy"]) == (1, 2, Mean(0.9, None, 1))
     assert (empty.n, empty.not_completed, empty.means) == (0, 1, {})
-    assert summary.not_completed == {"failed": 1, "UNKNOWN": 1, "timed_out": 1}
+    assert summary.not_completed == {"failed": 1, "unknown": 1, "timed_out": 1}
     assert summary.averaged == (), "one completed trial a cell averages over nothing"
 
 

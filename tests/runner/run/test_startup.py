@@ -41,13 +41,13 @@ def test_the_trials_of_a_pack_share_the_start_of_their_worker(desk: Desk) -> Non
         if row["attempt"] == 2
     ]
     assert [row["outcome"] for row in rows] == ["completed"] * 3
-    assert len({row["start_s"] for row in rows}) == 1
+    assert len({row["startup_s"] for row in rows}) == 1
     assert (
         0
-        < 3 * rows[0]["start_s"]
+        < 3 * rows[0]["startup_s"]
         < (rows[0]["started_at"] - rows[0]["submitted_at"]).total_seconds()
     )
     for row in rows:
-        assert row["queue_s"] + row["start_s"] == pytest.approx(
+        assert row["queue_s"] + row["startup_s"] == pytest.approx(
             (row["started_at"] - row["submitted_at"]).total_seconds(), abs=1e-3
         )

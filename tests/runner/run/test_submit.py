@@ -47,9 +47,9 @@ def test_every_trial_runs_once_and_its_record_has_what_it_returned(
         before_s = (
             datetime.fromisoformat(row["started_at"]) - datetime.fromisoformat(row["submitted_at"])
         ).total_seconds()
-        assert row["queue_s"] + row["start_s"] == pytest.approx(before_s, abs=1e-3)
-        assert min(row["queue_s"], row["start_s"]) >= 0
-    carriers = [row for row in rows if row["start_s"] > 0]
+        assert row["queue_s"] + row["startup_s"] == pytest.approx(before_s, abs=1e-3)
+        assert min(row["queue_s"], row["startup_s"]) >= 0
+    carriers = [row for row in rows if row["startup_s"] > 0]
     assert len(carriers) == len({row["pid"] for row in rows}), (
         "the first trial of each worker carries its start"
     )
@@ -148,7 +148,7 @@ def test_a_worker_that_dies_costs_its_trial_alone_and_the_record_says_how(
         5: "crashed", 6: "completed", 7: "out_of_memory", 8: "completed",
     }  # fmt: skip
     assert {width for width, row in rows.items() if row["derived"]} == {3, 5}
-    assert {row["job_id"] for row in rows.values()} == {None}
+    assert {row["array_job_id"] for row in rows.values()} == {None}
     assert len({row["pid"] for row in rows.values()}) > 2
     assert len({row["log"] for row in rows.values()}) == len(rows)
     assert "not to my liking" in rows[1]["error_message"]

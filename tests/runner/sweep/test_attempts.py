@@ -152,7 +152,13 @@ def test_what_an_earlier_life_left_open_is_settled_and_what_of_it_lives_here_is_
     assert not alive.lives
     assert task.recorded() == {0: "interrupted", 1: "interrupted"}
     (row,) = task.store.read("toy", task.trials[0])
-    assert (row["derived"], row["node"], row["partition"], row["job_id"], row["task"]) == (
+    assert (
+        row["derived"],
+        row["node"],
+        row["partition"],
+        row["array_job_id"],
+        row["array_task_id"],
+    ) == (
         True,
         NODE,
         "short",

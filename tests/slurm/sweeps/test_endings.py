@@ -140,8 +140,8 @@ def test_trials_land_where_their_target_says(day: SlurmDesk) -> None:
             missing = [
                 name
                 for name in (
-                    "job_id",
-                    "task",
+                    "array_job_id",
+                    "array_task_id",
                     "log",
                     "queue_s",
                     "total_s",

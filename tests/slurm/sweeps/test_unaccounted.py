@@ -38,7 +38,7 @@ def test_a_sweep_without_accounts(running_site_without_accounting: Site, tmp_pat
         assert desk.standing()["running"] == 1
         site.stop_controller()
         site.start_controller(forgetful=True)
-        assert desk.standing()["UNKNOWN"] == 1
+        assert desk.standing()["unknown"] == 1
         desk.run("status", "--wait", code=1)
         desk.run("submit", grid, "--pack", "9")
         desk.gate.touch()
@@ -47,4 +47,4 @@ def test_a_sweep_without_accounts(running_site_without_accounting: Site, tmp_pat
             row["outcome"]
             for row in desk.json("collect", "toy", "--attempts")
             if row["trial"] == gated
-        ] == ["UNKNOWN", "completed"]
+        ] == ["unknown", "completed"]

@@ -27,7 +27,7 @@ N = 100
 
 
 @pytest.mark.parametrize(
-    ("asked", "loader"), [("resident", ResidentLoader), ("workers", WorkersLoader)]
+    ("asked", "loader"), [("resident", ResidentLoader), ("dataloader", WorkersLoader)]
 )
 def test_the_loader_is_the_one_that_was_asked_for(asked: Any, loader: type) -> None:
     data = open_data(TrainParams(loader=asked), None, CPU)
@@ -50,7 +50,7 @@ def part_and_pixels(
 
 def workers(**options: Any) -> WorkersLoader:
     """A DataLoader over that part."""
-    params = msgspec.convert({"loader": "workers"} | options, TrainParams)
+    params = msgspec.convert({"loader": "dataloader"} | options, TrainParams)
     part, pixels = part_and_pixels()
     return WorkersLoader(part, pixels, params, CPU)
 
@@ -121,14 +121,14 @@ def test_images_are_normalized_by_the_training_part_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "low", "high"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)]
+    ("normalization", "low", "high"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)]
 )
 def test_fixed_normalizations_spread_the_bytes_over_their_range(
-    normalisation: str, low: float, high: float
+    normalization: str, low: float, high: float
 ) -> None:
     opened = open_dataset("digits", None)
     pixels = Pixels(
-        *statistics(normalisation, opened, np.arange(4)), channels_last=False, device=CPU
+        *statistics(normalization, opened, np.arange(4)), channels_last=False, device=CPU
     )
     extremes = pixels(torch.tensor([[[[0], [255]]]], dtype=torch.uint8), None)
     assert extremes.flatten().tolist() == pytest.approx([low, high])
@@ -210,7 +210,7 @@ def test_prefetch_factor_reaches_the_loader(factor: int | None, handed_on: int) 
 def test_memory_is_pinned_where_it_is_copied_to_a_gpu(asked: bool, device: str, pins: bool) -> None:
     part, pixels = part_and_pixels()
     loader = WorkersLoader(
-        part, pixels, TrainParams(loader="workers", pin_memory=asked), torch.device(device)
+        part, pixels, TrainParams(loader="dataloader", pin_memory=asked), torch.device(device)
     )
     assert loader._loader.pin_memory is pins
 
