@@ -109,7 +109,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "scheduler afterward.",
         ),
         ("error_type", "string", "", "Class of the exception."),
-        ("error_message", "string", "", "Its message, with the cure where one is known."),
+        ("error_message", "string", "", "Its message, with the fix where one is known."),
         ("traceback", "string", "", "Where it was raised."),
         (
             "disturbed",

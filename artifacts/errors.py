@@ -1,4 +1,4 @@
-"""What can go wrong with records and their store; every message names the cure."""
+"""What can go wrong with records and their store; every message says how to fix it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class RecordExists(ArtifactsError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} is there already and records are never overwritten: run the trial "
+            f"{self.path} exists already, and records are never overwritten: run the trial "
             "under the next attempt number"
         )
 
@@ -75,22 +75,21 @@ class StoreFull(ArtifactsError):
 
     def __str__(self) -> str:
         return (
-            f"no space left to write {self.path} ({self.reason}): free some, or raise the "
-            "quota, and submit again"
+            f"no space left to write {self.path} ({self.reason}): free some space or raise the "
+            "quota, then submit again"
         )
 
 
 class StoreNotWritable(ArtifactsError):
-    """The store refuses to be written to; nothing was published."""
+    """The store cannot be written to; nothing was published."""
 
     path: Path
     reason: str
 
     def __str__(self) -> str:
         return (
-            f"cannot write {self.path} ({self.reason}): see that its file system is mounted "
-            "and "
-            "that you may write there, or choose another"
+            f"cannot write {self.path} ({self.reason}): check that its file system is mounted "
+            "and that you may write there, or choose another store"
         )
 
 
@@ -103,9 +102,8 @@ class StoreNotReadable(ArtifactsError):
 
     def __str__(self) -> str:
         return (
-            f"cannot read {self.path} ({self.reason}): have its owner open it to you (chmod -R "
-            "g+rX), see that its file system is mounted, "
-            "or put back a copy"
+            f"cannot read {self.path} ({self.reason}): ask its owner to let you read it (chmod -R "
+            "g+rX), check that its file system is mounted, or restore a copy"
         )
 
 
@@ -118,7 +116,7 @@ class UnreadableRecord(ArtifactsError):
     def __str__(self) -> str:
         return (
             f"{self.path} is not a readable record ({self.reason}): move it out of the store, "
-            "or put back a good copy"
+            "or restore a good copy"
         )
 
 
@@ -132,7 +130,7 @@ class NewerFormat(ArtifactsError):
     def __str__(self) -> str:
         return (
             f"{self.path} has format {self.found}, and this runner reads formats up to "
-            f"{self.known}: a newer runner wrote it, so use that one here, or another store"
+            f"{self.known}: a newer runner wrote it, so use that version here, or another store"
         )
 
 
@@ -146,7 +144,7 @@ class UnknownSweep(ArtifactsError):
     def __str__(self) -> str:
         has = f"it has {', '.join(self.known)}" if self.known else "it has none yet"
         return (
-            f"{self.store} has no sweep '{self.name}' ({has}): name one of them, or another "
+            f"{self.store} has no sweep '{self.name}' ({has}): name one of these, or another "
             "store with --store"
         )
 
@@ -161,18 +159,18 @@ class UnknownTrial(ArtifactsError):
     def __str__(self) -> str:
         if self.prefix in self.sweeps:
             return (
-                f"'{self.prefix}' is a sweep and no trial: 'runner collect {self.prefix} "
+                f"'{self.prefix}' is a sweep, not a trial: 'runner collect {self.prefix} "
                 "--trials' lists the ids of its trials"
             )
         where = f"in {', '.join(self.sweeps)}" if self.sweeps else "in any sweep"
         return (
             f"{self.store} has no record of a trial '{self.prefix}' {where}: 'runner collect "
-            "--trials' lists the trials that have one"
+            "--trials' lists the trials that have a record"
         )
 
 
 class AmbiguousTrial(ArtifactsError):
-    """Several trials start with the letters given."""
+    """Several trials have ids that start in this way."""
 
     prefix: str
     trials: tuple[str, ...]
@@ -180,7 +178,8 @@ class AmbiguousTrial(ArtifactsError):
     def __str__(self) -> str:
         shown = ", ".join(self.trials[:8]) + (", …" if len(self.trials) > 8 else "")
         return (
-            f"{len(self.trials)} trials start with '{self.prefix}' ({shown}): give more of the id"
+            f"{len(self.trials)} trials start with '{self.prefix}' ({shown}): give more characters "
+            "of the id"
         )
 
 
@@ -191,4 +190,4 @@ class UnknownFormat(ArtifactsError):
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"cannot tell the format of {self.path}: end its name in {', '.join(self.known)}"
+        return f"the name of {self.path} does not say its format: end it in {', '.join(self.known)}"

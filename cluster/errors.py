@@ -1,5 +1,5 @@
-"""What can go wrong on this floor, one tree; every error unpickles and its message names the
-cure."""
+"""What can go wrong on this floor, one tree; every error unpickles and its message says how
+to fix it."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class BackendUnavailable(ClusterError):
 
     backend: str
     reason: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"the {self.backend} backend cannot start: {self.reason}; {self.cure}"
+        return f"the {self.backend} backend cannot start: {self.reason}; {self.fix}"
 
 
 class BackendLost(ClusterError):
@@ -61,10 +61,10 @@ class BackendLost(ClusterError):
 
     backend: str
     reason: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"the {self.backend} backend was lost: {self.reason}; {self.cure}"
+        return f"the {self.backend} backend was lost: {self.reason}; {self.fix}"
 
 
 class BackendClosed(ClusterError):
@@ -87,13 +87,13 @@ class UnknownArray(ClusterError):
 
     def __str__(self) -> str:
         return (
-            f"this {self.backend} backend has no array '{self.handle_id}': handles are only "
-            "good for the backend that returned them"
+            f"this {self.backend} backend has no array '{self.handle_id}': pass a handle "
+            "only to the backend that returned it"
         )
 
 
 class NotQueued(ClusterError):
-    """Nothing of the array is in the queue; after any other error of a submit nobody knows."""
+    """Nothing of the array is in the queue. After any other error of a submit this is not known."""
 
 
 class Infeasible(NotQueued):
@@ -101,10 +101,10 @@ class Infeasible(NotQueued):
 
     name: str
     reason: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"'{self.name}' can never run here: {self.reason}; {self.cure}"
+        return f"'{self.name}' can never run here: {self.reason}; {self.fix}"
 
 
 class CallDoesNotPickle(NotQueued):
@@ -115,9 +115,8 @@ class CallDoesNotPickle(NotQueued):
 
     def __str__(self) -> str:
         return (
-            f"{self.call} cannot be sent to a worker: {self.reason}; "
-            "pass a function at the top of an importable module, or functools.partial of one with "
-            "plain arguments"
+            f"{self.call} cannot be sent to a worker: {self.reason}; pass a function at the top "
+            "level of an importable module, or functools.partial of one with plain arguments"
         )
 
 
@@ -135,7 +134,7 @@ class SubmitRefused(NotQueued):
 
 
 class SubmitLimitReached(NotQueued):
-    """The user may not queue so many tasks just now; nothing of this array was queued."""
+    """The user may not queue so many tasks now; nothing of this array was queued."""
 
     name: str
     n_tasks: int
@@ -144,8 +143,8 @@ class SubmitLimitReached(NotQueued):
     def __str__(self) -> str:
         return (
             f"SLURM's submit limit leaves no room for the {self.n_tasks} tasks of '{self.name}' "
-            f"({self.message}): "
-            "submit again when some have ended, or set max_submit in the profile"
+            f"({self.message}): submit again when some tasks have ended, or set max_submit in the "
+            "profile"
         )
 
 
@@ -157,8 +156,8 @@ class SubmitUnacknowledged(ClusterError):
 
     def __str__(self) -> str:
         return (
-            f"nobody knows whether SLURM queued '{self.name}' ({self.message}): submit again, "
-            "which looks for it by name first"
+            f"it is not known whether SLURM queued '{self.name}' ({self.message}): submit again; "
+            "this first looks for the array by its name"
         )
 
 
@@ -170,8 +169,8 @@ class FolderMisread(NotQueued):
 
     def __str__(self) -> str:
         return (
-            f"SLURM cannot write logs to {self.folder!r}, because it reads {self.odd!r} in a "
-            "path in a way of its own: rename the folder"
+            f"SLURM cannot write logs to {self.folder!r}, because {self.odd!r} in a path means "
+            "something else to it: rename the folder"
         )
 
 
@@ -185,9 +184,8 @@ class UnknownTarget(ClusterError):
     def __str__(self) -> str:
         known = ", ".join(self.known)
         return (
-            f"{self.profile} has no target '{self.name}' (it has {known}): add it there, or "
-            "map "
-            f"it with --on {self.name}=TARGET"
+            f"{self.profile} has no target '{self.name}' (it has {known}): add it there, or run "
+            f"its trials on another with --on {self.name}=TARGET"
         )
 
 
@@ -225,7 +223,7 @@ class Requeue(ClusterError):
     again, if it still may."""
 
     def __str__(self) -> str:
-        return "the task was asked to stop and wants to be queued again"
+        return "the task was asked to stop and asks to be queued again"
 
 
 class ProcessSpent(ClusterError):
@@ -233,7 +231,7 @@ class ProcessSpent(ClusterError):
     needs another one."""
 
     def __str__(self) -> str:
-        return "the task has ended, and its process must not be given another one"
+        return "the task has ended, and its process must run no other task"
 
 
 class ProcessLost(ClusterError):

@@ -41,7 +41,7 @@ def _operators_load() -> bool:
     do."""
     package = importlib.util.find_spec("torchvision")
     if package is None or not package.submodule_search_locations:
-        return True  # nothing to cure here: the import itself says that torchvision is missing
+        return True  # nothing to fix here: the import itself says that torchvision is missing
     for folder in package.submodule_search_locations:
         for suffix in importlib.machinery.EXTENSION_SUFFIXES:
             library = Path(folder) / f"_C{suffix}"

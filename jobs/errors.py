@@ -1,4 +1,4 @@
-"""What can go wrong in a trial; every message names the cure.
+"""What can go wrong in a trial; every message says how to fix it.
 
 All are built from plain arguments, so that they survive a pickle between two processes.
 """
@@ -22,7 +22,7 @@ class UnknownWorkload(JobsError):
 
     def __str__(self) -> str:
         return (
-            f"no workload '{self.name}'{nearest(self.name, self.known)}: it is one of "
+            f"there is no workload '{self.name}'{nearest(self.name, self.known)}: use one of "
             f"{', '.join(self.known)}, or package.module:function"
         )
 
@@ -95,9 +95,9 @@ class WrongDevice(JobsError):
 
     def __str__(self) -> str:
         return (
-            f"the target promises {self.expected}, this worker sees {self.found}: "
-            "correct the target's partition, gres or gpu in the cluster profile (gpu: none "
-            "declares a target without one)"
+            f"the target promises {self.expected}, but this worker sees {self.found}: correct the "
+            "target's partition, gres or gpu in the cluster profile (gpu: none declares a target "
+            "without a GPU)"
         )
 
 
@@ -110,7 +110,7 @@ class EngineMissing(JobsError):
     def __str__(self) -> str:
         return (
             f"engine '{self.engine}' cannot run here ({self.reason}): use engine: auto, which "
-            "takes the fastest one there is"
+            "takes the fastest engine there is"
         )
 
 

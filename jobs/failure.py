@@ -16,7 +16,7 @@ from jobs.measure import loaded_torch
 LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 
-CURES = {
+FIXES = {
     Outcome.gpu_out_of_memory: "a smaller batch_size, amp, or a target with more GPU memory would "
     "need less",
     Outcome.out_of_memory: "give the group more, resources: {mem_gb: ...}",
@@ -64,11 +64,11 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def columns_of(error: BaseException, outcome: Outcome) -> dict[str, Any]:
-    """``error_type``, ``error_message`` (with the cure where one is known) and ``traceback``,
+    """``error_type``, ``error_message`` (with a fix if one is known) and ``traceback``,
     whatever the exception is like."""
     message = _text(error)
-    if outcome in CURES:
-        message = f"{message} ({CURES[outcome]})"
+    if outcome in FIXES:
+        message = f"{message} ({FIXES[outcome]})"
     if isinstance(error, SystemExit):
         message = (
             f"the workload ended the process with sys.exit({message}); raise an exception, "

@@ -1,4 +1,4 @@
-"""What can go wrong on the top floor; every message names the cure."""
+"""What can go wrong on the top floor; every message says how to fix it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class SweepBusy(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"another submit is running sweep '{self.sweep}' ({self.holder}); its trials are left "
-            "to it and nothing was started: "
-            f"watch it with 'runner status {self.sweep}', and submit again when it has ended"
+            f"another submit is running sweep '{self.sweep}' ({self.holder}), so nothing was "
+            f"started: watch it with 'runner status {self.sweep}', and submit again when it has "
+            "ended"
         )
 
 
@@ -39,7 +39,7 @@ class SweepNotNamed(RunnerError):
         if not self.known:
             return (
                 f"{self.store} has no sweep yet: start with 'runner init' and 'runner submit "
-                "grid.yaml', or point --store elsewhere"
+                "grid.yaml', or name another store with --store"
             )
         return f"{self.store} has several sweeps: name one of {', '.join(self.known)}"
 
@@ -54,7 +54,7 @@ class NoSweepInFile(RunnerError):
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        why = "is no grid with a name" if self.exists else "is not there"
+        why = "is not a grid with a name" if self.exists else "does not exist"
         has = (
             f"name one of the store's sweeps ({', '.join(self.known)})"
             if self.known
@@ -80,41 +80,41 @@ class FrozenFileDamaged(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} cannot be read ({self.reason}): submit the grid again, which freezes "
-            "it anew; the records are untouched"
+            f"{self.path} cannot be read ({self.reason}): submit the grid again to freeze "
+            "it anew; the records stay as they are"
         )
 
 
 class ArrayWithdrawn(RunnerError):
-    """A scheduler started a task of an array that it was not known to have; its trials are run by
-    another."""
+    """A scheduler started a task of an array after the array was withdrawn; another array runs its
+    trials."""
 
     path: str
 
     def __str__(self) -> str:
         return (
-            f"{self.path} was withdrawn before this task began, because nobody knew of it: its "
-            "trials are run by a later array"
+            f"{self.path} was withdrawn before this task began, because SLURM did not list it: a "
+            "later array runs its trials"
         )
 
 
 class LocksMissing(RunnerError):
-    """The store's file system knows no locks, so that two submits could run the same trials."""
+    """The store's file system has no locks, so two submits could run the same trials."""
 
     path: str
     reason: str
 
     def __str__(self) -> str:
         return (
-            f"the file system of {self.path} has no locks (flock: {self.reason}), without which "
-            "two submits would run the same trials: "
-            "have it mounted with them (Lustre: -o flock), or name a store elsewhere"
+            f"the file system of {self.path} has no locks (flock: {self.reason}), so two submits "
+            "could run the same trials: mount it with locks (Lustre: -o flock), or choose a store "
+            "elsewhere"
         )
 
 
 class NotYourSubmission(RunnerError):
-    """Someone else froze it, or it was changed since: what it names would be run with this user's
-    rights."""
+    """Someone else froze the submission, or it was changed since; what it names would run with this
+    user's rights."""
 
     sweep: str
     folder: str
@@ -125,9 +125,8 @@ class NotYourSubmission(RunnerError):
         where = f", imported from {', '.join(self.import_path)}" if self.import_path else ""
         return (
             f"{self.folder} is not what you submitted from this account, and a retry of "
-            f"'{self.sweep}' would run what it names: "
-            f"{', '.join(self.workloads)}{where}; look at it and say --trust, or submit the grid "
-            "yourself"
+            f"'{self.sweep}' would run what it names: {', '.join(self.workloads)}{where}; check it "
+            "and add --trust, or submit the grid yourself"
         )
 
 
@@ -154,44 +153,45 @@ class PublishFailed(RunnerError, TaskError):
 
 
 class SchedulerSilent(RunnerError):
-    """The scheduler does not say what it holds of a sweep; nothing was queued, lest a trial run
-    twice."""
+    """The scheduler does not say what it holds of a sweep; nothing was queued, so that no trial
+    runs twice."""
 
     sweep: str
     reason: str
 
     def __str__(self) -> str:
         return (
-            f"what the scheduler holds of '{self.sweep}' is not known ({self.reason}), so "
+            f"the scheduler does not say what it holds of '{self.sweep}' ({self.reason}), so "
             "nothing was queued: submit again when it answers"
         )
 
 
 class CancelLocal(RunnerError):
-    """A submit drives the sweep on this machine, so there is no scheduler to cancel it with."""
+    """A submit on this machine drives the sweep, so no scheduler can cancel it."""
 
     sweep: str
 
     def __str__(self) -> str:
         return (
-            f"a submit is driving '{self.sweep}': stop it there with Ctrl-C, which loses "
+            f"a submit is running '{self.sweep}': stop that submit with Ctrl-C, which loses "
             "nothing, or wait until it has queued its tasks"
         )
 
 
 class PackFailed(RunnerError):
-    """An array task could not go on with its pack; the trials it had not begun wait for the next
+    """An array task could not continue its pack; trials that had not begun wait for the next
     submit."""
 
     reason: str
 
     def __str__(self) -> str:
-        return f"the pack stopped: {self.reason}; what it had not begun is run by the next submit"
+        return (
+            f"the pack stopped: {self.reason}; the next submit runs the trials that had not begun"
+        )
 
 
 class SubmitStopped(RunnerError):
-    """The person at the keyboard, or a signal like it, stopped a submit; every attempt under way
-    got its record."""
+    """Ctrl-C or a signal like it stopped a submit; every running attempt got its record."""
 
     exit_code: ClassVar[int] = 130  # as a shell has it for a command that Ctrl-C ended
 
@@ -203,8 +203,7 @@ class SubmitStopped(RunnerError):
     def __str__(self) -> str:
         return (
             f"stopped: {self.ended or 'none begun'}; {self.left} of {self.total} trials of "
-            f"'{self.sweep}' are left, "
-            "and the same command goes on where it stopped"
+            f"'{self.sweep}' are left, and the same command continues where it stopped"
         )
 
 
@@ -218,5 +217,5 @@ class RecordingStopped(RunnerError):
     def __str__(self) -> str:
         return (
             f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded "
-            "stays, and the same command goes on from there"
+            "stays, and the same command continues from there"
         )

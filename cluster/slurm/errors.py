@@ -1,4 +1,4 @@
-"""What SLURM itself can answer instead of doing what it was asked."""
+"""Errors that SLURM's own commands report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ class SlurmCommandFailed(ClusterError):
 
     def __str__(self) -> str:
         return (
-            f"{self.program} failed: {self.message}; see with sinfo whether the cluster is up "
-            "(without one, use --backend ray)"
+            f"{self.program} failed: {self.message}; check with sinfo whether the cluster is up "
+            "(without a cluster, use --backend ray)"
         )

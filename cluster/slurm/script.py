@@ -148,11 +148,11 @@ def _gpus(resources: Resources, settings: SlurmSettings, name: str) -> dict[str,
     if not resources.gpus:
         return nothing
     if resources.gpus != int(resources.gpus):
-        cure = (
+        fix = (
             "write how this site shares GPUs, such as gres: shard:1, into the target, or ask "
             "for gpus: 1"
         )
-        raise Infeasible(name, f"SLURM has no {resources.gpus:g} of a GPU", cure)
+        raise Infeasible(name, f"SLURM has no {resources.gpus:g} of a GPU", fix)
     model = f"{resources.gpu}:" if resources.gpu else ""
     return nothing | {"gres": f"gpu:{model}{int(resources.gpus)}"}
 

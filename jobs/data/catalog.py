@@ -150,7 +150,7 @@ def locate(name: str, data_dir: Path | None) -> Source:
 
     Raises:
         UnknownDataset: The name is not one.
-        DataMissing: A file is not there; the message says which command cures it.
+        DataMissing: A file is not there; the message says which command fixes it.
     """
     if problem := name_problem(name):
         raise UnknownDataset(name, problem)
@@ -165,7 +165,7 @@ def locate(name: str, data_dir: Path | None) -> Source:
 
 
 def missing(name: str, data_dir: Path | None) -> str | None:
-    """Why a dataset cannot be read on this machine, and the command that cures it; None if it
+    """Why a dataset cannot be read on this machine, and the command that fixes it; None if it
     can."""
     try:
         locate(name, data_dir)
@@ -191,9 +191,9 @@ def _find(name: str, data_dir: Path | None) -> Source:
 
 
 def _published(name: str, known: Known, data_dir: Path | None) -> Source:
-    cure = f"on a machine with a network run: {prepare_command(name, data_dir)}"
+    fix = f"on a machine with a network run: {prepare_command(name, data_dir)}"
     if data_dir is None:
-        raise DataMissing(name, "no data folder is set (--data-dir or RUNNER_DATA)", cure)
+        raise DataMissing(name, "no data folder is set (--data-dir or RUNNER_DATA)", fix)
     native = _native_files(data_dir / known.native, known)
     if None not in native:
         return Source(name, known.reader, tuple(path for path in native if path), known)
@@ -205,11 +205,11 @@ def _published(name: str, known: Known, data_dir: Path | None) -> Source:
         return Source(name, "parquet", (*shards["train"], *shards["test"]), known)
     if any(native):
         gone = [file for file, path in zip(known.files, native, strict=True) if path is None]
-        raise DataMissing(name, f"{data_dir / known.native} lacks {', '.join(gone)}", cure)
+        raise DataMissing(name, f"{data_dir / known.native} lacks {', '.join(gone)}", fix)
     if any(shards.values()):
-        raise DataMissing(name, f"{data_dir / name} lacks {', '.join(lacking)}", cure)
+        raise DataMissing(name, f"{data_dir / name} lacks {', '.join(lacking)}", fix)
     raise DataMissing(
-        name, f"{data_dir} has neither {known.native}/ nor {name}/train-*.parquet", cure
+        name, f"{data_dir} has neither {known.native}/ nor {name}/train-*.parquet", fix
     )
 
 

@@ -60,7 +60,7 @@ def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> 
     from torch.hub import download_url_to_file
 
     name, path = weights.PREFIX + model, weights.weights_path(model, data_dir)
-    cure = (
+    fix = (
         f"with a network elsewhere, run {prepare_command(name, None)} there and copy "
         f"DIR/weights into {data_dir}"
     )
@@ -76,7 +76,7 @@ def download_weights(model: str, data_dir: Path, say: Callable[[str], None]) -> 
                     url, str(new), hash_prefix=weights.checksum(model), progress=False
                 )
 
-            _from_first_that_answers(name, [weights.ADDRESSES[model]], fetch, cure, say)
+            _from_first_that_answers(name, [weights.ADDRESSES[model]], fetch, fix, say)
             new.replace(path)
 
 
@@ -115,18 +115,18 @@ def _fetch(
     """Bring one file into `aside`, from the first mirror that sends what the checksum says."""
     from torchvision.datasets.utils import download_url
 
-    cure = (
+    fix = (
         f"with a network elsewhere, run {prepare_command(name, None)} there and copy "
         f"DIR/{PUBLISHED[name].native} into {data_dir}"
     )
-    _from_first_that_answers(name, urls, lambda url: download_url(url, aside, md5=md5), cure, say)
+    _from_first_that_answers(name, urls, lambda url: download_url(url, aside, md5=md5), fix, say)
 
 
 def _from_first_that_answers(
     name: str,
     urls: Sequence[str],
     fetch: Callable[[str], None],
-    cure: str,
+    fix: str,
     say: Callable[[str], None],
 ) -> None:
     """Fetch one of the addresses; DownloadFailed tells what each answered."""
@@ -141,7 +141,7 @@ def _from_first_that_answers(
             if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
                 raise
             reasons.append(f"{url}: {error}")
-    raise DownloadFailed(name, "; ".join(reasons), cure)
+    raise DownloadFailed(name, "; ".join(reasons), fix)
 
 
 @contextmanager

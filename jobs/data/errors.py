@@ -6,11 +6,11 @@ from jobs.errors import JobsError
 
 
 class DataError(JobsError):
-    """The root of this room's errors."""
+    """Root of the errors of datasets."""
 
 
 class UnknownDataset(DataError):
-    """No dataset goes by this name; nothing was read."""
+    """No dataset has this name; nothing was read."""
 
     name: str
     problem: str
@@ -24,10 +24,10 @@ class DataMissing(DataError):
 
     name: str
     problem: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"dataset '{self.name}' cannot be read: {self.problem}; {self.cure}"
+        return f"dataset '{self.name}' cannot be read: {self.problem}; {self.fix}"
 
 
 class WeightsMissing(DataError):
@@ -36,11 +36,11 @@ class WeightsMissing(DataError):
 
     model: str
     problem: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
         return (
-            f"the pretrained weights of {self.model} cannot be loaded: {self.problem}; {self.cure}"
+            f"the pretrained weights of {self.model} cannot be loaded: {self.problem}; {self.fix}"
         )
 
 
@@ -74,10 +74,10 @@ class DownloadFailed(DataError):
 
     name: str
     reason: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"'{self.name}' could not be downloaded ({self.reason}); {self.cure}"
+        return f"'{self.name}' could not be downloaded ({self.reason}); {self.fix}"
 
 
 class CacheNotWritable(DataError):
@@ -89,7 +89,7 @@ class CacheNotWritable(DataError):
     def __str__(self) -> str:
         return (
             f"prepared data cannot be written to {self.folder} ({self.reason}): set "
-            "RUNNER_CACHE to a folder with room"
+            "RUNNER_CACHE to a folder with free space"
         )
 
 
@@ -101,7 +101,7 @@ class DamagedCache(DataError):
 
     def __str__(self) -> str:
         return (
-            f"prepared data in {self.folder} is damaged ({self.reason}): delete that folder, "
+            f"prepared data in {self.folder} is damaged ({self.reason}): delete that folder; "
             "the next use builds it again"
         )
 

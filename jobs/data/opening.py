@@ -42,7 +42,7 @@ def open_dataset(name: str, data_dir: Path | None) -> Dataset:
     and the others wait. Never downloads.
 
     Raises:
-        UnknownDataset, DataMissing: It cannot be found; the message says which command cures it.
+        UnknownDataset, DataMissing: It cannot be found; the message says which command fixes it.
         BadSource, CacheNotWritable, DamagedCache: It cannot be read, or its arrays not be written.
     """
     return _open(name, data_dir)[0]

@@ -48,17 +48,17 @@ def require_weights(model: str, data_dir: Path | None) -> Path:
 
     Raises:
         WeightsMissing: It is not there, or is not what was published; the message says which
-            command cures it.
+            command fixes it.
     """
     if problem := problem_with(model, data_dir):
-        cure = f"on a machine with a network run: {prepare_command(PREFIX + model, data_dir)}"
-        raise WeightsMissing(model, problem, cure)
+        fix = f"on a machine with a network run: {prepare_command(PREFIX + model, data_dir)}"
+        raise WeightsMissing(model, problem, fix)
     assert data_dir is not None
     return weights_path(model, data_dir)
 
 
 def missing_weights(model: str, data_dir: Path | None) -> str | None:
-    """Why a model's weights cannot be loaded on this machine, and the command that cures it; None
+    """Why a model's weights cannot be loaded on this machine, and the command that fixes it; None
     if they can."""
     try:
         require_weights(model, data_dir)

@@ -1,4 +1,4 @@
-"""What can go wrong in a training run; every message names the cure."""
+"""What can go wrong in a training run; every message says how to fix it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jobs.errors import JobsError
 
 
 class TrainingError(JobsError):
-    """Root of this room's errors."""
+    """Root of the errors of training."""
 
 
 class BadModel(TrainingError):
@@ -48,6 +48,6 @@ class UnreadableCheckpoint(TrainingError):
 
     def __str__(self) -> str:
         return (
-            f"checkpoint {self.path} cannot be continued from ({self.reason}): delete it, and "
-            "the trial starts from its first epoch"
+            f"the trial cannot continue from the checkpoint {self.path} ({self.reason}): delete "
+            "it, and the trial starts from its first epoch"
         )

@@ -25,7 +25,8 @@ MODELS = ("simple_cnn", "resnet10", *PRETRAINED_MODELS)
 
 
 def problems(params: TrainParams, there: Hardware) -> list[str]:
-    """What is wrong with these values, alone or together, each as "parameter: what, and the cure".
+    """Return what is wrong with these values, alone or together, each as "parameter: what, and
+    how to fix it".
 
     Args:
         there: What the trial's target has.

@@ -35,7 +35,7 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
 
     Raises:
         StopRequested: The context asked for it, and a checkpoint was written.
-        TrainingError, DataError: The trial cannot be computed here; the message names the cure.
+        TrainingError, DataError: The trial cannot be computed here; the message says how to fix it.
     """
     device = backends.device_of(params, context.device)
     context.device = "cuda" if device.type == "cuda" else "cpu"

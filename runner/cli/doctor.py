@@ -99,9 +99,9 @@ def _show(found: Diagnosis) -> None:
     output.table(Table(headings, rows))
     for finding in found.findings:
         output.say(f"\n{finding.level}: {finding.target or 'everything'}: {finding.what}")
-        output.say(f"  cure: {finding.cure}")
+        output.say(f"  fix: {finding.fix}")
     if found.refused:
-        output.next_step("runner doctor", "when that is cured")
+        output.next_step("runner doctor", "when that is fixed")
     else:
         grid_step("shows what submit would queue")
 
@@ -128,7 +128,7 @@ def _plain(found: Diagnosis) -> dict[str, Any]:
                 "target": finding.target or None,
                 "level": finding.level,
                 "what": finding.what,
-                "cure": finding.cure,
+                "fix": finding.fix,
             }
             for finding in found.findings
         ],

@@ -136,8 +136,8 @@ def _print_traceback(
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """The roots of every floor's errors: their messages name the cure, so a traceback would only
-    hide it."""
+    """Return the roots of every floor's errors. Their messages say how to fix what is wrong, and a
+    traceback would only hide it."""
     from artifacts.errors import ArtifactsError
     from cluster.errors import ClusterError
     from jobs.data.errors import DataError

@@ -162,14 +162,14 @@ class _MachineCheckup:
         """What one probe tells."""
         if probe.answer is not None:
             return judge(probe.target, resources, probe.answer, probe.seen_at, home)
-        level, what, cure = self.silence(probe, post)
-        return [Finding(probe.target, level, what, cure)]
+        level, what, fix = self.silence(probe, post)
+        return [Finding(probe.target, level, what, fix)]
 
     def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
         """What it means that no answer came."""
         del post
         if isinstance(probe.refusal, Infeasible):
-            return Level.REFUSED, probe.refusal.reason, probe.refusal.cure
+            return Level.REFUSED, probe.refusal.reason, probe.refusal.fix
         if probe.refusal is not None:
             return Level.REFUSED, str(probe.refusal), "correct the target in the profile"
         node = probe.node or "its node"
@@ -204,9 +204,9 @@ class _MachineCheckup:
             )
         if probe.state in _NOT_ITS_FAULT:
             return Level.PENDING, what, "try again"
-        return Level.REFUSED, what, self.cure_of_failure()
+        return Level.REFUSED, what, self.fix_of_failure()
 
-    def cure_of_failure(self) -> str:
+    def fix_of_failure(self) -> str:
         """What to look at when a probe failed by itself."""
         return f"repair the environment of {sys.executable}, and ask again"
 
@@ -275,7 +275,7 @@ class _SlurmCheckup(_MachineCheckup):
             )
         return super().silence(probe, post)
 
-    def cure_of_failure(self) -> str:
+    def fix_of_failure(self) -> str:
         python = self.profile.slurm.python or sys.executable
         return (
             f"see that {python} runs on the node and has runner and its packages: set python: "

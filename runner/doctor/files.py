@@ -31,7 +31,7 @@ def check_store(store: Path) -> list[Finding]:
                 )
             ]
         if not os.access(folder, os.W_OK | os.X_OK):
-            cure = (
+            fix = (
                 "name a folder with --store that you may write to, on a file system that the "
                 "nodes share"
             )
@@ -40,7 +40,7 @@ def check_store(store: Path) -> list[Finding]:
                     "",
                     Level.REFUSED,
                     f"the store cannot be written: {folder} is not yours to write to, or read-only",
-                    cure,
+                    fix,
                 )
             ]
     return []

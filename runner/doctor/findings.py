@@ -1,4 +1,4 @@
-"""What a check found: where, what, and the cure."""
+"""What a check found: where, what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Finding:
     Attributes:
         target: Of the profile; empty for what concerns all of them.
         what: As observed.
-        cure: What to do about it.
+        fix: What to do about it.
     """
 
     target: str
     level: Level
     what: str
-    cure: str
+    fix: str
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ def judge(
         seen_at: When the submitting side saw the answer, by its own clock.
     """
     return [
-        Finding(target, level, f"{answer.node}: {what}", cure)
-        for level, what, cure in (
+        Finding(target, level, f"{answer.node}: {what}", fix)
+        for level, what, fix in (
             *_files(answer, home),
             *_packages(answer, home),
             *_hardware(resources, answer),

@@ -30,16 +30,16 @@ def check_machine(profile: Profile) -> list[Finding]:
 def check_packages(python: str) -> list[Finding]:
     """What is missing in the environment of this process, by its metadata; nothing is imported."""
     installed = packages.versions()
-    cure = f"into the environment of {python}"
+    fix = f"into the environment of {python}"
     findings = [
-        Finding("", Level.REFUSED, f"{name} is not installed", f"install it {cure}")
+        Finding("", Level.REFUSED, f"{name} is not installed", f"install it {fix}")
         for name in packages.NEEDED
         if name not in installed
     ]
     problem = packages.pair_problem(installed)
     if problem:
         findings.append(
-            Finding("", Level.WARNING, problem, f"install the pair that belongs together {cure}")
+            Finding("", Level.WARNING, problem, f"install the pair that belongs together {fix}")
         )
     return findings
 

@@ -33,8 +33,7 @@ _TAKES_NO_JOBS = frozenset({"DRAIN", "INACTIVE"})
 def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
     """What SLURM would refuse or never start, for every target.
 
-    The cluster's own facts first, because they name the cure; sbatch's word for whatever they do
-    not cover.
+    The cluster's own facts come first, because they say how to fix it; sbatch answers for the rest.
     """
     try:
         site = backend.site()
@@ -89,9 +88,9 @@ def _never_runs(name: str, target: Resources, settings: SlurmSettings, site: Sit
     try:
         found = obstacles(target, settings, site)
     except Infeasible as error:
-        return [Finding(name, Level.REFUSED, error.reason, error.cure)]
-    cure = _offers(target, settings, site) if found else ""
-    return [Finding(name, Level.REFUSED, what, cure) for what in found]
+        return [Finding(name, Level.REFUSED, error.reason, error.fix)]
+    fix = _offers(target, settings, site) if found else ""
+    return [Finding(name, Level.REFUSED, what, fix) for what in found]
 
 
 def _offers(target: Resources, settings: SlurmSettings, site: Site) -> str:
@@ -193,13 +192,13 @@ def _warned_at_once(
                 "lower signal_delay_s, or set time_min",
             )
         ]
-    cure = "lower signal_delay_s, or raise time_min"
+    fix = "lower signal_delay_s, or raise time_min"
     return [
         Finding(
             name,
             Level.WARNING,
             f"{what}: tasks are warned {signal_delay_s(target, settings)} s ahead instead",
-            cure,
+            fix,
         )
     ]
 

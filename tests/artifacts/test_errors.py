@@ -1,4 +1,4 @@
-"""Errors travel between processes and name the cure."""
+"""Errors travel between processes and name the fix."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("error", "cure"), EXAMPLES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(("error", "fix"), EXAMPLES, ids=lambda value: type(value).__name__)
 def test_an_error_survives_pickling_and_says_what_to_do(
-    error: errors.ArtifactsError, cure: str
+    error: errors.ArtifactsError, fix: str
 ) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert str(again) == str(error)
-    assert cure in str(again)
+    assert fix in str(again)
 
 
 def test_no_error_of_the_tree_is_left_out() -> None:

@@ -35,9 +35,9 @@ class Report:
     said: dict[str, Any]
 
     def of(self, target: str | None) -> list[tuple[str, str, str]]:
-        """Level, observation and cure of a target's findings."""
+        """Level, observation and fix of a target's findings."""
         return [
-            (one["level"], one["what"], one["cure"])
+            (one["level"], one["what"], one["fix"])
             for one in self.said["findings"]
             if one["target"] == target
         ]
@@ -112,7 +112,7 @@ def test_a_probe_visits_every_target_and_leaves_nothing(desk: Desk) -> None:
     assert desk.queued() == []
 
 
-def test_what_the_scheduler_would_refuse_is_named_with_a_cure(desk: Desk) -> None:
+def test_what_the_scheduler_would_refuse_is_named_with_a_fix(desk: Desk) -> None:
     desk.profile(
         HEALTHY,
         "partition: {partition: gpu-a3}",
@@ -142,11 +142,11 @@ def test_what_the_scheduler_would_refuse_is_named_with_a_cure(desk: Desk) -> Non
         "feature": ("Invalid feature specification", "profile"),
         "share": ("0.5 of a GPU", "gpus: 1"),
     }
-    for target, (what, cure) in expected.items():
+    for target, (what, fix) in expected.items():
         [finding] = report.of(target)
         assert finding[0] == "refused"
         assert what in finding[1]
-        assert cure in finding[2]
+        assert fix in finding[2]
     assert not desk.store.exists()
 
 
@@ -195,9 +195,9 @@ def test_a_line_of_setup_that_fails_is_named(desk: Desk) -> None:
     desk.profile(HEALTHY, slurm="{setup: ['export READY=1', 'cd /nowhere/at/all']}")
     report = desk.doctor()
     assert report.code == 1
-    [(_, what, cure)] = report.of("cpu")
+    [(_, what, fix)] = report.of("cpu")
     assert "cd /nowhere/at/all" in what
-    assert "setup" in cure
+    assert "setup" in fix
 
 
 def test_a_probe_that_waits_is_pending_with_slurms_reason(desk: Desk) -> None:
@@ -239,19 +239,19 @@ def test_a_node_that_does_not_see_the_store_is_found_out(desk: Desk) -> None:
     finally:
         desk.site.kill_node("t4-1")
     assert (report.code, report.verdicts()) == (1, {"cpu": "ok", "t4": "refused"})
-    [(_, what, cure)] = report.of("t4")
+    [(_, what, fix)] = report.of("t4")
     assert name in what
     assert str(desk.store) in what
-    assert "shared" in cure
+    assert "shared" in fix
 
 
 def test_a_python_that_the_nodes_do_not_have(desk: Desk) -> None:
     desk.profile(HEALTHY, slurm="{python: /opt/nowhere/bin/python}")
     report = desk.doctor()
     assert report.code == 1
-    [(_, what, cure)] = report.of("cpu")
+    [(_, what, fix)] = report.of("cpu")
     assert "/opt/nowhere/bin/python" in what
-    assert "python:" in cure
+    assert "python:" in fix
 
 
 def test_a_package_that_the_nodes_do_not_have(desk: Desk) -> None:
@@ -271,9 +271,9 @@ def test_a_memory_that_does_not_hold_torch(desk: Desk) -> None:
     desk.profile("cpu: {partition: cpu, cpus: 1, mem_gb: 0.06}")
     report = desk.doctor()
     assert report.code == 1
-    [(_, what, cure)] = report.of("cpu")
+    [(_, what, fix)] = report.of("cpu")
     assert "out_of_memory" in what
-    assert "mem_gb" in cure
+    assert "mem_gb" in fix
 
 
 def test_an_answer_that_the_login_node_does_not_see(desk: Desk) -> None:
@@ -287,9 +287,9 @@ def test_an_answer_that_the_login_node_does_not_see(desk: Desk) -> None:
     desk.profile(HEALTHY, slurm=f"{{python: {layered}}}")
     report = desk.doctor()
     assert report.code == 1
-    [(_, what, cure)] = report.of("cpu")
+    [(_, what, fix)] = report.of("cpu")
     assert "is not seen here" in what
-    assert "share" in cure
+    assert "share" in fix
 
 
 def test_no_room_in_the_queue_is_no_refusal(desk: Desk) -> None:

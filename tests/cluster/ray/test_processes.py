@@ -143,14 +143,12 @@ def test_a_cluster_that_runs_already_is_used_and_left_running(
 
 
 @pytest.mark.parametrize(
-    ("address", "cure"), [("ray://127.0.0.1:1", "HOST:6379"), ("127.0.0.1:1", "unset RAY_ADDRESS")]
+    ("address", "fix"), [("ray://127.0.0.1:1", "HOST:6379"), ("127.0.0.1:1", "unset RAY_ADDRESS")]
 )
-def test_an_address_where_no_ray_is_says_what_to_do(
-    tmp_path: Path, address: str, cure: str
-) -> None:
+def test_an_address_where_no_ray_is_says_what_to_do(tmp_path: Path, address: str, fix: str) -> None:
     with driver("run_some", tmp_path, {"RAY_ADDRESS": address}) as process:
         assert "BackendUnavailable" in (err := process.communicate(timeout=PATIENCE_S)[1])
-        assert cure in err
+        assert fix in err
 
 
 def test_a_ray_that_dies_is_started_anew_a_few_times(tmp_path: Path) -> None:

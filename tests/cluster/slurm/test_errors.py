@@ -16,7 +16,7 @@ from cluster.slurm.errors import SlurmCommandFailed
 
 
 @pytest.mark.parametrize(
-    ("error", "cure"),
+    ("error", "fix"),
     [
         (SlurmCommandFailed("squeue", "no answer"), "--backend ray"),
         (SubmitRefused("a", "no such account"), "correct the profile"),
@@ -24,6 +24,6 @@ from cluster.slurm.errors import SlurmCommandFailed
         (SubmitUnacknowledged("a", "timed out"), "submit again"),
     ],
 )
-def test_they_unpickle_and_name_the_cure(error: ClusterError, cure: str) -> None:
+def test_they_unpickle_and_name_the_fix(error: ClusterError, fix: str) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    assert cure in str(error)
+    assert fix in str(error)

@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_gives_way_to_the_users_cache(
     assert open_dataset(SMALL, tmp_path).folder.parent == tmp_path / "home" / "runner" / "data"
 
 
-def test_nowhere_to_write_names_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nowhere_to_write_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(CacheNotWritable, match=r"below .*: set RUNNER_CACHE to a folder with room"):

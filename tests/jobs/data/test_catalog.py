@@ -1,4 +1,4 @@
-"""Names are checked, and files found or missed with a cure, without reading any of them."""
+"""Names are checked, and files found or missed with a fix, without reading any of them."""
 
 from __future__ import annotations
 

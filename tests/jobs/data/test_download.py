@@ -90,7 +90,7 @@ def test_another_file_than_the_published_one_is_not_kept(
     assert not list((tmp_path / "data").glob("*.partial"))
 
 
-def test_without_a_network_the_cure_is_named(
+def test_without_a_network_the_fix_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torchvision().datasets.CIFAR10, "url", f"{NOWHERE}cifar-10-python.tar.gz")

@@ -66,7 +66,7 @@ def test_another_file_than_the_published_one_is_not_kept(publisher: Path, tmp_pa
     assert list((tmp_path / "weights").iterdir()) == []
 
 
-def test_without_a_network_the_cure_is_named(
+def test_without_a_network_the_fix_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "ADDRESSES", {"resnet18": NOWHERE + FILE})

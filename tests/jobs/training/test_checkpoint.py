@@ -253,7 +253,7 @@ def test_nothing_in_a_checkpoint_is_run(train: Train, tmp_path: Path) -> None:
     [b"", b"not a checkpoint", pickle.dumps({"format": 1}, protocol=2)],
     ids=["empty", "text", "pickle"],
 )
-def test_a_damaged_checkpoint_is_named_with_the_cure(
+def test_a_damaged_checkpoint_is_named_with_the_fix(
     train: Train, tmp_path: Path, content: bytes
 ) -> None:
     path = _checkpoint_path(tmp_path)

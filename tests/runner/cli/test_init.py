@@ -44,7 +44,7 @@ def test_a_folder_that_is_not_there_is_an_error(run: Run, tmp_path: Path) -> Non
     assert "No such file or directory" in done.err
 
 
-def test_without_slurm_the_cure_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
+def test_without_slurm_the_fix_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
     empty = tmp_path / "bin"
     empty.mkdir()
     done = run("init", "--slurm", cwd=tmp_path, PATH=str(empty))

@@ -22,7 +22,7 @@ def test_names_and_files_explain_each_other(desk: Desk) -> None:
         "submitted from grid.yaml" in refused
     )
     assert "file 'other.yaml' does not exist" in desk.run("plan", "other.yaml", code=2)
-    assert "other.yaml is not there: name one of the store's sweeps (my-sweep)" in desk.run(
+    assert "other.yaml does not exist: name one of the store's sweeps (my-sweep)" in desk.run(
         "collect", "other.yaml", code=2
     )
 

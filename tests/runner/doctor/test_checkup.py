@@ -74,7 +74,7 @@ def test_what_this_machine_can_never_run(run: Run, tmp_path: Path) -> None:
     assert set(found) == {"wide", "deep", "fast"}
     assert all(one["level"] == "refused" for each in found.values() for one in each)
     assert "4000 CPUs" in found["wide"][0]["what"]
-    assert f"{machine.cpus()} CPUs" in found["wide"][0]["cure"]
+    assert f"{machine.cpus()} CPUs" in found["wide"][0]["fix"]
     assert "GPU" in found["fast"][0]["what"]
 
 
@@ -89,7 +89,7 @@ def test_a_machine_without_a_gpu_is_told_before_a_trial_is(run: Run, tmp_path: P
     )
     assert done.code == 1
     [finding] = findings(done)["a30"]
-    assert "no GPU that NVML shows" in finding["cure"]
+    assert "no GPU that NVML shows" in finding["fix"]
 
 
 @pytest.mark.parametrize("place", ["file", "file/store", "/proc/store"])
@@ -106,7 +106,7 @@ def test_a_store_that_cannot_be_written(run: Run, tmp_path: Path, place: str) ->
     )
     assert done.code == 1
     [finding] = findings(done)[None]
-    assert "--store" in finding["cure"]
+    assert "--store" in finding["fix"]
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -50,7 +50,7 @@ def test_nothing_is_said_where_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "level", "what", "cure"),
+    ("changes", "level", "what", "fix"),
     [
         ({"word": "another"}, Level.REFUSED, "another file", "share"),
         (
@@ -98,14 +98,14 @@ def test_nothing_is_said_where_all_is_well() -> None:
         ({"heard_at": 970.0, "answered_at": 979.0}, Level.WARNING, "at least 30 s behind", "NTP"),
     ],
 )
-def test_each_thing_that_is_wrong_is_named_with_its_node_and_a_cure(
-    changes: dict[str, Any], level: Level, what: str, cure: str
+def test_each_thing_that_is_wrong_is_named_with_its_node_and_a_fix(
+    changes: dict[str, Any], level: Level, what: str, fix: str
 ) -> None:
     [finding] = judged(**changes)
     assert (finding.target, finding.level) == ("a30", level)
     assert finding.what.startswith("n1: ")
     assert what in finding.what
-    assert cure in finding.cure
+    assert fix in finding.fix
 
 
 def test_a_target_without_gpu_needs_none_in_torch() -> None:

@@ -365,7 +365,7 @@ def _stopped_by(number: signal.Signals, desk: Desk, backend: str) -> None:
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
     begun = len(desk.ran())

@@ -37,4 +37,4 @@ def test_someone_else_s_submission_is_not_ones_own(
 ) -> None:
     desk.run("submit", desk.grid(GRID), "--backend", "inline", code=1)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of-another"))
-    assert "say --trust" in desk.run("retry", "toy", "--force", code=1)
+    assert "add --trust" in desk.run("retry", "toy", "--force", code=1)
