@@ -55,16 +55,17 @@ class Index:
         """The trial's recorded attempts, the first first; none if it has no told_reading record."""
         return self.trials.get(trial, ())
 
-    def next_attempt(self, trial: str) -> int:
-        """The first number, from 1, that no record of the trial has reached; unreadable ones count
-        as taken."""
-        taken = [attempt.attempt for attempt in self.attempts(trial)]
-        taken += [
-            damaged.attempt
-            for damaged in self.unreadable
-            if damaged.trial == trial and damaged.attempt is not None
-        ]
-        return max(taken, default=0) + 1
+    def last_attempts(self) -> dict[str, int]:
+        """Return the highest attempt number that a record has taken, by trial; unreadable ones
+        count."""
+        taken = {
+            trial: max(attempt.attempt for attempt in attempts)
+            for trial, attempts in self.trials.items()
+        }
+        for damaged in self.unreadable:
+            if damaged.trial is not None and damaged.attempt is not None:
+                taken[damaged.trial] = max(taken.get(damaged.trial, 0), damaged.attempt)
+        return taken
 
 
 Rows = list[tuple[str, Attempt]]

@@ -80,7 +80,7 @@ class Store:
 
         Raises:
             RecordExists: The attempt has one: for a derived record also one of its worker's. A
-                compacted one is not looked for: Index.next_attempt gives no number twice.
+                compacted one is not looked for: no plan gives a number twice.
             StoreFull: Disk or quota are used up.
             StoreNotWritable: The file system refuses, or the store is not there.
         """

@@ -33,7 +33,6 @@ class Workload:
         name: As the grid spells it.
         params: A frozen msgspec struct of the named parameters.
         function: ``module:function``, imported by ``load``.
-        checkpointable: Whether an attempt that was cut short can go on where it stopped.
         check: (params, the target's hardware) -> what is wrong with values that cannot act
             together.
         collapse: (params, the target's hardware) -> the params with every parameter that cannot act
@@ -54,7 +53,6 @@ class Workload:
     name: str
     params: type[msgspec.Struct]
     function: str
-    checkpointable: bool
     check: Problems
     collapse: Collapse
     defaults_are_frozen: bool = True
@@ -221,7 +219,6 @@ def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
         function=name,
         # The user's function gets a checkpoint folder and stop_requested(); whether it uses them it
         # says by StopRequested.
-        checkpointable=signature.takes is None or "context" in signature.takes,
         check=lambda _params, _there: [],
         collapse=lambda params, _there: (params, []),
         defaults_are_frozen=False,
@@ -239,7 +236,6 @@ def _command(name: str, import_path: tuple[str, ...]) -> Workload:
         function="jobs.command:run",
         # it has a checkpoint folder and is told to stop; it says by ending without results that it
         # did
-        checkpointable=True,
         check=lambda _params, _there: [],
         collapse=lambda params, _there: (params, []),
         defaults_are_frozen=False,
@@ -257,7 +253,6 @@ def _train() -> Workload:
         "train",
         params.TrainParams,
         "jobs.training.workload:run",
-        True,
         params.problems,
         params.collapse,
         judged_alone=frozenset({"dataset", "split", "model"}),
@@ -272,7 +267,6 @@ def _svm() -> Workload:
         "svm",
         svm.SvmParams,
         "jobs.svm.workload:run",
-        False,
         svm.problems,
         svm.collapse,
         judged_alone=frozenset({"dataset", "split"}),

@@ -8,7 +8,7 @@ called (``group``) are not part of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -107,11 +107,6 @@ def encode(specs: Iterable[JobSpec]) -> bytes:
 def decode(lines: bytes) -> list[JobSpec]:
     """The inverse of ``encode``; msgspec.ValidationError if a line is no spec."""
     return [_of_today(spec) for spec in _DECODER.decode_lines(lines)]
-
-
-def sorted_plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """``plain`` of every value, keys in order: how a spec holds its parameters."""
-    return {key: plain(values[key]) for key in sorted(values)}
 
 
 def _of_today(spec: JobSpec) -> JobSpec:

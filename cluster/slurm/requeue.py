@@ -63,12 +63,6 @@ def listen() -> None:
     signal.signal(signal.SIGTERM, _stop_at_the_next_step)
 
 
-def spare_forks() -> None:
-    """Let TERM end what is forked from this process from now on: so a parent ends its helpers, and
-    they have nothing to save."""
-    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
-
-
 def fate() -> Fate:
     """What becomes of this array task if it stops now; one squeue call."""
     if warned() and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):

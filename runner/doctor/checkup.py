@@ -102,7 +102,6 @@ class _MachineCheckup:
 
     def partition(self, target: Resources) -> str:
         """The partition that a target leads to; one machine has none."""
-        del target
         return ""
 
     def probe(
@@ -150,12 +149,10 @@ class _MachineCheckup:
 
     def open(self, post: Post) -> Backend:
         """The backend that the probes take."""
-        del post
         return open_backend(self.backend, self.profile)
 
     def why_pending(self, backend: Backend, handle: ArrayHandle) -> str:
         """Why a task still waits."""
-        del backend, handle
         return "no room beside the others"
 
     def judged(self, probe: Probe, resources: Resources, home: Home, post: Post) -> list[Finding]:
@@ -167,7 +164,6 @@ class _MachineCheckup:
 
     def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
         """What it means that no answer came."""
-        del post
         if isinstance(probe.refusal, Infeasible):
             return Level.REFUSED, probe.refusal.reason, probe.refusal.fix
         if probe.refusal is not None:

@@ -85,14 +85,13 @@ def answer_path(folder: Path, target: str) -> Path:
     return folder / f"{target}.answer"
 
 
-def look_around(errand: Errand, index: int) -> None:
+def look_around(errand: Errand, _index: int) -> None:
     """Read what the login node wrote, look around, publish the answer; the function that travels to
     the nodes.
 
     Raises:
         NothingToRead: What it wrote is not seen here.
     """
-    del index  # an array of one
     folder = Path(errand.folder)
     try:
         letter = msgspec.json.decode((folder / LETTER).read_bytes(), type=Letter)

@@ -14,13 +14,7 @@ def history_of(
     store: Store, sweep: str, index: Index, queued: frozenset[str] = frozenset()
 ) -> History:
     """Completed and failed trials, attempt numbers taken, and how long attempts took."""
-    last = {
-        trial: max(attempt.attempt for attempt in attempts)
-        for trial, attempts in index.trials.items()
-    }
-    for damaged in index.unreadable:
-        if damaged.trial is not None and damaged.attempt is not None:
-            last[damaged.trial] = max(last.get(damaged.trial, 0), damaged.attempt)
+    last = index.last_attempts()
     seconds: dict[str, float] = {}
     for entry in Follower(store.sweep_folder(sweep)).new_entries():
         # A number that was begun is taken for good, even if its record was never written: no two

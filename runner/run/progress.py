@@ -79,10 +79,6 @@ class Progress:
         """Whether that attempt's record was announced."""
         return (trial, attempt) in self._ended
 
-    def has_started(self, trial: str, attempt: int) -> bool:
-        """Whether a worker has begun that attempt."""
-        return (trial, attempt) in self._running or (trial, attempt) in self._ended
-
     @property
     def running(self) -> int:
         """Attempts under way."""

@@ -43,11 +43,7 @@ def test_attempts_stand_in_order_with_their_outcomes(store: Store) -> None:
     (only,) = index.attempts("bb")
     assert (only.derived, only.disturbed) == (True, True)
     assert index.completed == {"aa"}
-    assert (index.next_attempt("aa"), index.next_attempt("bb"), index.next_attempt("cc")) == (
-        11,
-        2,
-        1,
-    )
+    assert index.last_attempts() == {"aa": 10, "bb": only.attempt}
 
 
 def test_a_sweep_without_records_is_empty(store: Store) -> None:
@@ -187,7 +183,7 @@ def test_a_damaged_file_is_named_and_left_alone_and_its_number_is_taken(
     assert (named.path, named.trial, named.attempt) == (path, "aa", 2)
     assert named.reason
     assert index.completed == {"bb"}
-    assert index.next_attempt("aa") == 3
+    assert index.last_attempts() == {"aa": 2, "bb": 1}
     collected = collect(store, ["study"])
     assert collected.unreadable == (named,)
     assert collected.table["trial"].to_pylist() == ["aa", "bb"]

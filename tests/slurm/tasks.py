@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 
 from cluster.errors import Requeue
 from cluster.signals import WARNING, stop_requested
-from cluster.slurm.requeue import fate, restarts, spare_forks
+from cluster.slurm.requeue import fate, restarts
 from tests.cluster.tasks import LONG_S
 
 _PROCESS = {
@@ -78,7 +79,7 @@ def have_children(folder: str, index: int) -> None:
     """Have helpers, forked and executed, as a data loader has; told to stop, say whether they live,
     and end them."""
     diary = Path(folder) / f"{index}.diary"
-    spare_forks()
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     helpers = [_PROCESS[how](target=_help, args=(f"{diary}.{how}",)) for how in ("fork", "spawn")]
     for helper in helpers:
         helper.start()
