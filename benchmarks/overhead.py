@@ -54,12 +54,12 @@ def ours() -> Row:
     """`runner submit` of a grid of no-op custom trials on two Ray workers."""
     from runner.planning.plan import Options
     from runner.planning.request import read_request
-    from runner.run.progress import Feeding, Progress
+    from runner.run.progress import Feeding, Progress, Stopping
     from runner.run.submit import submit
 
     seen: list[tuple[float, int]] = []
 
-    def watch(progress: Progress | Feeding) -> None:
+    def watch(progress: Progress | Feeding | Stopping) -> None:
         assert isinstance(progress, Progress)
         if progress.done and (not seen or progress.done > seen[-1][1]):
             seen.append((time.perf_counter(), progress.done))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 
-AXES = {
+AXES: dict[str, list[float]] = {
     "lr": [round(1e-4 * (k + 1), 6) for k in range(100)],
     "batch_size": [8 * (k + 1) for k in range(50)],
     "epochs": list(range(1, 21)),

@@ -79,7 +79,7 @@ def ours(folder: Path, calls: Path, *options: str) -> Row:
     begun = [entry for entry in read_all(store.sweep_folder("noop")) if isinstance(entry, Started)]
     if set(Counter(entry.trial for entry in begun).values()) != {1} or len(begun) != TRIALS:
         raise RuntimeError("a trial ran twice, or never")
-    tasks = len({(entry.job, entry.task) for entry in begun})
+    tasks = len({(entry.array_job_id, entry.array_task_id) for entry in begun})
     command = " ".join(("runner submit", *options))
     return Row(
         f"`{command}`, `status --wait`; durable records", TRIALS, tasks, wall_s, _counted(calls)
@@ -147,11 +147,11 @@ def main() -> None:
     with Site() as site, tempfile.TemporaryDirectory() as folder:
         _resize(site)
         rows = []
-        for row in (ours, ours_in_large_packs, bare, submitit_array):
-            own = Path(folder) / row.__name__
+        for measure in (ours, ours_in_large_packs, bare, submitit_array):
+            own = Path(folder) / measure.__name__
             own.mkdir()
             with _at(site, own / "calls") as calls:
-                rows.append(row(own, calls))
+                rows.append(measure(own, calls))
             site.recover()
             site.limit_submitted_jobs(SUBMIT_LIMIT)
         version = site.run("sinfo", "--version")
@@ -189,7 +189,6 @@ def _resize(site: Site) -> None:
     site.start_controller()
     site.until(
         lambda: f"= {ARRAY_SIZE}" in site.run("scontrol", "show", "config"),
-        within_s=30,
         what="the new MaxArraySize holds",
     )
     site.recover()

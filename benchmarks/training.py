@@ -124,7 +124,7 @@ ON_CPU = (
         (("fp32", {}, 1.0),),
     ),
 )
-GPU_VARIANTS = (
+GPU_VARIANTS: tuple[tuple[str, dict[str, Any], float | None], ...] = (
     ("fp32", {}, None),
     ("CUDA graphs", {"cuda_graphs": True}, 5.0),
     (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -47,7 +47,8 @@ def example(kind: Any) -> Any:
         return example(get_args(kind)[0])
     if dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
-        return kind(*(example(hints[field.name]) for field in dataclasses.fields(kind)))
+        given = (example(hints[field.name]) for field in dataclasses.fields(kind))
+        return cast(Any, kind)(*given)
     if issubclass(kind, State):
         return State.FAILED
     return {Path: Path("/there"), bool: True}.get(kind) or kind(7)

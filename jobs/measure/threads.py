@@ -8,7 +8,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-import threadpoolctl  # type: ignore[import-untyped]
+import threadpoolctl
 
 from jobs.measure import loaded_torch
 

@@ -29,7 +29,8 @@ SCHEMA_NAMES = [column.name for column in COLUMNS]
 
 
 def column(store: Store, name: str, **how: Any) -> list[Any]:
-    return collect(store, ["study"], **how).table[name].to_pylist()
+    values: list[Any] = collect(store, ["study"], **how).table[name].to_pylist()
+    return values
 
 
 def test_a_trial_has_one_row_its_completed_attempt_or_else_its_last(store: Store) -> None:

@@ -325,7 +325,8 @@ def test_a_scan_is_made_twice_because_one_can_miss_a_move(
     for trial in ("aa", "bb"):
         store.publish(make_record(trial))
     folder = store.records_folder("study")
-    scandir, moved = os.scandir, []
+    scandir = os.scandir
+    moved: list[Path] = []
 
     def overtaken(path: Path) -> Any:
         if moved:

@@ -25,7 +25,9 @@ from tests.artifacts.conftest import make_record
 
 def published(record: Record) -> dict[str, Any]:
     """The row as a reader sees it that knows nothing of this package."""
-    return pq.read_table(pa.BufferReader(record.file)).to_pylist(maps_as_pydicts="strict")[0]
+    table = pq.read_table(pa.BufferReader(record.file))
+    row: dict[str, Any] = table.to_pylist(maps_as_pydicts="strict")[0]
+    return row
 
 
 def test_what_is_missing_has_no_column_and_no_zero() -> None:
@@ -251,7 +253,7 @@ class Hostile:
     def tolist(self) -> Any:
         raise RuntimeError("the device is gone")
 
-    __repr__ = __str__ = tolist  # type: ignore[assignment]
+    __repr__ = __str__ = tolist
 
 
 def _endless() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
+from typing import cast
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_a_function_of_a_module_with_plain_arguments_travels() -> None:
 
 def test_what_does_not_pickle_is_named_with_its_reason() -> None:
     with pytest.raises(CallDoesNotPickle, match=r"leave_a_mark cannot be sent.*lock"):
-        pickled(partial(tasks.leave_a_mark, threading.Lock()))
+        pickled(partial(tasks.leave_a_mark, cast(str, threading.Lock())))
 
 
 def test_a_function_of_the_script_itself_does_not_travel() -> None:

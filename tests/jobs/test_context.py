@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_rounding_and_divergence_are_no_mistakes_of_an_accuracy(
 
 
 def test_epochs_are_kept_as_they_were_reported(context: Context) -> None:
-    reported = [0.5, 1.0, 1.5, 2, np.int64(3), 3_000_000_000]
+    reported: list[Any] = [0.5, 1.0, 1.5, 2, np.int64(3), 3_000_000_000]
     for epoch in reported:
         context.report(epoch, train_loss=0.5)
     assert [entry["epoch"] for entry in context.history] == reported
@@ -163,9 +164,7 @@ def test_a_third_attempt_goes_on_from_both_before_it(context: Context) -> None:
     snapshot: dict[str, Any] = {"phases": {}, "history": [], "readings": {"disturbed_by": []}}
     for number in (1, 2, 3):
         attempt = Context(files=context.files)
-        attempt.watch(
-            lambda number=number: Readings([f"load {number}"], {"cpu_energy_j": 10.0**number})
-        )
+        attempt.watch(partial(Readings, [f"load {number}"], {"cpu_energy_j": 10.0**number}))
         if number > 1:
             attempt.carry(snapshot)
         attempt.report(number, train_loss=0.5)

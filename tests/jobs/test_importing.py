@@ -52,7 +52,7 @@ def test_a_folder_hides_what_is_installed_unless_it_would_hide_what_is_needed(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "pytest.py").write_text("def main(): ...\n")
-    assert workload("pytest:main", (str(tmp_path),)).load
+    assert callable(workload("pytest:main", (str(tmp_path),)).load)
     other = tmp_path / "other"
     other.mkdir()
     (other / "pytest.py").write_text("def main(): ...\n")

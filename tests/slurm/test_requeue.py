@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.backend import TaskReport
 from cluster.resources import Resources
 from cluster.slurm.requeue import Fate
 from cluster.state import State
@@ -53,6 +54,10 @@ def test_a_preempted_task_that_does_not_listen_is_queued_again_by_slurm(
     )
 
 
+def _started_again(index: int, reports: list[TaskReport]) -> bool:
+    return reports[index].restarts == 1
+
+
 def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path) -> None:
     """The job id of an array's last task is the array's own, so that an answer about it may begin
     with a sibling."""
@@ -64,9 +69,8 @@ def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path)
     for index in range(3):
         slurm_site.run("scancel", "--signal=USR2", f"{job}_{index}")
         assert lines_when(tmp_path / f"{index}.diary", 2)[:2] == ["began", Fate.ASKS_AGAIN]
-        reports_when(
-            backend, handle, lambda reports, index=index: reports[index].restarts == 1
-        )  # it is first in squeue's answer now
+        again = partial(_started_again, index)
+        reports_when(backend, handle, again)  # it is first in squeue's answer now
     assert [lines_when(tmp_path / f"{index}.diary", 3)[2] for index in range(3)] == ["resumed"] * 3
     assert [report.restarts for report in reports_when(backend, handle, all_final)] == [1, 1, 1]
 

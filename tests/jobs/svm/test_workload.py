@@ -62,7 +62,7 @@ def stock(monkeypatch: pytest.MonkeyPatch) -> Stock:
     """Looks on while a trial with the stock engine runs."""
     seen = Stock()
 
-    class Watched(SVC):
+    class Watched(SVC):  # type: ignore[misc]
         def fit(self, images: Any, labels: Any) -> Any:
             seen.model, seen.images, seen.labels = self, images, labels
             time.sleep(seen.sleeps.get("fit", 0))
@@ -322,7 +322,7 @@ class TestPredictions:
         chosen = np.isin(digits.target, classes)
         images, labels = (digits.data[chosen] / 16).astype(np.float32), digits.target[chosen] * 10
         half = len(images) // 2
-        constants = {"gamma": 0.05, "degree": 3, "coef0": 0.5}
+        constants: dict[str, Any] = {"gamma": 0.05, "degree": 3, "coef0": 0.5}
         model = classifier(kernel=kernel, **constants).fit(
             images[:half].astype(np.float64), labels[:half]
         )

@@ -130,7 +130,7 @@ def test_images_and_steps_of_a_part_that_no_batch_divides(train: Train) -> None:
 
 def test_warm_up_leaves_the_trial_as_it_was() -> None:
     """Buffers, the sums of the first epoch, and every stream that a model may draw from."""
-    params = {"model": f"{own_models.NAME}:Gambling", "train_subset": 192}
+    params: dict[str, Any] = {"model": f"{own_models.NAME}:Gambling", "train_subset": 192}
     session = begun(**params)
     before = (
         own_models.draws(),

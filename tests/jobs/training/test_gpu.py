@@ -13,7 +13,6 @@ from jobs.errors import StopRequested
 from jobs.execute import Expectation, execute
 from jobs.spec import JobSpec
 from jobs.training import backends
-from jobs.training.feeding import workers
 from jobs.training.fields import TrainParams
 from jobs.training.graphs import GraphedPass
 from jobs.training.loop import Loop
@@ -148,7 +147,7 @@ def test_batches_come_from_pinned_memory_if_asked_for(
             copied.append(tensor.is_pinned())
         return original(tensor, *args, **options)
 
-    monkeypatch.setattr(workers.torch.Tensor, "to", to)
+    monkeypatch.setattr(torch.Tensor, "to", to)
     train_there(loader="dataloader", pin_memory=pinned, non_blocking=True)
     assert set(copied) == {pinned}
 

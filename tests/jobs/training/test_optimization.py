@@ -51,8 +51,8 @@ def test_options_reach_the_optimizer(params: dict[str, Any], option: str, value:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("implementation", [{"fused": False}, {"foreach": True}], ids=str)
-def test_implementations_agree(optimizer: str, implementation: dict[str, bool]) -> None:
-    def trained(**chosen: bool) -> torch.Tensor:
+def test_implementations_agree(optimizer: Any, implementation: dict[str, Any]) -> None:
+    def trained(**chosen: Any) -> torch.Tensor:
         torch.manual_seed(0)
         weight = nn.Parameter(torch.randn(50))
         made = optimizers.build(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -14,7 +15,7 @@ import typer
 from artifacts.errors import UnknownSweep
 from runner import __version__
 from runner.cli import main as cli
-from runner.errors import RunnerError
+from runner.errors import ProblemsFound
 from runner.sweep.journal import Journal, Started
 from tests.patience import PATIENCE_S
 from tests.runner.cli.conftest import Run
@@ -40,8 +41,8 @@ COMMANDS = [["--help"], *([*name.split(), "--help"] for name in NAMES)]
 
 def _commands(
     group: typer.core.TyperGroup, path: tuple[str, ...] = ()
-) -> list[tuple[tuple[str, ...], object]]:
-    found: list[tuple[tuple[str, ...], object]] = []
+) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
     for name, command in group.commands.items():
         if isinstance(command, typer.core.TyperGroup):
             found += _commands(command, (*path, name))
@@ -122,7 +123,7 @@ def _app_that(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_an_error_of_several_lines_stays_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _app_that(monkeypatch, RunnerError("first\nsecond"))
+    _app_that(monkeypatch, ProblemsFound(("first", "second")))
     with pytest.raises(SystemExit) as left:
         cli.main([])
     assert left.value.code == 1

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_a_terminal_gets_a_ruled_table_and_color(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("setting", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_a_terminal_that_wants_it_plain_gets_it_plain(
-    tmp_path: Path, setting: dict[str, str]
+    tmp_path: Path, setting: dict[str, Any]
 ) -> None:
     store = publish(tmp_path, record(0, {}, test_accuracy=0.5))
     shown = _in_a_terminal(["collect", "--store", str(store.root)], **setting)
@@ -72,7 +73,7 @@ def test_a_terminal_that_wants_it_plain_gets_it_plain(
 def test_a_plain_table_is_aligned_and_has_no_trailing_blanks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(sys, "stdout", printed := io.StringIO())
     output.table(
         Table(
             (Heading("name"), Heading("n", right=True), Heading("note")),
@@ -80,7 +81,7 @@ def test_a_plain_table_is_aligned_and_has_no_trailing_blanks(
             ("below",),
         )
     )
-    assert sys.stdout.getvalue() == ("name   n  note\na      5\nlong  10  x\nbelow\n")  # type: ignore[attr-defined]
+    assert printed.getvalue() == "name   n  note\na      5\nlong  10  x\nbelow\n"
 
 
 def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +179,7 @@ def test_the_progress_line_keeps_bar_count_and_time_left(
 
 @pytest.mark.parametrize("setting", [{}, {"NO_COLOR": "1"}])
 def test_a_narrow_terminal_gets_whole_cells_in_blocks(
-    tmp_path: Path, setting: dict[str, str]
+    tmp_path: Path, setting: dict[str, Any]
 ) -> None:
     values = {
         "augmentation": "crop_flip",

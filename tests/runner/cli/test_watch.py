@@ -23,7 +23,7 @@ def test_it_is_redrawn_in_place_with_rate_and_time_left(desk: Desk, tmp_path: Pa
     desk.wait_until(lambda: desk.outcomes()["completed"] == 2, submit)
     leader, follower = pty.openpty()
     settings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-    command = [RUNNER, "status", "--watch", "--store", desk.store_folder]
+    command: list[str | Path] = [RUNNER, "status", "--watch", "--store", desk.store_folder]
     with subprocess.Popen(
         command, stdin=follower, stdout=follower, stderr=follower, env=settings
     ) as watching:

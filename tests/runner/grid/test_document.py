@@ -26,7 +26,8 @@ def following(kind: str) -> list[tuple[str, str]]:
 
 
 def trials(comment: str) -> int:
-    return int(re.search(r"# (\d+) trials", comment)[1])
+    (number,) = re.findall(r"# (\d+) trials", comment)
+    return int(number)
 
 
 @pytest.mark.parametrize("example", [text for text in EXAMPLES if not text.startswith(FAULTY)])

@@ -138,7 +138,7 @@ def _steps_of(asked: TrainParams) -> tuple[Any, ...]:
     seen = []
     for step in count(1):
         (group,) = optimizer.param_groups
-        chosen = {
+        chosen: dict[str, Any] = {
             key: group[key]
             for key in ("lr", "momentum", "betas", "weight_decay", "fused")
             if key in group

@@ -24,15 +24,15 @@ def record(
     **values: Any,
 ) -> Record:
     """The record of trial ``number``: a completed train trial on a CPU unless told otherwise."""
-    values = {
+    told: dict[str, Any] = {
         "outcome": "completed",
         "workload": "train",
         "target": "cpu",
         "seed": 0,
         "cpu_model": "Model T",
     } | values
-    sweep = values.pop("sweep", SWEEP)
-    return Record(sweep, f"{number:016x}", attempt, parameters, values, results or {})
+    sweep = told.pop("sweep", SWEEP)
+    return Record(sweep, f"{number:016x}", attempt, parameters, told, results or {})
 
 
 def publish(folder: Path, *records: Record) -> Store:

@@ -118,7 +118,7 @@ def test_the_same_trial_in_two_sweeps_is_not_averaged_with_itself(tmp_path: Path
     ],
 )
 def test_the_metric_is_the_best_one_that_the_workload_has(
-    tmp_path: Path, values: dict[str, float], results: dict[str, object], expected: str
+    tmp_path: Path, values: dict[str, Any], results: dict[str, object], expected: str
 ) -> None:
     table = collected(tmp_path, record(0, {}, results=results, **values))
     assert [metric.name for metric in summarize(table).metrics] == [expected]

@@ -118,7 +118,7 @@ def outlandish(case: str, *, context: Context) -> dict[str, Any]:
     )
     if case == "raises":
         raise ValueError("\udcff\0" + "x" * 100_000)
-    returned: dict[str, Any] = {
+    cases: dict[str, dict[Any, Any]] = {
         "nan": {"test_accuracy": float("nan")},
         "rounded": {"test_accuracy": 1.0000001},
         "digits": {"digits": 10**30},
@@ -126,8 +126,8 @@ def outlandish(case: str, *, context: Context) -> dict[str, Any]:
         "name": {"r\udcff": "v\udcff", "nul\0": "\0"},
         "collision": {"c\udcff": 1, "c\\udcff": 2},
         "huge": {"text": "x" * 2**20},
-    }.get(case, {})
-    return {"done": 1.0, **returned}
+    }
+    return {"done": 1.0, **cases.get(case, {})}
 
 
 def damaging(width: int) -> dict[str, int]:

@@ -63,7 +63,7 @@ class SlurmDesk(Desk):
     def tasks(self, sweep: str = "toy") -> dict[str, str]:
         """SLURM's id of the array task that began each trial last."""
         return {
-            entry.trial: f"{entry.job}_{entry.task}"
+            entry.trial: f"{entry.array_job_id}_{entry.array_task_id}"
             for _, entry in sorted(self.begun(sweep).items())
         }
 

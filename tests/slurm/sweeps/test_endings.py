@@ -4,6 +4,7 @@ what is recorded of each."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,13 +68,17 @@ def day(running_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield desk
 
 
+def _has_begun(desk: SlurmDesk, trial: str, attempt: int) -> bool:
+    return (trial, attempt) in desk.begun("endings")
+
+
 def _warn(desk: SlurmDesk) -> None:
     """Send the tasks of `stepwise` the warning that comes ahead of their walltime, as often as they
     begin a trial that heeds it."""
     for role, attempt in (("second", 1), ("endless", 1), ("alone", 1), ("alone", 2)):
         (trial,) = desk.trials("endings", workload="trials:stepwise", role=role)
         desk.until(
-            lambda key=(trial, attempt): key in desk.begun("endings"),
+            partial(_has_begun, desk, trial, attempt),
             f"attempt {attempt} of the trial '{role}' runs",
         )
         desk.site.run("scancel", "--signal=USR2", desk.tasks("endings")[trial])

@@ -49,9 +49,10 @@ def test_a_worker_ends_with_its_supervisor(desk: SlurmDesk) -> None:
     desk.run("submit", grid)
     desk.until(lambda: len(desk.ran()) == 1, "it runs")
     (first,) = desk.begun().values()
-    assert first.process is not None
+    worker = first.process
+    assert worker is not None
     os.kill(supervisor_of(first), signal.SIGKILL)
-    desk.until(lambda: not first.process.lives, "the worker has ended too")
+    desk.until(lambda: not worker.lives, "the worker has ended too")
     desk.until_idle()
     desk.run("submit", grid)
     desk.until(lambda: desk.ran().total() == 2, "it runs again")
