@@ -20,6 +20,9 @@ import pynvml
 
 ROOT = Path("/")
 
+GIB = 2**30
+"""Bytes in the unit of every name that ends in ``_gb``, as SLURM counts."""
+
 _GENERATION = ("RTX", "GTX")
 _SUFFIXES = ("TI", "SUPER")
 

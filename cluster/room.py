@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from cluster import machine
+from cluster.machine import GIB
 from cluster.resources import NO_GPU, Resources
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)

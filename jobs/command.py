@@ -23,9 +23,9 @@ from string import Formatter
 from typing import Any, Final
 
 from artifacts.columns import RESERVED
+from cluster.machine import GIB
 from jobs.context import Context
 from jobs.errors import BadResult, BadWorkload, CommandFailed, StopRequested
-from jobs.measure.memory import GIB
 
 PROMPT: Final = "$ "
 """What the name of such a workload begins with, in specs and records."""

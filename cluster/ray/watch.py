@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Iterator
 
 from cluster.errors import BackendLost
+from cluster.machine import GIB
 from cluster.processes import OomKills, held_bytes
 from cluster.ray.pool import Pool, Worker
-from cluster.room import GIB
 from cluster.state import State
 
 _LOOK_S = 1.0  # between two looks at memory; deadlines are kept exactly

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cluster import machine
+from cluster.machine import GIB
 from jobs.errors import WrongDevice
 from jobs.hardware import words
 from jobs.measure import loaded_torch
-from jobs.measure.memory import GIB
 
 NO_GPU = "none"
 # Words that make another product of the same number: an RTX 3080 Ti is no RTX 3080, a MIG slice of

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from jobs.measure.memory import GIB
+from cluster.machine import GIB
 
 
 def module() -> Any | None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cluster.machine import GIB
+
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
-GIB = 2**30
 RESET_PEAK = "5"  # proc(5): reset the high-water mark, touch no page flags
 
 

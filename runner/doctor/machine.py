@@ -50,4 +50,6 @@ def machine_in_words() -> str:
     gpus = [f"{models.count(model)} {model}" for model in dict.fromkeys(models)] or [
         "no GPU that NVML shows"
     ]
-    return ", ".join([f"{machine.cpus()} CPUs", f"{machine.memory_bytes() / 2**30:.0f} GB", *gpus])
+    return ", ".join(
+        [f"{machine.cpus()} CPUs", f"{machine.memory_bytes() / machine.GIB:.0f} GB", *gpus]
+    )

@@ -17,9 +17,9 @@ import cluster.ray.backend
 from cluster import machine
 from cluster.backend import ArrayHandle, TaskEvent
 from cluster.errors import BackendLost
+from cluster.machine import GIB
 from cluster.ray.backend import RayBackend
 from cluster.resources import Resources
-from cluster.room import GIB
 from cluster.state import State
 from tests.cluster import tasks
 from tests.cluster.suite import TINY, settle, wait_for

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.machine import GIB
 from cluster.ray.shares import pool_sizes
 from cluster.resources import Resources
-from cluster.room import GIB, Need, Room, lacking
+from cluster.room import Need, Room, lacking
 
 WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory=64 * GIB)
 
