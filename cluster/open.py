@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, get_args
 
 from cluster.backend import LocalBackend, Scheduler, SchedulerHandle
 from cluster.errors import Infeasible, UnknownBackend
@@ -17,9 +17,12 @@ from cluster.room import Need, Room, lacking
 LocalName = Literal["ray", "inline"]
 BackendName = Literal["slurm", LocalName]
 BACKENDS: tuple[BackendName, ...] = ("slurm", "ray", "inline")
-LOCAL_BACKENDS: frozenset[str] = frozenset({"ray", "inline"})
-"""Those that are attached: their tasks end with the process that drives them. Every other one is a
-scheduler."""
+
+
+def is_local(name: str) -> TypeGuard[LocalName]:
+    """Return whether the backend of that name is attached: its tasks end with the process that
+    drives them. Every other one is a scheduler."""
+    return name in get_args(LocalName)
 
 
 def resolve(name: str, profile: Profile) -> BackendName:

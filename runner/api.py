@@ -247,15 +247,17 @@ def plan(
         Infeasible: A target could never run here.
     """
     from artifacts.store import Store
-    from runner.planning.plan import Options, plan_request, scripts
+    from runner.planning.plan import Options, preview_request, scripts
+    from runner.sweep.sweep import Sweep
 
     opened = Store(_store(store))
     request = _request(
         grid, opened.root, cluster=cluster, data_dir=data_dir, sets=sets, on=on, backend=backend,
         max_trials=max_trials,
     )[0]  # fmt: skip
-    planned = plan_request(request, opened, Options(pack=pack, limit=limit))
-    return plan_report(request, planned, scripts(request, opened, planned))
+    sweep = Sweep(opened, request.sweep, request.profile)
+    planned = preview_request(request, sweep, Options(pack=pack, limit=limit))
+    return plan_report(request, planned, scripts(request, sweep, planned))
 
 
 def submit(

@@ -36,8 +36,9 @@ def cancel(
 
     opened = Store(store)
     cancelled = []
-    for sweep, trials in select(opened, names or ()).items():
-        done = cancel_tasks(opened, sweep, trials=trials, target=target)
+    for opened_sweep, trials in select(opened, names or ()):
+        sweep = opened_sweep.name
+        done = cancel_tasks(opened_sweep, trials=trials, target=target)
         cancelled.append({"sweep": sweep, "tasks": done.tasks, "trials": sorted(done.trials)})
         if as_json:
             continue

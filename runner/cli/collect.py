@@ -119,7 +119,7 @@ def collect(
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
     from runner.report.gather import expected_trials, gather, settle_before
-    from runner.sweep.status import submitted_sweeps
+    from runner.sweep.sweep import submitted_sweeps
 
     opened = Store(store)
     sweeps = sweeps_of(opened, sweeps)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -47,10 +46,11 @@ def logs(
     """
     from artifacts.errors import UnknownTrial
     from artifacts.store import Store
+    from runner.sweep.selection import attempts_of
 
     opened = Store(store)
     try:
-        found, attempts = _attempts(opened, trial)
+        found, attempts = attempts_of(opened, trial)
     except UnknownTrial:
         if attempt is not None or not _print_task(opened, trial):
             raise
@@ -87,43 +87,15 @@ def _print_task(store: Store, name: str) -> bool:
     """Print what the last task wrote that was to run this trial and did not begin it; False if
     there is none."""
     from artifacts.publish import told_reading
-    from runner.sweep.queue import task_logs
+    from runner.sweep.arrays import task_logs
     from runner.sweep.selection import select
 
     printed = False
-    for sweep, trials in select(store, [name]).items():
-        for path in task_logs(store, sweep, trials or frozenset()):
+    for sweep, trials in select(store, [name]):
+        for path in task_logs(sweep.arrays, trials or frozenset()):
             with told_reading(path):
                 text = path.read_text(errors="replace").rstrip() if path.exists() else ""
             if text:
                 output.say(f"=== {path} ===\n{text}")
                 printed = True
     return printed
-
-
-def _attempts(store: Store, prefix: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
-    """The trial whose id starts so, and what is known of each of its attempts, of those too that
-    have left no record yet."""
-    from artifacts.errors import AmbiguousTrial, UnknownTrial
-    from runner.sweep.attempts import unrecorded
-    from runner.sweep.journal import read_all
-
-    started = [
-        entry
-        for sweep in store.sweeps()
-        for entry in unrecorded(read_all(store.sweep_folder(sweep))).values()
-        if entry.trial.startswith(prefix)
-    ]
-    try:
-        found, sweeps = store.find(prefix)
-        recorded: dict[int, Mapping[str, Any]] = {
-            row["attempt"]: row for sweep in sweeps for row in store.read(sweep, found)
-        }
-    except UnknownTrial:
-        if not started:
-            raise
-        found, recorded = started[0].trial, {}
-    trials = {found, *(entry.trial for entry in started)}
-    if len(trials) > 1:
-        raise AmbiguousTrial(prefix, tuple(sorted(trials)))
-    return found, {entry.attempt: {"log": entry.log} for entry in started} | recorded

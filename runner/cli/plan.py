@@ -19,8 +19,8 @@ from runner.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from artifacts.store import Store
     from runner.planning.packing import Plan
+    from runner.planning.plan import Options
     from runner.planning.request import Request
 
 GridArgument = Annotated[
@@ -76,7 +76,7 @@ def plan(
       runner plan grid.yaml
       runner plan grid.yaml --set lr=1e-2,1e-3 --set epochs=1 --json
     """
-    from runner.planning.plan import Options, plan_request
+    from runner.planning.plan import Options
 
     check_file(grid, store)
     data_dir = data_folder(store, data_dir)
@@ -89,28 +89,21 @@ def plan(
         backend=backend,
         max_trials=max_trials,
     )
-    from artifacts.store import Store
-
-    opened = Store(store)
-    show(
-        request,
-        opened,
-        plan_request(request, opened, Options(pack=pack, limit=limit)),
-        as_json=json,
-    )
+    show(request, store, Options(pack=pack, limit=limit), as_json=json)
 
 
 def check_file(grid: Path, store: Path) -> None:
     """Raise typer.BadParameter unless there is a file; where it is the name of a sweep, say where
     that one's grid is."""
     from artifacts.store import Store
-    from runner.sweep.status import grid_file, latest_submission, submitted_sweeps
+    from runner.sweep.status import grid_file
+    from runner.sweep.sweep import Sweep, submitted_sweeps
 
     if grid.exists() and not grid.is_dir():
         return
     opened = Store(store)
     if str(grid) in submitted_sweeps(opened):
-        file = grid_file(latest_submission(opened, str(grid)))
+        file = grid_file(Sweep(opened, str(grid)).latest)
         where = (
             f"that sweep was submitted from {file}"
             if file
@@ -150,13 +143,17 @@ def read(
     )
 
 
-def show(request: Request, store: Store, plan: Plan, *, as_json: bool) -> None:
-    """Print a plan: totals, a row for each array, and the batch script of each class of them that a
-    scheduler would be given."""
-    from runner.planning.plan import scripts
+def show(request: Request, store: Path, options: Options, *, as_json: bool) -> None:
+    """Print what submit would do: totals, a row for each array, and the batch script of each class
+    of them that a scheduler would be given."""
+    from artifacts.store import Store
+    from runner.planning.plan import preview_request, scripts
     from runner.report.tables import Heading, Table
+    from runner.sweep.sweep import Sweep
 
-    batch_scripts = scripts(request, store, plan)
+    sweep = Sweep(Store(store), request.sweep, request.profile)
+    plan = preview_request(request, sweep, options)
+    batch_scripts = scripts(request, sweep, plan)
     if as_json:
         output.json(plan_report(request, plan, batch_scripts))
         return

@@ -12,8 +12,6 @@ from runner.cli.options import DEFAULT_STORE, JsonOption, NamesArgument, StoreOp
 from runner.report.tables import plural
 
 if TYPE_CHECKING:
-    from artifacts.index import Index
-    from artifacts.store import Store
     from runner.run.retry import Retry
 
 
@@ -62,25 +60,27 @@ def retry(
     from runner.planning.plan import Options
     from runner.planning.request import frozen_request
     from runner.run.retry import choose
-    from runner.sweep.reconcile import settle_if_idle
-    from runner.sweep.selection import select
-    from runner.sweep.status import latest_submission
+    from runner.sweep.reconcile import reconcile_if_idle
+    from runner.sweep.selection import lost_nodes, select
     from runner.sweep.trust import check
 
     opened = Store(store)
     runs = []
-    for sweep, only in select(opened, names or ()).items():
-        submission = latest_submission(opened, sweep)
+    for sweep, only in select(opened, names or ()):
         if not trust:
-            check(submission)
-        request = frozen_request(submission)
-        settle_if_idle(opened, sweep)  # what died without a word has no record to be retried by
-        index = opened.index(sweep)
-        lost = _lost_nodes(opened, sweep, index)
+            check(sweep.latest)
+        request = frozen_request(sweep.latest)
+        reconcile_if_idle(sweep)  # what died without a word has no record to be retried by
         chosen = choose(
-            request.specs, index, request.profile, lost, only=only, force=force, disturbed=disturbed
+            request.specs,
+            sweep.index,
+            request.profile,
+            lost_nodes(sweep),
+            only=only,
+            force=force,
+            disturbed=disturbed,
         )
-        _say_what_is_left(sweep, chosen)
+        _say_what_is_left(sweep.name, chosen)
         if chosen.trials:
             options = Options(
                 only=chosen.trials, extra=chosen.extra, again=disturbed or bool(chosen.completed)
@@ -92,14 +92,6 @@ def retry(
         output.say("nothing to retry")
     if any(has_failed(done) for _, done in runs):
         raise typer.Exit(1)
-
-
-def _lost_nodes(store: Store, sweep: str, index: Index) -> dict[str, str]:
-    lost = (
-        trial for trial, attempts in index.trials.items() if attempts[-1].outcome == "node_failed"
-    )
-    nodes = {trial: store.read(sweep, trial)[-1].get("node") for trial in lost}
-    return {trial: node for trial, node in nodes.items() if node}
 
 
 def _say_what_is_left(sweep: str, chosen: Retry) -> None:

@@ -57,7 +57,7 @@ def status(
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
     from runner.sweep.pace import Pace
-    from runner.sweep.status import submitted_sweeps
+    from runner.sweep.sweep import submitted_sweeps
 
     opened = Store(store)
     names = sweeps_of(opened, sweeps) or submitted_sweeps(opened)
@@ -84,11 +84,12 @@ def _follow(
         wait: Whether to look until nothing runs.
     """
     from runner.sweep.status import QUEUED, RUNNING, sweep_status
+    from runner.sweep.sweep import Sweep
 
     pause_s = _FIRST_PAUSE_S
     shown: list[SweepStatus] = []
     while True:
-        found = [sweep_status(store, name) for name in names]
+        found = [sweep_status(Sweep(store, name)) for name in names]
         if not wait or all(each.settled for each in found):
             return found
         # News makes the next look come soon; while nothing happens the scheduler is asked ever more

@@ -84,7 +84,7 @@ def submit(
     """
     from artifacts.store import Store
     from runner.planning.data_folder import remember
-    from runner.planning.plan import Options, plan_request
+    from runner.planning.plan import Options
 
     planning_output.check_file(grid, store)
     data_dir = data_folder(store, data_dir)
@@ -99,9 +99,7 @@ def submit(
     )
     options = Options(pack=pack, limit=limit, keep_going=keep_going)
     if dry_run:
-        planning_output.show(
-            request, Store(store), plan_request(request, Store(store), options), as_json=as_json
-        )
+        planning_output.show(request, store, options, as_json=as_json)
         return
     if data_dir is not None:
         remember(Store(store), data_dir)

@@ -1,22 +1,22 @@
-"""What the store already knows about a sweep's trials, as the plan needs it."""
+"""What is known about a sweep's trials already, as the plan needs it."""
 
 from __future__ import annotations
 
-from artifacts.index import Attempt, Index
+from artifacts.index import Attempt
 from artifacts.record import Outcome
-from artifacts.store import Store
 from runner.planning.packing import History
 from runner.sweep.attempts import RESULTS
-from runner.sweep.journal import Ended, Follower
+from runner.sweep.journal import Ended
+from runner.sweep.sweep import Sweep
 
 
-def history_of(
-    store: Store, sweep: str, index: Index, queued: frozenset[str] = frozenset()
-) -> History:
-    """Completed and failed trials, attempt numbers taken, and how long attempts took."""
+def history_of(sweep: Sweep) -> History:
+    """Return completed and failed trials, those that the scheduler holds, attempt numbers taken,
+    and how long attempts took."""
+    index = sweep.index
     last = index.last_attempts()
     seconds: dict[str, float] = {}
-    for entry in Follower(store.sweep_folder(sweep)).new_entries():
+    for entry in sweep.journal:
         # A number that was begun is taken for good, even if its record was never written: no two
         # attempts share one.
         last[entry.trial] = max(last.get(entry.trial, 0), entry.attempt)
@@ -35,7 +35,7 @@ def history_of(
         completed=frozenset(index.completed),
         last_attempt=last,
         failed=frozenset(failed),
-        queued=queued,
+        queued=frozenset(sweep.queue.states),
         seconds=seconds,
     )
 

@@ -9,15 +9,12 @@ from typing import Any
 
 import msgspec
 
-from artifacts.index import Index
-from artifacts.store import Store
-from cluster.backend import Scheduler
 from cluster.errors import ClusterError, Infeasible
-from cluster.open import LOCAL_BACKENDS, check_room_here, open_scheduler, resolve
+from cluster.open import check_room_here, is_local
 from runner.planning.history import history_of
-from runner.planning.packing import UNLIMITED, Plan, Window, make_plan
+from runner.planning.packing import UNLIMITED, Plan, PlannedArray, Window, make_plan
 from runner.planning.request import Request
-from runner.sweep.queue import look
+from runner.sweep.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -38,84 +35,66 @@ class Options:
     """Run all trials of a group, also where its first ones fail in one way."""
 
 
-def plan_request(request: Request, store: Store, options: Options) -> Plan:
-    """What submit would do now; reads and changes nothing."""
-    if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
-        plan = plan_with(request, store, options, store.index(request.sweep), frozenset(), None)
-        check_room(request, plan)
-        return plan
-    view = look(store, request.sweep)
-    try:
-        with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
-            limits = scheduler.limits()
-            window = Window(limits.max_array_size, limits.max_submit)
-            plan = plan_with(request, store, options, view.index, frozenset(view.states), window)
-            check_room(request, plan, scheduler)
-            return plan
-    except Infeasible:
-        raise
-    except ClusterError:  # planned away from the cluster, where nobody can tell its limits
-        return plan_with(request, store, options, view.index, frozenset(view.states), UNLIMITED)
-
-
-def check_room(request: Request, plan: Plan, scheduler: Scheduler | None = None) -> None:
-    """See that every array could ever run, before anything is frozen or queued.
+def plan_request(request: Request, sweep: Sweep, options: Options) -> Plan:
+    """Return what submit does; reads and changes nothing.
 
     Raises:
-        Infeasible: One could not.
+        Infeasible: An array could never run.
+        ClusterError: The scheduler does not tell its limits.
     """
-    backend = resolve(request.about.backend, request.profile)
+    if is_local(request.backend):
+        plan = _plan(request, sweep, options, None)
+        for array in plan.arrays:
+            check_room_here(request.backend, _name(request, array), array.resources)
+        return plan
+    limits = sweep.limits
+    plan = _plan(request, sweep, options, Window(limits.max_array_size, limits.max_submit))
     for array in plan.arrays:
-        name = f"{request.sweep}-{array.target}"
-        if scheduler is not None:
-            scheduler.check_room(name, array.resources)
-        else:
-            check_room_here(backend, name, array.resources)
+        sweep.scheduler.check_room(_name(request, array), array.resources)
+    return plan
 
 
-def scripts(request: Request, store: Store, plan: Plan) -> list[str]:
-    """The batch script of each class of arrays that a scheduler would be given; none where no
-    scheduler is.
+def preview_request(request: Request, sweep: Sweep, options: Options) -> Plan:
+    """Return what submit would do, also away from the cluster, where nobody can tell its limits.
+
+    Raises:
+        Infeasible: An array could never run.
+    """
+    try:
+        return plan_request(request, sweep, options)
+    except Infeasible:
+        raise
+    except ClusterError:
+        return _plan(request, sweep, options, UNLIMITED)
+
+
+def scripts(request: Request, sweep: Sweep, plan: Plan) -> list[str]:
+    """Return the batch script of each class of arrays that a scheduler would be given; none where
+    no scheduler is.
 
     Only the number of the array, which is part of the job's name, and the name of the file that
     carries the call are made at submit.
     """
-    if resolve(request.about.backend, request.profile) in LOCAL_BACKENDS:
+    if is_local(request.backend):
         return []
     first = {
         (array.target, msgspec.json.encode(array.resources)): array
         for array in reversed(plan.arrays)
     }
-    with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
-        return [
-            scheduler.script(len(array.packs), array.resources, name=request.sweep)
-            for array in reversed(first.values())
-        ]
+    return [
+        sweep.scheduler.script(len(array.packs), array.resources, name=request.sweep)
+        for array in reversed(first.values())
+    ]
 
 
-def plan_with(
-    request: Request,
-    store: Store,
-    options: Options,
-    index: Index,
-    queued: frozenset[str],
-    window: Window | None,
-) -> Plan:
-    """The plan, given what the store and the scheduler said.
-
-    Args:
-        request: The grid, checked.
-        store: For the journal of earlier attempts.
-        options: Limits of this submit.
-        index: The recorded attempts of the sweep.
-        queued: Trials that the scheduler holds.
-        window: The scheduler's limits; None for a backend whose every task is one trial.
-    """
+def _plan(request: Request, sweep: Sweep, options: Options, window: Window | None) -> Plan:
+    """Return the plan within a scheduler's limits; None for a backend whose every task is one
+    trial."""
     return make_plan(
         request.specs,
         request.ids,
         request.profile,
-        history_of(store, request.sweep, index, queued),
+        history_of(sweep),
         window=window,
         pack=options.pack,
         limit=options.limit,
@@ -123,3 +102,8 @@ def plan_with(
         extra=options.extra,
         again=options.again,
     )
+
+
+def _name(request: Request, array: PlannedArray) -> str:
+    """Return what an error calls the array."""
+    return f"{request.sweep}-{array.target}"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cluster.errors import UnknownTarget
+from cluster.open import BackendName, resolve
 from cluster.profile import Profile
 from jobs.command import PROMPT
 from jobs.command import read as read_command
@@ -47,6 +48,11 @@ class Request:
     def profile(self) -> Profile:
         """The site's targets and limits."""
         return self.site.profile
+
+    @property
+    def backend(self) -> BackendName:
+        """What runs it: never ``auto``, which ``about`` may say."""
+        return resolve(self.about.backend, self.profile)
 
 
 def read_request(

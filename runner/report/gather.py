@@ -12,8 +12,8 @@ from artifacts.errors import StoreFull, StoreNotWritable
 from artifacts.store import Store
 from runner.report.tables import plural
 from runner.report.where import matching, parse
-from runner.sweep.reconcile import settle_if_idle
-from runner.sweep.status import latest_submission, submitted_sweeps
+from runner.sweep.reconcile import reconcile_if_idle
+from runner.sweep.sweep import Sweep, submitted_sweeps
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def expected_trials(store: Store, sweeps: Sequence[str]) -> dict[str, frozenset[
     """
     submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]
     return {
-        name: frozenset(spec.trial_id for spec in latest_submission(store, name).specs)
+        name: frozenset(spec.trial_id for spec in Sweep(store, name).latest.specs)
         for name in submitted
     }
 
@@ -101,14 +101,15 @@ def settle_before(store: Store, sweeps: Sequence[str]) -> list[str]:
     A store that cannot be written to is collected as it is.
     """
     warnings: list[str] = []
-    for sweep in sweeps or submitted_sweeps(store):
+    for name in sweeps or submitted_sweeps(store):
+        sweep = Sweep(store, name)
         try:
-            view = settle_if_idle(store, sweep)
+            settled = reconcile_if_idle(sweep)
         except (StoreFull, StoreNotWritable) as error:
             return [*warnings, f"{error}; collected as it is"]
-        if view is not None and view.trouble:
+        if settled and sweep.queue.trouble:
             warnings.append(
-                f"the scheduler does not answer, so what it holds of {sweep} is not known: "
-                f"{view.trouble}"
+                f"the scheduler does not answer, so what it holds of {name} is not known: "
+                f"{sweep.queue.trouble}"
             )
     return warnings

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from artifacts.store import Store
 from cluster.state import State
 from runner.errors import CancelLocal, SchedulerSilent
 from runner.sweep.lock import is_held
-from runner.sweep.queue import look, scheduler_of
+from runner.sweep.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Cancelled:
 
 
 def cancel(
-    store: Store, sweep: str, *, trials: Collection[str] | None = None, target: str | None = None
+    sweep: Sweep, *, trials: Collection[str] | None = None, target: str | None = None
 ) -> Cancelled:
     """Cancel the queued and running array tasks of a sweep.
 
@@ -30,8 +29,7 @@ def cancel(
     counted, and the next submit runs them.
 
     Args:
-        store: Only arrays whose tickets lie in here are touched.
-        sweep: Name of the sweep.
+        sweep: Only arrays whose tickets lie in its store are touched.
         trials: Only tasks with one of these; all if None.
         target: Only tasks of this target.
 
@@ -39,11 +37,11 @@ def cancel(
         CancelLocal: A submit on this machine drives the sweep; it is stopped there.
         SchedulerSilent: The scheduler does not answer.
     """
-    if is_held(store.sweep_folder(sweep)):
-        raise CancelLocal(sweep)
-    view = look(store, sweep)
+    if is_held(sweep.folder):
+        raise CancelLocal(sweep.name)
+    view = sweep.queue
     if view.trouble:
-        raise SchedulerSilent(sweep, view.trouble)
+        raise SchedulerSilent(sweep.name, view.trouble)
     tasks, ended = 0, set()
     for queued, states in view.arrays:
         if queued.handle is None or (target is not None and queued.array.target != target):
@@ -59,7 +57,6 @@ def cancel(
                 indices.append(index)
                 ended |= members & view.states.keys()
         if indices:
-            with scheduler_of(store, sweep, queued) as scheduler:
-                scheduler.cancel(queued.handle, indices)
+            sweep.scheduler_of(queued).cancel(queued.handle, indices)
             tasks += len(indices)
     return Cancelled(tasks, frozenset(ended))

@@ -9,17 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from artifacts.store import Store
-from cluster.backend import Scheduler
 from cluster.errors import NotQueued, SubmitLimitReached
 from runner.planning.packing import Plan, PlannedArray
 from runner.run.freezing import freeze_array
 from runner.run.interruption import held_back
 from runner.run.progress import Feeding
 from runner.run.supervisor import run_supervised
-from runner.sweep.journal import Ended, Follower
-from runner.sweep.queue import job_name, write_ticket
+from runner.sweep.arrays import job_name, write_ticket
+from runner.sweep.journal import Ended
 from runner.sweep.submission import Submission, discard
+from runner.sweep.sweep import Sweep
 
 _LOOK_S = 1.0
 _ASK_S = (30.0, 180.0)
@@ -33,9 +32,9 @@ is asked sooner."""
 class Feeder:
     """Queues the arrays of one plan."""
 
-    def __init__(self, scheduler: Scheduler, store: Store, submission: Submission) -> None:
-        self._scheduler, self._store, self._submission = scheduler, store, submission
-        self._follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
+    def __init__(self, sweep: Sweep, submission: Submission) -> None:
+        self._sweep, self._submission = sweep, submission
+        self._store, self._scheduler = sweep.store, sweep.scheduler
         self._queued_trials = self._pause_s = 0.0
 
     def feed(self, plan: Plan, watch: Callable[[Feeding], None]) -> None:
@@ -49,9 +48,9 @@ class Feeder:
         waiting = deque(plan.arrays)
         queued = 0
         self._pause_s = _ASK_S[0]
+        room = self._sweep.limits.room
         while waiting:
             before = queued
-            room = self._scheduler.limits().room
             while waiting and (room is None or room > 0):
                 array = _fitting(waiting, room)
                 if not self._queue(array):
@@ -63,6 +62,7 @@ class Feeder:
             if waiting:
                 self._pause_s = _ASK_S[0] if queued > before else min(2 * self._pause_s, _ASK_S[1])
                 self._wait_for_news()
+                room = self._scheduler.limits().room
 
     def _queue(self, array: PlannedArray) -> bool:
         """Freeze an array, queue it, note it down; False if there is no room for it now.
@@ -97,7 +97,7 @@ class Feeder:
         ended = 0
         while time.monotonic() < deadline and ended < _NEWS * self._queued_trials:
             time.sleep(_LOOK_S)
-            ended += sum(isinstance(entry, Ended) for entry in self._follower.new_entries())
+            ended += sum(isinstance(entry, Ended) for entry in self._sweep.follower.new_entries())
         self._queued_trials -= ended
 
 

@@ -15,14 +15,11 @@ from runner.sweep.submission import FrozenArray, Submission, freeze
 from runner.sweep.trust import remember
 
 
-def freeze_request(
-    request: Request, backend: str, sweep_folder: Path, *, keep_going: bool
-) -> Submission:
+def freeze_request(request: Request, sweep_folder: Path, *, keep_going: bool) -> Submission:
     """Freeze a request, note that this user did, and let stopped groups run again.
 
     Args:
         request: The grid, checked.
-        backend: What is to run it; never ``auto``.
         sweep_folder: Of the sweep, which is locked.
         keep_going: Stop no group, whatever fails.
     """
@@ -32,7 +29,7 @@ def freeze_request(
             grid_text=request.grid_text,
             profile_text=request.site.text,
             specs=request.specs,
-            about=msgspec.structs.replace(request.about, backend=backend),
+            about=msgspec.structs.replace(request.about, backend=request.backend),
             patch=request.patch,
         )
         release(submission, keep_going=keep_going)

@@ -10,7 +10,6 @@ from functools import partial
 from artifacts.collect import compact_leftovers
 from artifacts.errors import ArtifactsError
 from artifacts.record import Outcome
-from artifacts.store import Store
 from cluster.backend import ArrayHandle, LocalBackend, TaskEvent
 from cluster.state import State
 from runner.errors import PublishFailed, RecordingStopped, SubmitStopped
@@ -21,8 +20,9 @@ from runner.run.isolated import run_inline
 from runner.run.progress import Progress, Stopping, Watch
 from runner.run.worker import run_task, warm_up
 from runner.sweep.attempts import OUTCOME_OF, publish_derived
-from runner.sweep.journal import Ended, Follower, Started
+from runner.sweep.journal import Ended, Started
 from runner.sweep.submission import FrozenArray, Submission
+from runner.sweep.sweep import Sweep
 
 _LOOK_S, _SHOW_S = 0.25, 0.1
 _GRACE_S = 10.0
@@ -35,16 +35,16 @@ class LocalDriver:
     """Stays with a local backend until every task has ended."""
 
     def __init__(
-        self, backend: LocalBackend, store: Store, submission: Submission, plan: Plan, watch: Watch
+        self, backend: LocalBackend, sweep: Sweep, submission: Submission, plan: Plan, watch: Watch
     ) -> None:
-        self.backend, self.store, self.submission, self.plan, self.watch = (
+        self.backend, self.sweep, self.submission, self.plan, self.watch = (
             backend,
-            store,
+            sweep,
             submission,
             plan,
             watch,
         )
-        self.follower = Follower(store.sweep_folder(submission.sweep), from_now=True)
+        self.store, self.follower = sweep.store, sweep.follower
         self.progress = Progress(plan.trials)
         self.started: dict[tuple[str, int], Started] = {}
         self.arrays: dict[str, FrozenArray] = {}

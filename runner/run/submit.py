@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artifacts.store import Store
-from cluster.open import LOCAL_BACKENDS, open_local, open_scheduler, resolve
+from cluster.open import LocalName, is_local, open_local
 from runner.errors import SchedulerSilent
-from runner.planning.packing import Plan, Window
-from runner.planning.plan import Options, check_room, plan_with
+from runner.planning.packing import Plan
+from runner.planning.plan import Options, plan_request
 from runner.planning.request import Request
 from runner.run.feeder import Feeder
 from runner.run.freezing import freeze_request
@@ -16,8 +16,9 @@ from runner.run.local import LocalDriver
 from runner.run.progress import Progress, Watch
 from runner.sweep.early_stop import Stopped, stopped_groups
 from runner.sweep.lock import sweep_lock
-from runner.sweep.reconcile import settle_all
+from runner.sweep.reconcile import reconcile
 from runner.sweep.submission import Submission
+from runner.sweep.sweep import Sweep
 
 _QUEUEING_S = 60.0
 """Queueing takes seconds, so a second submit to the same scheduler waits for the first."""
@@ -59,45 +60,27 @@ def submit(
         BackendLost: What ran the trials is gone; every attempt under way got its record.
     """
     store.create()
-    backend_name = resolve(request.about.backend, request.profile)
-    folder = store.sweep_folder(request.sweep)
-    with sweep_lock(folder, wait_s=0 if backend_name in LOCAL_BACKENDS else _QUEUEING_S):
-        view = settle_all(store, request.sweep)
-        if view.trouble:
-            raise SchedulerSilent(request.sweep, view.trouble)
-        index = store.index(request.sweep)
-        queued = frozenset(view.states)
-        if backend_name != "slurm":
-            plan = plan_with(request, store, options, index, queued, None)
-            check_room(request, plan)
-            submission = freeze_request(
-                request, backend_name, folder, keep_going=options.keep_going
-            )
-            if not plan.arrays:
-                return Submitted(submission, plan, Progress(0))
-            with open_local(backend_name) as backend:
-                driver = LocalDriver(backend, store, submission, plan, watch)
-                driver.run()
-            return Submitted(
-                submission,
-                plan,
-                driver.progress,
-                tuple(driver.unstarted),
-                tuple(stopped_groups(submission.folder)),
-            )
-        with open_scheduler(request.profile, store.logs_folder(request.sweep)) as scheduler:
-            limits = scheduler.limits()
-            plan = plan_with(
-                request,
-                store,
-                options,
-                index,
-                queued,
-                Window(limits.max_array_size, limits.max_submit),
-            )
-            check_room(request, plan, scheduler)
-            submission = freeze_request(
-                request, backend_name, folder, keep_going=options.keep_going
-            )
-            Feeder(scheduler, store, submission).feed(plan, watch)
-            return Submitted(submission, plan, None)
+    sweep = Sweep(store, request.sweep, request.profile)
+    backend = request.backend
+    with sweep_lock(sweep.folder, wait_s=0 if is_local(backend) else _QUEUEING_S):
+        reconcile(sweep)
+        if sweep.queue.trouble:
+            raise SchedulerSilent(sweep.name, sweep.queue.trouble)
+        plan = plan_request(request, sweep, options)
+        submission = freeze_request(request, sweep.folder, keep_going=options.keep_going)
+        if is_local(backend):
+            return _run_here(backend, sweep, submission, plan, watch)
+        Feeder(sweep, submission).feed(plan, watch)
+        return Submitted(submission, plan, None)
+
+
+def _run_here(
+    backend: LocalName, sweep: Sweep, submission: Submission, plan: Plan, watch: Watch
+) -> Submitted:
+    if not plan.arrays:
+        return Submitted(submission, plan, Progress(0))
+    with open_local(backend) as opened:
+        driver = LocalDriver(opened, sweep, submission, plan, watch)
+        driver.run()
+    stopped = tuple(stopped_groups(submission.folder))
+    return Submitted(submission, plan, driver.progress, tuple(driver.unstarted), stopped)

@@ -21,7 +21,7 @@ from artifacts.errors import RecordExists
 from artifacts.index import Index
 from artifacts.record import Outcome, Record
 from artifacts.store import Store
-from cluster.open import LOCAL_BACKENDS
+from cluster.open import is_local
 from cluster.place import Place, here
 from cluster.signals import Sequel, earlier_end, neighbors
 from cluster.state import State
@@ -29,7 +29,7 @@ from jobs.errors import JobsError
 from jobs.registry import workload
 from jobs.spec import JobSpec
 from runner.errors import FrozenFileDamaged
-from runner.sweep.journal import Entry, Started, entries, read_all, workers
+from runner.sweep.journal import Entry, Started, entries, workers
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
 OUTCOME_OF: Mapping[State, Outcome] = {
@@ -77,6 +77,15 @@ class Taken:
     """Of attempts that earlier processes of this task began, by trial and number."""
     elsewhere: frozenset[str]
     """Trials that another process computes just now."""
+
+
+@dataclass(frozen=True)
+class Dead:
+    """An attempt that began in a task that has ended, and that has no record."""
+
+    started: Started
+    outcome: Outcome
+    reason: str
 
 
 def unrecorded(
@@ -216,20 +225,29 @@ def take_over(
     return Taken(outcomes, frozenset(elsewhere))
 
 
-def settle_abandoned(store: Store, sweep: str, index: Index) -> int:
+def settle(store: Store, dead: Iterable[Dead]) -> int:
+    """Write the records of attempts whose task has ended without one; return how many."""
+    return sum(publish_derived(store, one.started, one.outcome, one.reason) for one in dead)
+
+
+def settle_abandoned(store: Store, opened: Iterable[Started]) -> int:
     """Write the records of attempts that a vanished local submit left; the sweep is locked.
 
     A worker of theirs that still computes here has outlived what drove it, and is ended.
+
+    Args:
+        store: Where they are recorded.
+        opened: Attempts that have begun and have no record; those on a scheduler are left alone.
 
     Returns:
         How many records were written.
     """
     written = 0
-    for started in unrecorded(read_all(store.sweep_folder(sweep)), index).values():
+    for started in opened:
         # Of a damaged one nothing is known any more: its number stays taken, the trial runs again.
         with suppress(FrozenFileDamaged):
             _, array = _array_of(store, started)
-            if array.backend in LOCAL_BACKENDS:
+            if is_local(array.backend):
                 _end_here(started, here())
                 written += publish_derived(store, started, Outcome.interrupted, _DRIVER_GONE)
     return written

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from artifacts.store import Store
 from runner.sweep.journal import Ended, Follower, Started
-from runner.sweep.status import latest_submission
+from runner.sweep.sweep import Sweep
 
 
 class Pace:
@@ -49,5 +49,5 @@ class Pace:
         return left if left > 0 else None
 
     def _since(self) -> float:
-        arrays = latest_submission(self._store, self._sweep).arrays()
+        arrays = Sweep(self._store, self._sweep).latest.arrays()
         return arrays[-1].stat().st_mtime - 1 if arrays else 0.0

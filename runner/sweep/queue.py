@@ -1,54 +1,21 @@
-"""The arrays of a sweep that a scheduler holds: noted down when queued, found again after a crash,
-asked after in one go.
-
-An array is frozen before it is queued and its ticket is written after. A submit that ends in
-between leaves an array without a ticket, of which nobody knows whether it is queued: its job name,
-which no other array has, tells. Only arrays that this store queued are looked at; those that a copy
-took along belong to the original.
-"""
+"""What the scheduler says of a sweep, asked once for all its arrays; changes nothing."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
-from artifacts.identity import is_same_folder
 from artifacts.index import Index
-from artifacts.publish import replace as replace_file
-from artifacts.publish import told_reading
 from artifacts.record import Outcome
 from artifacts.store import Store
 from cluster.backend import Scheduler, SchedulerHandle, TaskReport
 from cluster.errors import ClusterError
-from cluster.open import LOCAL_BACKENDS, open_scheduler, read_handle
-from cluster.profile import Profile
 from cluster.state import State
 from runner.errors import FrozenFileDamaged, PublishFailed
-from runner.sweep.attempts import GO_ON, OUTCOME_OF, array_name, publish_derived, unrecorded
-from runner.sweep.journal import Started, read_all
-from runner.sweep.stamp import check_stamp, stamped
-from runner.sweep.submission import (
-    FrozenArray,
-    Submission,
-    discard,
-    read_array,
-    restore,
-    submissions,
-    withdraw,
-)
-
-_TICKET = ".ticket"
-
-_FOLDERS_UP = 2
-"""From the logs of a sweep to the store."""
-
-_UNKNOWN_LENGTH = 1000
-"""Tasks that an array is asked after whose file cannot be read; those that never were are not in
-the answer."""
+from runner.sweep.arrays import Arrays, QueuedArray, job_name
+from runner.sweep.attempts import GO_ON, OUTCOME_OF, Dead, array_name
+from runner.sweep.journal import Started
 
 _BROKEN = frozenset(
     {
@@ -61,35 +28,24 @@ _BROKEN = frozenset(
     }
 )
 
-
-@dataclass(frozen=True)
-class QueuedArray:
-    """An array that was meant for a scheduler; ``handle`` is None if it is not known to have got
-    there."""
-
-    path: Path
-    submission: Submission
-    array: FrozenArray
-    handle: SchedulerHandle | None
+SchedulerOf = Callable[[QueuedArray], Scheduler]
+"""Gives the scheduler that has an array."""
 
 
 @dataclass(frozen=True)
-class Dead:
-    """An attempt that began in a task that has ended, and that has no record."""
+class Answer:
+    """What the scheduler said of the arrays that have trials without a final record."""
 
-    started: Started
-    outcome: Outcome
-    reason: str
+    wanted: list[QueuedArray] = field(default_factory=list)
+    damaged: list[QueuedArray] = field(default_factory=list)
+    reports: Mapping[str, list[TaskReport]] = field(default_factory=dict)
+    trouble: str = ""
 
 
 @dataclass
 class QueueView:
-    """What the scheduler says about the trials of a sweep, and what the store said right after."""
+    """What the scheduler says about the trials of a sweep that have no final record."""
 
-    index: Index
-    """The records, read after the scheduler had answered."""
-    begun: frozenset[str] = frozenset()
-    """Trials with an attempt that has begun and has no record."""
     states: dict[str, State] = field(default_factory=dict)
     """PENDING, RUNNING, or UNKNOWN because it could not be asked, by trial: these are left to the
     scheduler."""
@@ -104,106 +60,76 @@ class QueueView:
     of its pack."""
 
 
-def job_name(store: Store, path: Path, array: FrozenArray) -> str:
-    """The job name of an array: readable, and unlike that of any other array of any store."""
-    submission = path.parent.parent
-    # A store that is older than its id told its arrays apart by the path that it was reached by.
-    unique = f"{array.store}/{array_name(store, path)}" if array.store else str(path)
-    digest = hashlib.sha256(unique.encode(errors="surrogateescape")).hexdigest()[
-        : 12 if array.store else 8
-    ]
-    return f"{submission.parent.name}.{submission.name}.{path.stem}.{digest}"
+def ask(store: Store, arrays: Arrays, index: Index, scheduler_of: SchedulerOf) -> Answer:
+    """Ask the scheduler after every array with trials that have no final record, all in one call.
 
-
-def write_ticket(path: Path, handle: SchedulerHandle) -> None:
-    """Note that an array is queued."""
-    replace_file(path.with_suffix(_TICKET), memoryview(stamped(handle.to_dict())))
-
-
-def settle_doubts(store: Store, sweep: str) -> str:
-    """Find out about every array without a ticket whether it is queued; call it with the sweep
-    locked.
-
-    One that SLURM has gets its ticket. Any other is withdrawn and looked for once more: should
-    SLURM be about to queue it, its tasks will find nothing to run, so that its trials can be queued
-    anew and none runs twice.
-
-    Returns:
-        Why it could not be found out; empty if it was, or if there was no doubt.
+    Args:
+        store: That queued them.
+        arrays: What was queued.
+        index: The records so far; what is settled by them is not asked after.
+        scheduler_of: Gives the scheduler that has an array.
     """
-    for submission in submissions(store.sweep_folder(sweep)):
-        for path in submission.withdrawn():  # the settling of doubts was cut short
-            restore(path)
-    doubtful = [queued for queued in _queued(store, sweep, []) if queued.handle is None]
-    if not doubtful:
-        return ""
-    try:
-        found = _found(store, sweep, doubtful)
-        absent = [queued.path for queued in doubtful if queued.path not in found]
-        for path in absent:
-            withdraw(path)
-        found |= _found(store, sweep, [queued for queued in doubtful if queued.path in absent])
-    except ClusterError as error:
-        return str(error)
-    for queued in doubtful:
-        if queued.path not in found:
-            discard(queued.path)
-            continue
-        if queued.path in absent:
-            restore(queued.path)
-        write_ticket(queued.path, found[queued.path])
-    return ""
-
-
-def look(store: Store, sweep: str) -> QueueView:
-    """Ask the scheduler after everything of the sweep that has no final record, in one call for all
-    arrays; changes nothing.
-
-    The scheduler is asked first, then the journal is read, then the records: whatever ends
-    meanwhile is seen as recorded.
-    """
-    before = store.index(sweep)
-    damaged: list[QueuedArray] = []
-    wanted = [
-        queued
-        for queued in _queued(store, sweep, damaged)
-        if _is_unsettled(queued, before, damaged)
-    ]
+    damaged = list(arrays.damaged)
+    wanted = [one for one in arrays.known if _is_unsettled(one, index, damaged)]
+    if not wanted and not damaged:
+        return Answer()
     trouble = ""
-    reports: dict[str, list[TaskReport]] = {}
-    if wanted or damaged:
-        try:
-            found = _found(
-                store, sweep, [queued for queued in [*wanted, *damaged] if queued.handle is None]
-            )
-        except ClusterError as error:
-            found, trouble = {}, str(error)
-        wanted, damaged = (
-            [replace(one, handle=one.handle or found.get(one.path)) for one in some]
-            for some in (wanted, damaged)
+    try:
+        handles = find(
+            store, [one for one in [*wanted, *damaged] if one.handle is None], scheduler_of
         )
-        handles = [queued.handle for queued in [*wanted, *damaged] if queued.handle is not None]
-        with scheduler_of(store, sweep, (wanted or damaged)[-1]) as scheduler:
-            reports = scheduler.reports(handles)
-    journal = read_all(store.sweep_folder(sweep))
-    index = store.index(sweep)
-    opened = unrecorded(journal, index).values()
-    begun = {(started.array, started.trial): started for started in opened}
-    view = QueueView(
-        index,
-        frozenset(trial for _, trial in begun),
-        trouble=trouble or _of_damaged(damaged, reports),
+    except ClusterError as error:
+        handles, trouble = {}, str(error)
+    wanted, damaged = (
+        [replace(one, handle=one.handle or handles.get(one.path)) for one in some]
+        for some in (wanted, damaged)
     )
-    for queued in wanted:
-        if not _is_unsettled(queued, index, damaged):
+    asked = [one.handle for one in [*wanted, *damaged] if one.handle is not None]
+    reports = scheduler_of((wanted or damaged)[-1]).reports(asked)
+    return Answer(wanted, damaged, reports, trouble)
+
+
+def find(
+    store: Store, doubtful: Collection[QueuedArray], scheduler_of: SchedulerOf
+) -> dict[Path, SchedulerHandle]:
+    """Return the handles of the arrays that the scheduler knows by name.
+
+    Raises:
+        ClusterError: It does not answer.
+    """
+    found: dict[Path, SchedulerHandle] = {}
+    for cluster in {queued.array.cluster for queued in doubtful}:
+        there = [queued for queued in doubtful if queued.array.cluster == cluster]
+        names = {job_name(store, queued.path, queued.array): queued for queued in there}
+        since = min(queued.array.submitted_at for queued in there)
+        handles = scheduler_of(there[-1]).find(
+            {name: len(queued.array.packs) for name, queued in names.items()}, since
+        )
+        found |= {names[name].path: handle for name, handle in handles.items()}
+    return found
+
+
+def view_of(store: Store, answer: Answer, opened: Iterable[Started], index: Index) -> QueueView:
+    """Return what an answer means for the trials.
+
+    Args:
+        store: That queued them.
+        answer: Of the scheduler.
+        opened: Attempts that have begun and have no record; read after the answer.
+        index: The records, read after these.
+    """
+    begun = {(started.array, started.trial): started for started in opened}
+    view = QueueView(trouble=answer.trouble or _of_damaged(answer.damaged, answer.reports))
+    for queued in answer.wanted:
+        if not _is_unsettled(queued, index, []):
             continue
         if queued.handle is None:
-            if trouble:
+            if answer.trouble:
                 for pack in queued.array.packs:
                     view.states |= dict.fromkeys(_open_trials(queued, pack, index), State.UNKNOWN)
             continue
-        view.arrays.append((queued, [report.state for report in reports[queued.handle.id]]))
-        for pack, report in zip(queued.array.packs, reports[queued.handle.id], strict=True):
+        view.arrays.append((queued, [report.state for report in answer.reports[queued.handle.id]]))
+        for pack, report in zip(queued.array.packs, answer.reports[queued.handle.id], strict=True):
             if report.state is State.UNKNOWN and report.silent:
                 view.trouble = report.detail
             name = array_name(store, queued.path)
@@ -225,100 +151,6 @@ def look(store: Store, sweep: str) -> QueueView:
         trial: reason for trial, reason in view.stillborn.items() if trial not in view.states
     }
     return view
-
-
-def settle(store: Store, view: QueueView) -> int:
-    """Write the records of attempts whose task has ended without one; how many were written."""
-    return sum(
-        publish_derived(store, dead.started, dead.outcome, dead.reason) for dead in view.dead
-    )
-
-
-def task_logs(store: Store, sweep: str, trials: Collection[str]) -> tuple[Path, ...]:
-    """What the scheduler itself wrote of the latest task that holds one of these trials: its output
-    and its errors."""
-    for queued in reversed(list(_queued(store, sweep, []))):
-        for index, pack in enumerate(queued.array.packs):
-            if queued.handle is not None and any(
-                queued.submission.spec(line).trial_id in trials for line, _ in pack
-            ):
-                return queued.handle.logs(index)
-    return ()
-
-
-def _queued(store: Store, sweep: str, damaged: list[QueuedArray]) -> Iterator[QueuedArray]:
-    """Arrays that this store gave to a scheduler; those whose file cannot be read are added to
-    ``damaged``."""
-    ids = store.ids
-    for submission in submissions(store.sweep_folder(sweep)):
-        for path in submission.arrays():
-            try:
-                _, array = read_array(path)
-                queued = QueuedArray(path, submission, array, _ticket(path, array))
-            except FrozenFileDamaged:
-                queued = QueuedArray(
-                    path, submission, _unreadable(path, submission, ids), _ticket(path)
-                )
-                if queued.array.backend not in LOCAL_BACKENDS:
-                    damaged.append(queued)
-                continue
-            if array.backend not in LOCAL_BACKENDS and _is_ours(store, ids, queued):
-                yield queued
-
-
-def _unreadable(path: Path, submission: Submission, ids: Sequence[str]) -> FrozenArray:
-    """What can be said of an array whose file cannot be read."""
-    try:
-        backend = submission.about.backend
-    except FrozenFileDamaged:
-        backend = "slurm"
-    return FrozenArray(
-        target="",
-        backend=backend,
-        submitted_at=path.lstat().st_mtime,
-        resources={},
-        trial_time_min=None,
-        store=ids[0] if ids else "",
-        packs=[[]] * _UNKNOWN_LENGTH,
-    )
-
-
-def _is_ours(store: Store, ids: Collection[str], queued: QueuedArray) -> bool:
-    """Whether it was queued from this very store, and not from one that this is a copy of."""
-    if queued.array.store:
-        return queued.array.store in ids
-    if queued.handle is None:
-        return True
-    root = Path(queued.handle.folder).parents[
-        _FOLDERS_UP
-    ]  # of a store older than its id the folder of the logs tells
-    return root == store.root or not (root / "sweeps").is_dir() or is_same_folder(root, store.root)
-
-
-def scheduler_of(store: Store, sweep: str, queued: QueuedArray) -> Scheduler:
-    """The scheduler that has an array."""
-    try:
-        profile = queued.submission.profile
-    except FrozenFileDamaged:  # asking needs nothing of it
-        profile = Profile(name=str(queued.submission.folder), backend="slurm", targets={})
-    return open_scheduler(profile, store.logs_folder(sweep), cluster=queued.array.cluster)
-
-
-def _found(
-    store: Store, sweep: str, doubtful: Sequence[QueuedArray]
-) -> dict[Path, SchedulerHandle]:
-    """The handles of the arrays that SLURM knows by name; ClusterError where it does not answer."""
-    found: dict[Path, SchedulerHandle] = {}
-    for cluster in {queued.array.cluster for queued in doubtful}:
-        there = [queued for queued in doubtful if queued.array.cluster == cluster]
-        names = {job_name(store, queued.path, queued.array): queued for queued in there}
-        since = min(queued.array.submitted_at for queued in there)
-        with scheduler_of(store, sweep, there[-1]) as scheduler:
-            handles = scheduler.find(
-                {name: len(queued.array.packs) for name, queued in names.items()}, since
-            )
-        found |= {names[name].path: handle for name, handle in handles.items()}
-    return found
 
 
 def _of_damaged(damaged: Iterable[QueuedArray], reports: Mapping[str, list[TaskReport]]) -> str:
@@ -355,26 +187,6 @@ def _dead(started: Started, report: TaskReport) -> Dead:
         why = f"its worker could not go on ({said})" if recorded else "its record was not written"
         return Dead(started, Outcome.interrupted, f"{why}: 'runner logs' has what it printed")
     return Dead(started, OUTCOME_OF[report.state], said)
-
-
-def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | None:
-    """The handle that was noted down; None also for a damaged one, for SLURM knows the array by
-    name."""
-    ticket = path.with_suffix(_TICKET)
-    try:
-        with told_reading(ticket):
-            data = ticket.read_bytes()
-        check_stamp(ticket, data)
-        handle = read_handle(msgspec.json.decode(data))
-    except (
-        FileNotFoundError,
-        msgspec.DecodeError,
-        ValueError,
-        RecursionError,
-    ):  # ValueError: bytes that are not UTF-8
-        return None
-    fits = array is None or handle.n_tasks == len(array.packs)
-    return handle if fits and len(Path(handle.folder).parents) > _FOLDERS_UP else None
 
 
 def _is_unsettled(queued: QueuedArray, index: Index, damaged: list[QueuedArray]) -> bool:

@@ -1,16 +1,19 @@
-"""Names on the command line -> trials of sweeps."""
+"""Which trials and which attempts are meant by the names on a command line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from artifacts.errors import AmbiguousTrial, UnknownTrial
+from artifacts.record import Outcome
 from artifacts.store import Store
-from runner.errors import NoSweepInFile
+from runner.errors import NoSweepInFile, SweepNotNamed
 from runner.grid.source import load_yaml
-from runner.sweep.status import latest_submission, submitted_sweeps, the_sweep
+from runner.sweep.attempts import unrecorded
+from runner.sweep.journal import read_all
+from runner.sweep.sweep import Sweep, submitted_sweeps
 
 GRID_SUFFIXES: Final = (".yaml", ".yml")
 
@@ -31,8 +34,8 @@ def sweep_of(store: Store, name: str) -> str:
     return found
 
 
-def select(store: Store, names: Sequence[str]) -> dict[str, frozenset[str] | None]:
-    """Which trials of which sweeps are meant; None stands for all of a sweep.
+def select(store: Store, names: Sequence[str]) -> list[tuple[Sweep, frozenset[str] | None]]:
+    """Return the sweeps that are meant and which of their trials; None stands for all of a sweep.
 
     Args:
         store: Where the sweeps are.
@@ -44,23 +47,65 @@ def select(store: Store, names: Sequence[str]) -> dict[str, frozenset[str] | Non
         UnknownTrial: Neither a sweep nor the beginning of a trial of the latest submissions.
         AmbiguousTrial: The beginning of several.
     """
-    sweeps = submitted_sweeps(store)
+    sweeps = {name: Sweep(store, name) for name in submitted_sweeps(store)}
     if not names:
-        return {the_sweep(store, None): None}
+        if len(sweeps) != 1:
+            raise SweepNotNamed(str(store.root), tuple(sweeps))
+        names = list(sweeps)
     names = [sweep_of(store, name) for name in names]
     chosen: dict[str, frozenset[str] | None] = {name: None for name in names if name in sweeps}
     for prefix in (name for name in names if name not in sweeps):
         sweep, trial = _trial(store, sweeps, prefix)
         already = chosen.get(sweep, frozenset())
         chosen[sweep] = None if already is None else already | {trial}
-    return chosen
+    return [(sweeps[name], trials) for name, trials in chosen.items()]
 
 
-def _trial(store: Store, sweeps: Sequence[str], prefix: str) -> tuple[str, str]:
+def attempts_of(store: Store, prefix: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
+    """Return the trial whose id starts so, and its attempts by number: the columns of each record,
+    and ``log`` alone of those that have left no record yet.
+
+    Raises:
+        UnknownTrial: None of its attempts has begun.
+        AmbiguousTrial: There are several.
+    """
+    started = [
+        entry
+        for sweep in store.sweeps()
+        for entry in unrecorded(read_all(store.sweep_folder(sweep))).values()
+        if entry.trial.startswith(prefix)
+    ]
+    try:
+        found, sweeps = store.find(prefix)
+        recorded: dict[int, Mapping[str, Any]] = {
+            row["attempt"]: row for sweep in sweeps for row in store.read(sweep, found)
+        }
+    except UnknownTrial:
+        if not started:
+            raise
+        found, recorded = started[0].trial, {}
+    trials = {found, *(entry.trial for entry in started)}
+    if len(trials) > 1:
+        raise AmbiguousTrial(prefix, tuple(sorted(trials)))
+    return found, {entry.attempt: {"log": entry.log} for entry in started} | recorded
+
+
+def lost_nodes(sweep: Sweep) -> dict[str, str]:
+    """Return the node of each trial whose last attempt lost it."""
+    lost = (
+        trial
+        for trial, attempts in sweep.index.trials.items()
+        if attempts[-1].outcome is Outcome.node_failed
+    )
+    nodes = {trial: sweep.store.read(sweep.name, trial)[-1].get("node") for trial in lost}
+    return {trial: node for trial, node in nodes.items() if node}
+
+
+def _trial(store: Store, sweeps: Mapping[str, Sweep], prefix: str) -> tuple[str, str]:
     found = {
-        (sweep, spec.trial_id)
-        for sweep in sweeps
-        for spec in latest_submission(store, sweep).specs
+        (name, spec.trial_id)
+        for name, sweep in sweeps.items()
+        for spec in sweep.latest.specs
         if spec.trial_id.startswith(prefix)
     }  # fmt: skip
     if not found:

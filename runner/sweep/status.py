@@ -6,17 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.errors import StoreNotReadable, UnknownSweep
 from artifacts.index import Index
-from artifacts.publish import entries
 from artifacts.record import Outcome
-from artifacts.store import Store
 from cluster.state import State
-from runner.errors import SweepNotNamed
 from runner.sweep.early_stop import Stopped, stopped_groups
 from runner.sweep.lock import is_held
-from runner.sweep.queue import look
-from runner.sweep.submission import Submission, submissions
+from runner.sweep.submission import Submission
+from runner.sweep.sweep import Sweep
 
 WAITING, QUEUED, RUNNING, CUT_SHORT = "waiting", "queued", "running", "cut short"
 """What a trial without a final record is at: held by nobody; held by the scheduler; begun by a live
@@ -71,19 +67,18 @@ class SweepStatus:
         return self.counts[Outcome.completed] == self.trials
 
 
-def sweep_status(store: Store, sweep: str) -> SweepStatus:
+def sweep_status(sweep: Sweep) -> SweepStatus:
     """How a sweep stands: what the scheduler says, then what the journal and the records say.
 
     Raises:
         UnknownSweep: It was never submitted.
         FrozenFileDamaged: What was frozen cannot be read.
     """
-    submission = latest_submission(store, sweep)
-    folder = store.sweep_folder(sweep)
-    driven = is_held(folder)
-    view = look(store, sweep)
-    driven = driven or is_held(folder)  # one that has begun meanwhile
-    index = view.index
+    submission = sweep.latest
+    driven = is_held(sweep.folder)
+    view, index = sweep.queue, sweep.index
+    driven = driven or is_held(sweep.folder)  # one that has begun meanwhile
+    begun = {trial for trial, _ in sweep.opened}
     dead = {item.started.trial: item.outcome for item in view.dead}
     by_target: dict[str, Counter[str]] = {}
     expected = set()
@@ -96,14 +91,14 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
             word = _queue_word(view.states[trial])
         elif trial in dead:
             word = dead[trial]
-        elif trial in view.begun:
+        elif trial in begun:
             word = RUNNING if driven else CUT_SHORT
         else:
             attempts = index.attempts(trial)
             word = attempts[-1].outcome if attempts else WAITING
         by_target.setdefault(spec.target, Counter())[word] += 1
     return SweepStatus(
-        sweep=sweep,
+        sweep=sweep.name,
         submission=submission.number,
         trials=len(expected),
         driven=driven,
@@ -118,15 +113,6 @@ def sweep_status(store: Store, sweep: str) -> SweepStatus:
     )
 
 
-def latest_submission(store: Store, sweep: str) -> Submission:
-    """The submission that says which trials the sweep has; UnknownSweep if it was never
-    submitted."""
-    frozen = submissions(store.sweep_folder(sweep))
-    if not frozen:
-        raise UnknownSweep(sweep, tuple(submitted_sweeps(store)), store.root)
-    return frozen[-1]
-
-
 def grid_file(submission: Submission) -> str:
     """The file that a submission was read from, as one would type it here; empty if it is not there
     any more."""
@@ -134,27 +120,6 @@ def grid_file(submission: Submission) -> str:
     if not submission.about.grid or not path.is_file():
         return ""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def submitted_sweeps(store: Store) -> list[str]:
-    """Names of the sweeps that have a submission; without those that are closed to this user, in a
-    store that several share."""
-    folders = [Path(entry.path) for entry in entries(store.root / "sweeps")]
-    return sorted(path.name for path in folders if path.is_dir() and _is_submitted(path))
-
-
-def the_sweep(store: Store, name: str | None) -> str:
-    """The sweep named, or the only one there is.
-
-    Raises:
-        SweepNotNamed: None is named, and the store has none or several.
-    """
-    if name is not None:
-        return name
-    known = submitted_sweeps(store)
-    if len(known) != 1:
-        raise SweepNotNamed(str(store.root), tuple(known))
-    return known[0]
 
 
 def _has_diverged(index: Index, trial: str) -> bool:
@@ -167,10 +132,3 @@ def _has_diverged(index: Index, trial: str) -> bool:
 
 def _queue_word(state: State) -> str:
     return {State.PENDING: QUEUED, State.RUNNING: RUNNING}.get(state, Outcome.unknown)
-
-
-def _is_submitted(folder: Path) -> bool:
-    try:
-        return bool(submissions(folder))
-    except StoreNotReadable:
-        return False

@@ -31,6 +31,7 @@ from runner.sweep.attempts import (
 )
 from runner.sweep.journal import Ended, Journal, Started
 from runner.sweep.submission import read_array
+from runner.sweep.sweep import Sweep
 from tests.runner.builders import WORKLOADS, record
 from tests.runner.conftest import Desk
 
@@ -287,7 +288,7 @@ def test_a_worker_that_outlived_its_driver_is_ended_before_it_is_called_gone(
     monkeypatch.setattr("runner.sweep.attempts.here", lambda: Place(NODE))
     task.began(0, alive)
     task.began(1, dead(), node="elsewhere")
-    assert settle_abandoned(task.store, "toy", task.store.index("toy")) == 2
+    assert settle_abandoned(task.store, Sweep(task.store, "toy").opened.values()) == 2
     assert not alive.lives
     assert task.recorded() == {0: "interrupted", 1: "interrupted"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from artifacts.store import Store
-from runner.sweep.queue import job_name
+from runner.sweep.arrays import job_name
 from tests.runner.sweep.test_submission import ARRAY
 
 

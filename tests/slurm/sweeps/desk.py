@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from runner.sweep.journal import Started, read_all
+from runner.sweep.sweep import Sweep
 from tests.patience import PATIENCE_S
 from tests.runner.builders import WORKLOADS, hide_what_is_needed
 from tests.runner.conftest import Desk
@@ -69,9 +70,7 @@ class SlurmDesk(Desk):
 
     def trials(self, sweep: str = "toy", **wanted: Any) -> list[str]:
         """Ids of the trials of a sweep with these parameters (or target)."""
-        from runner.sweep.status import latest_submission
-
-        specs = latest_submission(self.store, sweep).specs
+        specs = Sweep(self.store, sweep).latest.specs
         return [
             spec.trial_id
             for spec in specs

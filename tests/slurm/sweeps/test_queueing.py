@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import runner
+from runner.sweep.status import sweep_status
+from runner.sweep.sweep import Sweep
 from tests.patience import PATIENCE_S
+from tests.runner.counting import count_readings
 from tests.slurm.configuration import MAX_ARRAY_SIZE
 from tests.slurm.site import Site
 
@@ -32,6 +36,12 @@ GATED = (
     "workload: trials:gated\ntarget: [cpu, a30, t4]\nmatrix: {width: {range: [0, 4]}}\nfixed: "
     "{gate: GATE, tally: TALLY}\n"
 )
+
+HALF_DONE = """
+groups:
+  - {workload: toys:quick, target: cpu, matrix: {width: [1, 2]}}
+  - {workload: trials:gated, target: t4, matrix: {width: [WIDTHS]}, fixed: {gate: GATE, tally: TALLY}}
+"""
 
 CANCELLED = """
 groups:
@@ -77,6 +87,36 @@ def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(
     assert sorted(desk.ran().values()) == [1] * 12
     assert desk.standing() == {"completed": 12}
     assert "nothing to run" in desk.run("submit", grid)
+
+
+def test_a_submit_reads_the_store_once_and_opens_the_scheduler_once(
+    desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run("submit", desk.grid(HALF_DONE.replace("WIDTHS", "1")), "--pack", "1")
+    desk.until(lambda: len(desk.begun()) == 3, "all have begun")
+    desk.until(lambda: desk.outcomes() == {"completed": 2}, "the quick ones are recorded")
+    monkeypatch.chdir(desk.folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(desk.folder / "state"))
+    readings = count_readings(monkeypatch)
+    done = runner.submit(
+        desk.grid(HALF_DONE.replace("WIDTHS", "1, 2")), store=desk.store_folder, pack=1
+    )
+    assert (done.queued_before, done.to_run) == (1, 1)
+    assert sorted(readings.entries.values()) == [1] * 5
+    assert sorted(readings.records.values()) == [1, 1]
+    assert len(readings.schedulers) == 1
+    assert readings.calls["sbatch"] == 1
+    assert max(readings.calls.values()) <= 2, readings.calls
+
+    readings = count_readings(monkeypatch)
+    status = sweep_status(Sweep(desk.store, "toy"))
+    assert status.counts["completed"] == 2
+    assert set(readings.entries.values()) == {1}
+    assert len(readings.schedulers) == 1
+    assert readings.calls.keys() <= {"squeue", "sacct"}
+    assert set(readings.calls.values()) == {1}, readings.calls
+    desk.gate.touch()
+    desk.until_idle()
 
 
 def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
