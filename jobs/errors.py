@@ -136,6 +136,11 @@ class StopRequested(JobsError):
     """Raised by a workload that wrote its checkpoint because it was asked to stop; the attempt ends
     as preempted."""
 
+    message: str = "it was asked to stop, and wrote a checkpoint"
+
+    def __str__(self) -> str:
+        return self.message
+
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
     """' (did you mean 'x'?)' for the nearest of the known words, else nothing."""
