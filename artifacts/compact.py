@@ -14,7 +14,7 @@ import pyarrow as pa
 from artifacts import parquet
 from artifacts.errors import UnreadableRecord
 from artifacts.index import COMPACTED, SUFFIX, file_name, load_table, named
-from artifacts.publish import PARTIAL, publish, sync_folder, told
+from artifacts.publish import PARTIAL, publish, sync_folder, translate_write_errors
 from artifacts.record import Record
 from artifacts.tables import Pile, compatible, unite
 
@@ -57,7 +57,7 @@ def compact_records(folder: Path, records: Iterable[Record]) -> list[Path]:
 
 def remove_stale_partials(folder: Path) -> None:
     """Remove what killed workers left half-written long ago."""
-    with told(folder):
+    with translate_write_errors(folder):
         for path in folder.glob(f".*{PARTIAL}"):
             try:
                 if path.stat().st_mtime < time.time() - _STALE_S:
@@ -75,7 +75,7 @@ def _merge(folder: Path, pile: Pile, singles: Mapping[_Key, Path]) -> list[Path]
         target = folder / f"{COMPACTED}{uuid.uuid4().hex}{SUFFIX}"
         publish(target, memoryview(parquet.table_bytes(table)))
         published.append(target)
-        with told(folder):
+        with translate_write_errors(folder):
             for key in _keys(table):
                 singles[key].unlink(missing_ok=True)
             sync_folder(folder)

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from artifacts.errors import RecordExists
 from artifacts.formats import FORMAT, refuse_newer
-from artifacts.publish import publish, told
+from artifacts.publish import publish, translate_write_errors
 
 _FILE = "id"
 
@@ -62,7 +62,7 @@ def give_id(root: Path) -> str:
     if known:
         return known[0]
     path = root / _FILE
-    with told(path):
+    with translate_write_errors(path):
         given = Identity(secrets.token_hex(8), str(root.resolve()), root.stat().st_ino)
         line = json.dumps({"format": FORMAT, **asdict(given)}).encode() + b"\n"
         with suppress(RecordExists):  # another submit was quicker
@@ -111,7 +111,7 @@ def _read(root: Path) -> Iterable[Identity]:
 
 
 def _append(path: Path, line: bytes) -> None:
-    with told(path):
+    with translate_write_errors(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             os.write(descriptor, b"\n" + line)  # the line before may have been cut short

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from artifacts.columns import COLUMNS, HISTORY, SCHEMA_VERSION
 from artifacts.errors import BadColumn, UnreadableRecord
 from artifacts.upgrade import old_names, upgraded
-from artifacts.values import told
+from artifacts.values import describe_error
 
 Value = tuple[str, str, Any]
 """A column's name, its type word, and what a record has in it."""
@@ -75,7 +75,9 @@ def row_bytes(columns: Sequence[Value]) -> bytes:
             try:
                 _row_bytes([column])
             except Exception as error:
-                raise BadColumn(column[0], f"it cannot be written ({told(error)})") from error
+                raise BadColumn(
+                    column[0], f"it cannot be written ({describe_error(error)})"
+                ) from error
         raise
 
 

@@ -24,7 +24,7 @@ def publish(path: Path, data: memoryview) -> None:
         StoreFull: Disk or quota are used up.
         StoreNotWritable: Any other refusal of the file system.
     """
-    with told(path), _written_aside(path.parent, data) as partial:
+    with translate_write_errors(path), _written_aside(path.parent, data) as partial:
         try:
             os.link(
                 partial, path
@@ -44,7 +44,7 @@ def replace(path: Path, data: memoryview) -> None:
         StoreFull: Disk or quota are used up; the older file is as it was.
         StoreNotWritable: Any other refusal of the file system.
     """
-    with told(path), _written_aside(path.parent, data) as partial:
+    with translate_write_errors(path), _written_aside(path.parent, data) as partial:
         partial.replace(path)
         sync_folder(path.parent)
 
@@ -56,7 +56,7 @@ def replace_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
         StoreFull: Disk or quota are used up; the older file is as it was.
         StoreNotWritable: Any other refusal of the file system.
     """
-    with told(path), _aside(path.parent) as (partial, descriptor):
+    with translate_write_errors(path), _aside(path.parent) as (partial, descriptor):
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             write(file)
         os.fsync(descriptor)
@@ -69,7 +69,7 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    with told(path):
+    with translate_write_errors(path):
         path.mkdir(exist_ok=True)
         sync_folder(path.parent)
 
@@ -89,7 +89,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def translate_write_errors(path: Path) -> Iterator[None]:
     """Refusals of the file system become StoreFull or StoreNotWritable of the path."""
     try:
         yield
@@ -101,7 +101,7 @@ def told(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_reading(path: Path) -> Iterator[None]:
+def translate_read_errors(path: Path) -> Iterator[None]:
     """A folder or file that may not be read becomes StoreNotReadable of the path."""
     try:
         yield
@@ -118,7 +118,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
         StoreNotReadable: It cannot be listed, or is no folder.
     """
     try:
-        with told_reading(folder), os.scandir(folder) as found:
+        with translate_read_errors(folder), os.scandir(folder) as found:
             return list(found)
     except FileNotFoundError:
         return []

@@ -21,7 +21,7 @@ from artifacts.errors import (
 )
 from artifacts.identity import give_id, ids_of
 from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
-from artifacts.publish import PARTIAL, entries, make_folder, publish, told
+from artifacts.publish import PARTIAL, entries, make_folder, publish, translate_write_errors
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
 from artifacts.tables import rows_of
 
@@ -47,7 +47,7 @@ class Store:
         for name in (_RECORDS, _SWEEPS, _FILES):
             make_folder(self.root / name)
             with (
-                told(self.root / name),
+                translate_write_errors(self.root / name),
                 tempfile.NamedTemporaryFile(
                     dir=self.root / name, prefix=".", suffix=PARTIAL
                 ) as probe,
@@ -91,7 +91,7 @@ class Store:
             raise RecordExists(own)
         data = memoryview(record.file)
         if not folder.is_dir():
-            with told(folder):
+            with translate_write_errors(folder):
                 # Not its parents: where they are missing the store's file system is not mounted,
                 # and the record would be lost beneath.
                 folder.mkdir(exist_ok=True)

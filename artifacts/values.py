@@ -39,7 +39,7 @@ def fit(name: str, kind: str, value: Any) -> Any:
         Exception
     ) as error:  # arrays and mappings of the user's own classes may raise anything when read
         raise BadColumn(
-            name, f"it holds {kind}, and this cannot be read as one ({told(error)})"
+            name, f"it holds {kind}, and this cannot be read as one ({describe_error(error)})"
         ) from error
     if fitted is None and value is not None:
         raise BadColumn(name, f"it holds {kind}, and {shown(value)} is {type(value).__name__}")
@@ -59,7 +59,7 @@ def infer(name: str, value: Any) -> tuple[str, Any]:
     except (
         Exception
     ) as error:  # as in fit; also a mapping that holds itself, or an integer of too many digits
-        raise BadColumn(name, f"it cannot be read ({told(error)})") from error
+        raise BadColumn(name, f"it cannot be read ({describe_error(error)})") from error
 
 
 def _infer(name: str, value: Any) -> tuple[str, Any]:
@@ -115,7 +115,7 @@ def shown(value: Any) -> str:
         return f"a {type(value).__name__}"
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An exception for a message: its type, and the first line of what it says."""
     lines = clean(str(error)).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

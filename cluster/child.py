@@ -37,18 +37,18 @@ class Child:
     def __init__(self, call: Callable[[], int]) -> None:
         parent = os.getpid()
         _prctl(_SET_CHILD_SUBREAPER, 1)
-        self._tidings, told = os.pipe()
+        self._pipe, pipe = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         self._guard = os.fork()
         if self._guard == 0:
             try:
-                os.close(self._tidings)
-                _stand_guard(call, parent, told)
+                os.close(self._pipe)
+                _stand_guard(call, parent, pipe)
             finally:
                 os._exit(_LOST)
-        os.close(told)
-        born = os.read(self._tidings, 64).decode().split()
+        os.close(pipe)
+        born = os.read(self._pipe, 64).decode().split()
         self.birth: Birth | None = Birth(int(born[0]), int(born[1])) if born else None
         """Which process it is; None if it was killed before it was one."""
         self.code: int | None = None
@@ -57,9 +57,9 @@ class Child:
 
     def wait(self, timeout_s: float) -> int | None:
         """The exit code, None if it has not ended within that time."""
-        if self.code is None and select.select([self._tidings], [], [], timeout_s)[0]:
+        if self.code is None and select.select([self._pipe], [], [], timeout_s)[0]:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self._guard, 0)[1])
-            os.close(self._tidings)
+            os.close(self._pipe)
             end_descendants()  # what it left, if the guard was killed too
         return self.code
 
@@ -69,13 +69,13 @@ class Child:
             kill_tree(self._guard)
 
 
-def _stand_guard(call: Callable[[], int], parent: int, told: int) -> NoReturn:
+def _stand_guard(call: Callable[[], int], parent: int, pipe: int) -> NoReturn:
     _prctl(_SET_PDEATHSIG, _PARENT_DIED)
     _prctl(_SET_CHILD_SUBREAPER, 1)
     guard = os.getpid()
     child = os.fork()
     if child == 0:
-        os.close(told)
+        os.close(pipe)
         _become(call, guard)
     # A guard that heeded what a task is told, such as TERM ahead of a preemption, would be no help
     # to a child that saves its work.
@@ -84,7 +84,7 @@ def _stand_guard(call: Callable[[], int], parent: int, told: int) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, _PARENT_DIED})
     birth = Birth.of(child)
     assert birth is not None, "a child is there until it is waited for"
-    os.write(told, f"{birth.pid} {birth.ticks}".encode())
+    os.write(pipe, f"{birth.pid} {birth.ticks}".encode())
     while os.getppid() == parent:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:

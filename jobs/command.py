@@ -163,10 +163,10 @@ def _pieces(name: str, word: str) -> Word:
                     "braces",
                 )
             if placeholder in RESERVED and placeholder not in GIVEN:
-                told = "is a column of every record and no parameter"
+                problem = "is a column of every record and no parameter"
                 raise BadWorkload(
                     name,
-                    f"its placeholder '{placeholder}' {told}: call it something else, or read "
+                    f"its placeholder '{placeholder}' {problem}: call it something else, or read "
                     "$RUNNER_...",
                 )
         pieces.append((text, placeholder))
@@ -180,7 +180,7 @@ def _spelled(value: Any) -> str:
 def _environment(context: Context, results: Path) -> dict[str, str]:
     """Return the command's environment: this process's, its Python first on the path, and what a
     function's context has."""
-    told = {
+    variables = {
         "RUNNER_TRIAL": context.trial,
         "RUNNER_SWEEP": context.sweep,
         "RUNNER_ATTEMPT": str(context.attempt),
@@ -193,9 +193,9 @@ def _environment(context: Context, results: Path) -> dict[str, str]:
         "RUNNER_RESULTS": str(results),
     }
     if context.data_dir is not None:
-        told["RUNNER_DATA"] = str(context.data_dir)
+        variables["RUNNER_DATA"] = str(context.data_dir)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **told}
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **variables}
 
 
 def _follow(process: subprocess.Popen[bytes], context: Context) -> tuple[int, str]:
@@ -204,7 +204,7 @@ def _follow(process: subprocess.Popen[bytes], context: Context) -> tuple[int, st
     assert process.stdout is not None
     output = _Output(process.stdout.fileno())
     end = os.pidfd_open(process.pid)
-    told = False
+    asked = False
     try:
         with DefaultSelector() as selector:
             selector.register(end, EVENT_READ)
@@ -212,8 +212,8 @@ def _follow(process: subprocess.Popen[bytes], context: Context) -> tuple[int, st
             while end not in (ready := {key.fd for key, _ in selector.select(_LOOK_S)}):
                 if output.pipe in ready and not output.pass_on():
                     selector.unregister(output.pipe)
-                if not told and context.stop_requested():
-                    told = True
+                if not asked and context.stop_requested():
+                    asked = True
                     _signal(process, signal.SIGTERM)
     finally:
         os.close(end)

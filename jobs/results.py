@@ -8,7 +8,7 @@ from typing import Any
 
 from artifacts.errors import BadColumn
 from artifacts.record import RESERVED, parameter_column
-from artifacts.values import infer, shown, told
+from artifacts.values import describe_error, infer, shown
 from jobs.context import NOTABLE, Context
 from jobs.errors import BadMetric, BadResult
 
@@ -59,7 +59,7 @@ def _take(
     except (
         Exception
     ) as error:  # arrays and mappings of the user's own classes may raise anything when read
-        return told(error)
+        return describe_error(error)
     if key in RESERVED:
         return "is a column that the runner measures itself: return it under another name"
     if key in parameters:

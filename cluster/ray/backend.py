@@ -22,11 +22,11 @@ from cluster.calls import pickled
 from cluster.environment import thread_environment
 from cluster.errors import BackendClosed, BackendLost, Infeasible, UnknownArray
 from cluster.ray.pool import Pool, Worker
-from cluster.ray.postmortem import cause_of_death
 from cluster.ray.session import RaySession
 from cluster.ray.shares import pool_sizes
 from cluster.ray.watch import Watch
 from cluster.ray.worker import Ready, Started
+from cluster.ray.worker_death import explain_death
 from cluster.resources import Resources
 from cluster.room import Need, lacking
 from cluster.state import State
@@ -202,7 +202,9 @@ class RayBackend:
             pool.workers for pool in self._pools
         ):  # none: the cluster may have grown
             self._balance()
-        for worker, state, detail in list(self._watch.offences(self._pools, self._session.node_id)):
+        for worker, state, detail in list(
+            self._watch.over_limit(self._pools, self._session.node_id)
+        ):
             self._stop(worker, state, detail)
         if self._session.folder is not None:
             self._watch.hold_to_start(self._pools, _UP_WITHIN_S)
@@ -345,14 +347,14 @@ class RayBackend:
         if worker.pool.tasks.unfinished == 0:
             self._unbalanced = True
 
-    def _died(self, worker: Worker, told: str) -> None:
+    def _died(self, worker: Worker, ray_says: str) -> None:
         """A worker went away by itself: tell its task, and see why it did."""
         self._session.check(at_once=True)  # if Ray did, all its workers do
         pool = worker.pool
         node_alive = worker.started is None or self._session.alive(worker.started.node_id)
         oom = worker.is_on(self._session.node_id) and self._watch.kernel_killed_lately()
-        state, detail = cause_of_death(
-            worker.crash_file, told, node_alive=node_alive, oom_killed=oom
+        state, detail = explain_death(
+            worker.crash_file, ray_says, node_alive=node_alive, oom_killed=oom
         )
         if worker.index is not None:
             self._end_task(worker, state, detail)

@@ -38,7 +38,7 @@ _ANSWERS_WITHIN_S, _SHUTS_WITHIN_S = 10, 30
 that is gone, and some have Ray end this process without a word, a minute after its head went
 away."""
 
-_KNOCKS, _BETWEEN_KNOCKS_S = 5, 1.0  # a head that is restarted is back by then
+_TRIES, _BETWEEN_TRIES_S = 5, 1.0  # a head that is restarted is back by then
 _LOOK_S, _ASK_S = (
     0.5,
     10.0,
@@ -88,7 +88,7 @@ class RaySession:
             self.stop()
             if isinstance(problem, Exception) and not isinstance(problem, BackendUnavailable):
                 raise BackendUnavailable(
-                    "ray", str(problem).strip() or type(problem).__name__, _cure()
+                    "ray", str(problem).strip() or type(problem).__name__, _how_to_reach_ray()
                 ) from problem
             raise
 
@@ -130,7 +130,7 @@ class RaySession:
             if not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE:
                 raise _lost(f"its process {daemon.pid} ({name}) has ended")
         if not self._daemons:
-            _knock_until_answered(self._head)
+            _wait_for_answer(self._head)
         if now >= self._next_question:
             self._next_question = now + _ASK_S
             if not self.alive(self.node_id):
@@ -177,7 +177,7 @@ class RaySession:
                 "set it to the head's own address, HOST:6379",
             )
         else:
-            _knock(address)
+            _connect(address)
             ray.init(address=address, **quiet)
 
     def _start_own(self, quiet: Mapping[str, Any]) -> None:
@@ -280,27 +280,27 @@ def _model(resource: str) -> str:
     return resource.removeprefix(_MODEL).lower()
 
 
-def _knock(address: str) -> None:
+def _connect(address: str) -> None:
     """OSError if nobody listens at HOST:PORT: Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN_S).close()
 
 
-def _knock_until_answered(address: str) -> None:
+def _wait_for_answer(address: str) -> None:
     """BackendLost if nobody listens at HOST:PORT for some seconds."""
-    for left in reversed(range(_KNOCKS)):
+    for left in reversed(range(_TRIES)):
         try:
-            _knock(address)
+            _connect(address)
         except OSError as problem:
             if not left:
                 raise _lost(f"nobody answers at {address} ({problem})") from None
-            time.sleep(_BETWEEN_KNOCKS_S)
+            time.sleep(_BETWEEN_TRIES_S)
         else:
             return
 
 
-def _cure() -> str:
+def _how_to_reach_ray() -> str:
     if os.environ.get("RAY_ADDRESS"):
         return (
             "start that cluster (ray start --head), or unset RAY_ADDRESS to have one started here"

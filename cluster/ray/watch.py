@@ -14,7 +14,7 @@ from cluster.state import State
 
 _LOOK_S = 1.0  # between two looks at memory; deadlines are kept exactly
 
-Offence = tuple[Worker, State, str]
+OverLimit = tuple[Worker, State, str]
 
 
 class Watch:
@@ -34,7 +34,7 @@ class Watch:
         )
         return min(self._next_look, min(deadlines, default=self._next_look))
 
-    def offences(self, pools: Iterable[Pool], node_id: str) -> Iterator[Offence]:
+    def over_limit(self, pools: Iterable[Pool], node_id: str) -> Iterator[OverLimit]:
         """Tasks to be stopped, and why.
 
         Args:

@@ -77,7 +77,7 @@ class SlurmBackend:
         self.commands = Commands(self.cluster)
         self._queues: dict[str, Queue] = {}
         self._handles: dict[str, SlurmHandle] = {}
-        self._told: dict[str, list[State | None]] = {}
+        self._reported: dict[str, list[State | None]] = {}
         self._cancelled: set[tuple[str, int]] = set()
         self._site: Site | None = None
         self._max_submit: int | None = None
@@ -119,8 +119,8 @@ class SlurmBackend:
         cluster = self.cluster
         try:
             for first, n in self._cut(n_tasks):
-                job, told = executor.queue(pickle, first, n, chunk_name(name, first))
-                cluster = told or cluster
+                job, named = executor.queue(pickle, first, n, chunk_name(name, first))
+                cluster = named or cluster
                 chunks.append(Chunk(job, chunk_name(name, first), first, n))
         except NotQueued as refusal:
             # Part of an array is no use to anyone. After anything else it stays: it is found by its
@@ -177,7 +177,7 @@ class SlurmBackend:
         """Let ``wait`` tell of an array that another process submitted."""
         if handle.id not in self._handles:
             self._handles[handle.id] = handle
-            self._told[handle.id] = [None] * handle.n_tasks
+            self._reported[handle.id] = [None] * handle.n_tasks
         return handle
 
     def find(self, arrays: Mapping[str, int], since: float) -> dict[str, SlurmHandle]:
@@ -255,7 +255,7 @@ class SlurmBackend:
         while nothing happens."""
         end = time.monotonic() + timeout_s
         while outstanding := [
-            handle for handle in self._handles.values() if not _all_final(self._told[handle.id])
+            handle for handle in self._handles.values() if not _all_final(self._reported[handle.id])
         ]:
             time.sleep(max(0.0, min(self._ask_at, end) - time.monotonic()))
             if time.monotonic() < self._ask_at:
@@ -390,9 +390,9 @@ class SlurmBackend:
         return replace(report, index=index)
 
     def _news(self, handle_id: str, reports: list[TaskReport]) -> Iterable[TaskEvent]:
-        told = self._told[handle_id]
+        reported = self._reported[handle_id]
         for index, report in enumerate(reports):
-            before, now = told[index], report.state
+            before, now = reported[index], report.state
             if now is before or (before is not None and before.final):
                 continue
             began = now is State.RUNNING or (now.final and report.started_at is not None)
@@ -407,7 +407,7 @@ class SlurmBackend:
                     report.node,
                     code=report.code,
                 )
-            told[index] = now
+            reported[index] = now
 
     def _explained(self, handle_id: str, index: int, report: TaskReport) -> str:
         """SLURM's reason and, for a task that failed by itself, what it printed last."""

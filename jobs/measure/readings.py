@@ -24,7 +24,7 @@ class Readings(msgspec.Struct, frozen=True):
     def after(self, earlier: Readings) -> Readings:
         """Both together, this attempt having gone on from the earlier ones; energy only where all
         of them have it."""
-        told = [
+        reasons = [
             reason if reason.startswith(_EARLIER) else _EARLIER + reason
             for reason in earlier.disturbed_by or ()
         ]
@@ -35,5 +35,6 @@ class Readings(msgspec.Struct, frozen=True):
         }
         unseen = self.disturbed_by is None or earlier.disturbed_by is None
         return Readings(
-            [*dict.fromkeys(told), *(self.disturbed_by or ())] or (None if unseen else []), energy
+            [*dict.fromkeys(reasons), *(self.disturbed_by or ())] or (None if unseen else []),
+            energy,
         )

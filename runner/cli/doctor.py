@@ -87,7 +87,7 @@ def _show(found: Diagnosis) -> None:
             visit.node,
             "" if visit.seconds is None else f"{visit.seconds:.1f}",
         )
-        for visit in found.visits
+        for visit in found.targets
     )
     headings = (
         Heading("target"),
@@ -121,7 +121,7 @@ def _plain(found: Diagnosis) -> dict[str, Any]:
                 "node": visit.node or None,
                 "answer_s": visit.seconds,
             }
-            for visit in found.visits
+            for visit in found.targets
         ],
         "findings": [
             {

@@ -86,14 +86,14 @@ def logs(
 def _print_task(store: Store, name: str) -> bool:
     """Print what the last task wrote that was to run this trial and did not begin it; False if
     there is none."""
-    from artifacts.publish import told_reading
+    from artifacts.publish import translate_read_errors
     from runner.sweep.arrays import task_logs
     from runner.sweep.selection import select
 
     printed = False
     for sweep, trials in select(store, [name]):
         for path in task_logs(sweep.arrays, trials or frozenset()):
-            with told_reading(path):
+            with translate_read_errors(path):
                 text = path.read_text(errors="replace").rstrip() if path.exists() else ""
             if text:
                 output.say(f"=== {path} ===\n{text}")

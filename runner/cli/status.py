@@ -96,7 +96,9 @@ def _follow(
         # seldom.
         pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
         asked = any(
-            each.counts[QUEUED] or each.counts[RUNNING] for each in found if not each.driven
+            each.counts[QUEUED] or each.counts[RUNNING]
+            for each in found
+            if not each.submit_is_running
         )
         if redraw is None:
             _sleep_unless_recorded(store, names, pause_s)
@@ -168,10 +170,10 @@ def _print(found: Sequence[SweepStatus], *, json: bool, last: bool) -> None:
 def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
     from runner.report.tables import Heading, Table
 
-    driven = ", a submit is running it" if status.driven else ""
+    running = ", a submit is running it" if status.submit_is_running else ""
     output.heading(
         f"{status.sweep}: {status.counts['completed']} of {status.trials} trials completed "
-        f"(submission {status.submission}{driven})"
+        f"(submission {status.submission}{running})"
     )
     words = sorted(status.counts, key=lambda word: (word != "completed", word))
     headings = (
@@ -195,14 +197,15 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         output.say(f"{status.earlier} recorded trials belong to earlier grids of this name")
     for stopped in status.stopped:
         output.warn(stopped_text(stopped))
-    for reason, trials in _by_reason(status.stillborn).items():
+    for reason, trials in _by_reason(status.not_started).items():
         output.warn(
             f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs "
             f"{trials[0]}' has what it printed"
         )
-    if status.trouble:
+    if status.scheduler_error:
         output.warn(
-            f"the scheduler does not answer, so what it holds is not known: {status.trouble}"
+            f"the scheduler does not answer, so what it holds is not known: "
+            f"{status.scheduler_error}"
         )
     for path in status.unreadable:
         output.warn(f"unreadable record {path}")
@@ -233,7 +236,7 @@ def _pace_text(pace: Pace, status: SweepStatus) -> str:
     coming = (
         status.counts[RUNNING]
         + status.counts[QUEUED]
-        + (status.counts[WAITING] if status.driven else 0)
+        + (status.counts[WAITING] if status.submit_is_running else 0)
     )
     rate, left_s = pace.rate(), pace.left_s(coming)
     if rate is None:
@@ -246,20 +249,20 @@ def _plain(status: SweepStatus) -> dict[str, Any]:
         "sweep": status.sweep,
         "submission": status.submission,
         "trials": status.trials,
-        "driven": status.driven,
+        "submit_is_running": status.submit_is_running,
         "counts": dict(status.counts),
         "by_target": {target: dict(counts) for target, counts in status.by_target.items()},
         "diverged": status.diverged,
-        "earlier": status.earlier,
+        "of_earlier_submissions": status.earlier,
         "unreadable": list(status.unreadable),
-        "stopped": list(status.stopped),
-        "stillborn": status.stillborn,
-        "trouble": status.trouble,
+        "stopped_groups": list(status.stopped),
+        "not_started": status.not_started,
+        "scheduler_error": status.scheduler_error,
     }
 
 
-def _by_reason(stillborn: Mapping[str, str]) -> dict[str, list[str]]:
+def _by_reason(not_started: Mapping[str, str]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
-    for trial, reason in stillborn.items():
+    for trial, reason in not_started.items():
         reasons.setdefault(reason, []).append(trial)
     return reasons

@@ -18,11 +18,11 @@ from cluster.resources import Resources
 from cluster.state import State
 from runner.doctor import packages
 from runner.doctor.files import check_data, check_file_system, check_store, readable_datasets
-from runner.doctor.findings import Diagnosis, Finding, Level, Visit
-from runner.doctor.judging import Home, judge
+from runner.doctor.findings import Diagnosis, Finding, Level, TargetCheck
+from runner.doctor.judging import LoginNode, judge
 from runner.doctor.machine import check_machine, check_packages
-from runner.doctor.node import NothingToRead
-from runner.doctor.probing import Post, Probe, open_post, send_probes
+from runner.doctor.node import MessageNotVisible
+from runner.doctor.probing import MessageFolder, Probe, message_folder, send_probes
 
 if TYPE_CHECKING:
     from cluster.slurm.backend import SlurmBackend
@@ -64,15 +64,16 @@ def diagnose(
     if probe and well and "" not in refused:
         found, probes = checkup.probe(well, timeout_s)
         findings += found
-    visits = tuple(
-        _visit(name, checkup.partition(target), probes) for name, target in profile.targets.items()
+    targets = tuple(
+        _target_check(name, checkup.partition(target), probes)
+        for name, target in profile.targets.items()
     )
     return Diagnosis(
         profile.name,
         backend,
         str(store),
         probe,
-        visits,
+        targets,
         tuple(_once(findings, tuple(profile.targets))),
     )
 
@@ -110,23 +111,23 @@ class _MachineCheckup:
         """Send the probes and judge what became of them."""
         self.say(f"probing {', '.join(targets)}, for {timeout_s:g} s at most")
         try:
-            with open_post(self.store) as post, self.open(post) as backend:
-                if missing := check_file_system(post.folder):
+            with message_folder(self.store) as messages, self.open(messages) as backend:
+                if missing := check_file_system(messages.folder):
                     return missing, []
                 probes = send_probes(
                     backend,
-                    post,
+                    messages,
                     targets,
                     timeout_s,
                     data_dir=self.data_dir,
                     datasets=readable_datasets(self.data_dir),
                     why_pending=lambda handle: self.why_pending(backend, handle),
                 )
-                home = Home(post.word, python_version(), packages.versions())
+                login_node = LoginNode(messages.word, python_version(), packages.versions())
                 return [
                     finding
                     for one in probes
-                    for finding in self.judged(one, targets[one.target], home, post)
+                    for finding in self.judged(one, targets[one.target], login_node, messages)
                 ], probes
         except (StoreFull, StoreNotWritable) as error:
             return [
@@ -147,7 +148,7 @@ class _MachineCheckup:
                 )
             ], []
 
-    def open(self, post: Post) -> Backend:
+    def open(self, messages: MessageFolder) -> Backend:
         """The backend that the probes take."""
         return open_backend(self.backend, self.profile)
 
@@ -155,14 +156,16 @@ class _MachineCheckup:
         """Why a task still waits."""
         return "no room beside the others"
 
-    def judged(self, probe: Probe, resources: Resources, home: Home, post: Post) -> list[Finding]:
+    def judged(
+        self, probe: Probe, resources: Resources, login_node: LoginNode, messages: MessageFolder
+    ) -> list[Finding]:
         """What one probe tells."""
         if probe.answer is not None:
-            return judge(probe.target, resources, probe.answer, probe.seen_at, home)
-        level, what, fix = self.silence(probe, post)
+            return judge(probe.target, resources, probe.answer, probe.seen_at, login_node)
+        level, what, fix = self.silence(probe, messages)
         return [Finding(probe.target, level, what, fix)]
 
-    def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
+    def silence(self, probe: Probe, messages: MessageFolder) -> tuple[Level, str, str]:
         """What it means that no answer came."""
         if isinstance(probe.refusal, Infeasible):
             return Level.REFUSED, probe.refusal.reason, probe.refusal.fix
@@ -185,7 +188,7 @@ class _MachineCheckup:
                 f"the answer that {node} wrote to {self.store} is not seen here",
                 "keep the store on a file system that both share",
             )
-        if probe.code == NothingToRead.code:
+        if probe.code == MessageNotVisible.code:
             return (
                 Level.REFUSED,
                 f"{node} does not see what was written to {self.store} here",
@@ -221,10 +224,10 @@ class _SlurmCheckup(_MachineCheckup):
 
         return partition_of(target, self.profile.slurm) or "(default)"
 
-    def open(self, post: Post) -> SlurmBackend:
+    def open(self, messages: MessageFolder) -> SlurmBackend:
         from cluster.slurm.backend import SlurmBackend
 
-        return SlurmBackend(self.profile, post.folder, poll_s=_POLL_S)
+        return SlurmBackend(self.profile, messages.folder, poll_s=_POLL_S)
 
     def why_pending(self, backend: Backend, handle: ArrayHandle) -> str:
         from cluster.slurm.backend import SlurmBackend
@@ -234,7 +237,7 @@ class _SlurmCheckup(_MachineCheckup):
             return ""
         return backend.reports([handle])[handle.id][0].detail
 
-    def silence(self, probe: Probe, post: Post) -> tuple[Level, str, str]:
+    def silence(self, probe: Probe, messages: MessageFolder) -> tuple[Level, str, str]:
         from cluster.slurm.handle import SlurmHandle
 
         if isinstance(probe.refusal, SubmitLimitReached):
@@ -269,7 +272,7 @@ class _SlurmCheckup(_MachineCheckup):
                 "name a store with --store that lies on a file system shared by the login node and "
                 "all nodes",
             )
-        return super().silence(probe, post)
+        return super().silence(probe, messages)
 
     def fix_of_failure(self) -> str:
         python = self.profile.slurm.python or sys.executable
@@ -279,13 +282,13 @@ class _SlurmCheckup(_MachineCheckup):
         )
 
 
-def _visit(target: str, partition: str, probes: list[Probe]) -> Visit:
+def _target_check(target: str, partition: str, probes: list[Probe]) -> TargetCheck:
     for one in probes:
         if one.target == target:
-            return Visit(
+            return TargetCheck(
                 target, partition, one.node or (one.answer.node if one.answer else ""), one.seconds
             )
-    return Visit(target, partition)
+    return TargetCheck(target, partition)
 
 
 def _once(findings: Iterable[Finding], targets: tuple[str, ...]) -> list[Finding]:

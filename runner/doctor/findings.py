@@ -31,7 +31,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Visit:
+class TargetCheck:
     """One target: where it leads, and what became of its probe.
 
     Attributes:
@@ -53,7 +53,7 @@ class Diagnosis:
     backend: str
     store: str
     probed: bool
-    visits: tuple[Visit, ...]
+    targets: tuple[TargetCheck, ...]
     findings: tuple[Finding, ...]
 
     @property

@@ -14,7 +14,7 @@ MAX_SKEW_S = 2.0
 
 
 @dataclass(frozen=True)
-class Home:
+class LoginNode:
     """The submitting side, which answers are held against.
 
     Attributes:
@@ -29,7 +29,7 @@ class Home:
 
 
 def judge(
-    target: str, resources: Resources, answer: Answer, seen_at: float, home: Home
+    target: str, resources: Resources, answer: Answer, seen_at: float, login_node: LoginNode
 ) -> list[Finding]:
     """What an answer says against running trials of this target there.
 
@@ -39,8 +39,8 @@ def judge(
     return [
         Finding(target, level, f"{answer.node}: {what}", fix)
         for level, what, fix in (
-            *_files(answer, home),
-            *_packages(answer, home),
+            *_files(answer, login_node),
+            *_packages(answer, login_node),
             *_hardware(resources, answer),
             *_data(answer),
             *_clock(answer, seen_at),
@@ -54,15 +54,15 @@ def skew_s(answer: Answer, seen_at: float) -> float:
 
     It wrote before we saw, and read after we wrote: whatever contradicts that is skew.
     """
-    ahead, behind = answer.answered_at - seen_at, answer.written_at - answer.heard_at
+    ahead, behind = answer.answered_at - seen_at, answer.written_at - answer.read_at
     return max(ahead, 0.0) if ahead > behind else -max(behind, 0.0)
 
 
 _Said = tuple[Level, str, str]
 
 
-def _files(answer: Answer, home: Home) -> Iterator[_Said]:
-    if answer.word != home.word:
+def _files(answer: Answer, login_node: LoginNode) -> Iterator[_Said]:
+    if answer.word != login_node.word:
         yield (
             Level.REFUSED,
             "it reads another file than the login node wrote",
@@ -70,7 +70,7 @@ def _files(answer: Answer, home: Home) -> Iterator[_Said]:
         )
 
 
-def _packages(answer: Answer, home: Home) -> Iterator[_Said]:
+def _packages(answer: Answer, login_node: LoginNode) -> Iterator[_Said]:
     into = (
         f"of {answer.executable}; or name another interpreter with python: in the profile's "
         "slurm section"
@@ -91,7 +91,7 @@ def _packages(answer: Answer, home: Home) -> Iterator[_Said]:
             f"install the pair that belongs together into the environment {into}",
         )
     here, there = (
-        {"python": home.python, **home.installed},
+        {"python": login_node.python, **login_node.installed},
         {"python": answer.python, **answer.installed},
     )
     others = [name for name in sorted(here) if name in there and here[name] != there[name]]

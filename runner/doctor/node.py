@@ -21,10 +21,10 @@ from jobs.measure import device
 from runner.doctor import packages
 from runner.errors import RunnerError
 
-LETTER = "from-the-login-node"
+MESSAGE = "from-the-login-node"
 
 
-class Letter(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True):
     """What the submitting side writes, again and again, for the probes to read."""
 
     word: str
@@ -32,7 +32,7 @@ class Letter(msgspec.Struct, frozen=True):
     """The writer's clock, seconds since 1970."""
 
 
-class Errand(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeTask(msgspec.Struct, frozen=True, kw_only=True):
     """What one probe is told to look at: plain data, so that it travels."""
 
     folder: str
@@ -49,10 +49,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     node: str
     word: str
-    heard_at: float
-    """When it read the letter."""
+    read_at: float
+    """When it read the message."""
     written_at: float
-    """What the letter said."""
+    """What the message said."""
     answered_at: float
     python: str
     executable: str
@@ -69,7 +69,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     data_problems: dict[str, str]
 
 
-class NothingToRead(RunnerError, TaskError):
+class MessageNotVisible(RunnerError, TaskError):
     """What the submitting side wrote is not seen on this node."""
 
     code = 66  # EX_NOINPUT of sysexits.h
@@ -85,28 +85,28 @@ def answer_path(folder: Path, target: str) -> Path:
     return folder / f"{target}.answer"
 
 
-def look_around(errand: Errand, _index: int) -> None:
+def inspect_node(task: ProbeTask, _index: int) -> None:
     """Read what the login node wrote, look around, publish the answer; the function that travels to
     the nodes.
 
     Raises:
-        NothingToRead: What it wrote is not seen here.
+        MessageNotVisible: What it wrote is not seen here.
     """
-    folder = Path(errand.folder)
+    folder = Path(task.folder)
     try:
-        letter = msgspec.json.decode((folder / LETTER).read_bytes(), type=Letter)
+        message = msgspec.json.decode((folder / MESSAGE).read_bytes(), type=Message)
     except FileNotFoundError:
-        raise NothingToRead(str(folder / LETTER)) from None
-    heard_at = time.time()
-    expect = device.Expectation(errand.gpu, errand.gpus, errand.cpus)
+        raise MessageNotVisible(str(folder / MESSAGE)) from None
+    read_at = time.time()
+    expect = device.Expectation(task.gpu, task.gpus, task.cpus)
     broken = packages.broken()
     cuda, torch_gpus = _torch_gpus() if "torch" not in broken else (None, None)
     installed = packages.versions()
     answer = Answer(
         node=here().node,
-        word=letter.word,
-        heard_at=heard_at,
-        written_at=letter.written_at,
+        word=message.word,
+        read_at=read_at,
+        written_at=message.written_at,
         python=python_version(),
         executable=sys.executable,
         installed=installed,
@@ -117,10 +117,10 @@ def look_around(errand: Errand, _index: int) -> None:
         wrong_device=_wrong_device(expect),
         torch_gpus=torch_gpus,
         torch_cuda=cuda,
-        data_problems=data_problems(errand.data_dir, errand.datasets),
+        data_problems=data_problems(task.data_dir, task.datasets),
         answered_at=time.time(),
     )
-    publish(answer_path(folder, errand.target), memoryview(msgspec.json.encode(answer)))
+    publish(answer_path(folder, task.target), memoryview(msgspec.json.encode(answer)))
 
 
 def data_problems(data_dir: str | None, datasets: tuple[str, ...]) -> dict[str, str]:

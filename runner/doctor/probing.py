@@ -19,7 +19,7 @@ from cluster.backend import ArrayHandle, Backend, TaskEvent
 from cluster.errors import ClusterError
 from cluster.resources import Resources
 from cluster.state import State
-from runner.doctor.node import LETTER, Answer, Errand, Letter, answer_path, look_around
+from runner.doctor.node import MESSAGE, Answer, Message, ProbeTask, answer_path, inspect_node
 from runner.run.interruption import held_back
 
 _LOOK_S = 0.25
@@ -33,7 +33,7 @@ class Probe:
     """One target's probe and what is known of it."""
 
     target: str
-    errand: Errand
+    task: ProbeTask
     timeout_s: float
     state: State = State.UNKNOWN
     handle: ArrayHandle | None = None
@@ -58,21 +58,21 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Post:
-    """A folder of the store where the two sides leave each other letters."""
+class MessageFolder:
+    """A folder of the store where the two sides leave each other messages."""
 
     folder: Path
     word: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def write(self) -> None:
-        """Write the letter anew, with the time."""
-        aside = self.folder / f".{LETTER}"
-        aside.write_bytes(msgspec.json.encode(Letter(self.word, time.time())))
-        aside.replace(self.folder / LETTER)
+        """Write the message anew, with the time."""
+        aside = self.folder / f".{MESSAGE}"
+        aside.write_bytes(msgspec.json.encode(Message(self.word, time.time())))
+        aside.replace(self.folder / MESSAGE)
 
 
 @contextmanager
-def open_post(store: Path) -> Iterator[Post]:
+def message_folder(store: Path) -> Iterator[MessageFolder]:
     """A new folder in the store, and the store if it is not there; all of it is gone afterward.
 
     Raises:
@@ -83,7 +83,7 @@ def open_post(store: Path) -> Iterator[Post]:
     folder = root / f".doctor-{secrets.token_hex(4)}"
     try:
         make_folder(folder)
-        yield Post(folder)
+        yield MessageFolder(folder)
     finally:
         rmtree(folder, ignore_errors=True)
         for one in made:
@@ -93,7 +93,7 @@ def open_post(store: Path) -> Iterator[Post]:
 
 def send_probes(
     backend: Backend,
-    post: Post,
+    messages: MessageFolder,
     targets: Mapping[str, Resources],
     timeout_s: float,
     *,
@@ -111,8 +111,8 @@ def send_probes(
     """
     probes = []
     for target, resources in targets.items():
-        errand = Errand(
-            folder=str(post.folder),
+        task = ProbeTask(
+            folder=str(messages.folder),
             target=target,
             gpu=resources.gpu,
             gpus=resources.gpus,
@@ -120,12 +120,12 @@ def send_probes(
             data_dir=str(data_dir.absolute()) if data_dir else None,
             datasets=datasets,
         )
-        probes.append(Probe(target, errand, timeout_s))
+        probes.append(Probe(target, task, timeout_s))
     try:
-        post.write()
+        messages.write()
         for probe in probes:
             _submit(backend, probe, targets[probe.target])
-        _follow(backend, post, probes)
+        _follow(backend, messages, probes)
         for probe in probes:
             if probe.handle is not None and probe.state is State.PENDING:
                 probe.detail = why_pending(probe.handle)
@@ -142,20 +142,20 @@ def _submit(backend: Backend, probe: Probe, resources: Resources) -> None:
     limit = min(resources.time_min or float("inf"), probe.timeout_s / 60 + _EXTRA_MIN)
     short = msgspec.structs.replace(resources, time_min=limit)
     probe.submitted_at, probe.give_up_at = time.time(), time.monotonic() + probe.timeout_s
-    name = f"runner-doctor-{Path(probe.errand.folder).name.rpartition('-')[2]}-{probe.target}"
+    name = f"runner-doctor-{Path(probe.task.folder).name.rpartition('-')[2]}-{probe.target}"
     try:
         with held_back():  # or a probe that was queued could not be cancelled
-            probe.handle = backend.submit(partial(look_around, probe.errand), 1, short, name=name)
+            probe.handle = backend.submit(partial(inspect_node, probe.task), 1, short, name=name)
         probe.state = State.PENDING
     except ClusterError as refusal:
         probe.refusal = refusal
 
 
-def _follow(backend: Backend, post: Post, probes: list[Probe]) -> None:
+def _follow(backend: Backend, messages: MessageFolder, probes: list[Probe]) -> None:
     """Until every probe has ended or used up its time."""
     by_handle = {probe.handle.id: probe for probe in probes if probe.handle is not None}
     while outstanding := [probe for probe in by_handle.values() if _is_outstanding(probe)]:
-        post.write()
+        messages.write()
         if all(probe.ended_at is not None for probe in outstanding):
             time.sleep(
                 _LOOK_S
@@ -164,7 +164,7 @@ def _follow(backend: Backend, post: Post, probes: list[Probe]) -> None:
             for event in backend.wait(_LOOK_S):
                 _note(by_handle[event.handle_id], event)
         for probe in outstanding:
-            _look_for_answer(post, probe)
+            _look_for_answer(messages, probe)
 
 
 def _is_outstanding(probe: Probe) -> bool:
@@ -187,10 +187,10 @@ def _note(probe: Probe, event: TaskEvent) -> None:
         probe.ended_at = time.monotonic()
 
 
-def _look_for_answer(post: Post, probe: Probe) -> None:
+def _look_for_answer(messages: MessageFolder, probe: Probe) -> None:
     if probe.answer is None:
         with suppress(FileNotFoundError):
             probe.answer = msgspec.json.decode(
-                answer_path(post.folder, probe.target).read_bytes(), type=Answer
+                answer_path(messages.folder, probe.target).read_bytes(), type=Answer
             )
             probe.seen_at = time.time()

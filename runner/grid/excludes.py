@@ -53,8 +53,8 @@ def _converted(entry: Entry, parameters: Parameters) -> tuple[dict[str, Any], li
 
 
 def _told(entry: Entry, culprits: list[str]) -> str:
-    told = ", ".join(f"{key}: {show(entry.values[key].value)}" for key in culprits)
-    return f"no trial of the group has {told}" if told else ""
+    named = ", ".join(f"{key}: {show(entry.values[key].value)}" for key in culprits)
+    return f"no trial of the group has {named}" if named else ""
 
 
 def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters) -> list[str]:

@@ -134,12 +134,12 @@ class _Expansion:
             try:
                 self._known[index] = Parameters(workload(group.workload, self._import_path))
             except UnknownWorkload as error:
-                told = (
+                named = (
                     f"{nearest(error.name, error.known)} (or package.module:function, or for a "
                     f"script command: {_A_COMMAND})"
                 )
                 problems.append(
-                    group.workload_origin.problem(f"no workload '{error.name}': {told}")
+                    group.workload_origin.problem(f"no workload '{error.name}': {named}")
                 )
             except JobsError as error:
                 problems.append(group.workload_origin.problem(str(error)))
@@ -163,7 +163,7 @@ class _Expansion:
         problems, written = [], set()
         hardware, renamed = self._targets.hardware, self._targets.renamed
         for group in self._grid.groups:
-            told: set[str] = set()
+            named: set[str] = set()
             for value in _targets_written(group):
                 name = value.value
                 if not isinstance(name, str):
@@ -171,8 +171,8 @@ class _Expansion:
                         value.origin.problem(f"expected the name of a target, got {show(name)}")
                     )
                     group.broken.add("target")
-                elif name not in renamed and name not in hardware and name not in told:
-                    told.add(name)
+                elif name not in renamed and name not in hardware and name not in named:
+                    named.add(name)
                     group.broken.add("target")
                     problems.append(
                         value.origin.problem(

@@ -236,10 +236,10 @@ class Reader:
         axes = self._axes(data, "zip")
         lengths = {key: axis.count for key, axis in axes.items() if axis.count}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{key} has {count}" for key, count in lengths.items())
+            named = ", ".join(f"{key} has {count}" for key, count in lengths.items())
             self._wrong(
                 (*self._below, "zip"),
-                f"lists that are walked together must be of one length: {told}",
+                f"lists that are walked together must be of one length: {named}",
             )
         return axes
 

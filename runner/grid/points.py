@@ -95,7 +95,7 @@ class Expander:
             key for key, axis in (self._group.matrix | self._group.zipped).items() if axis.count > 1
         }
         found.notes = [
-            idle.told(note, axes, self._points_of, self._all_targets) for note in idle.trials
+            idle.note_on(note, axes, self._points_of, self._all_targets) for note in idle.trials
         ]
         for (origin, message), count in self._faults.items():
             some = (
@@ -214,18 +214,18 @@ class _Idle:
 
     def look(self, block: Block, notes: list[str]) -> None:
         """Tell the values that act in this point from those that do not."""
-        told = dict(note.split(": ", 1) for note in notes)
+        notes_by_name = dict(note.split(": ", 1) for note in notes)
         for key, origin in block.once.items():
-            if key not in told:  # it acts, if under another spelling
+            if key not in notes_by_name:  # it acts, if under another spelling
                 self.alive.add(origin)
             elif origin not in self.dead:
-                self.dead[origin] = told[key]
+                self.dead[origin] = notes_by_name[key]
 
     def note(self, note: str, trial: str, target: str) -> None:
         self.trials.setdefault(note, set()).add(trial)
         self._targets.setdefault(note, set()).add(target)
 
-    def told(
+    def note_on(
         self, note: str, axes: set[str], points_of: Mapping[str, int], all_targets: set[str]
     ) -> str:
         """The note with how many trials it is about."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from artifacts.errors import StoreNotReadable
-from artifacts.publish import make_folder, replace, told
+from artifacts.publish import make_folder, replace, translate_write_errors
 from artifacts.store import Store
 
 _FILE: Final = "data-folder"
@@ -20,7 +20,7 @@ def remembered(store: Store) -> Path | None:
         StoreNotReadable, StoreNotWritable: The file that says so is there and cannot be read.
     """
     file = store.root / _FILE
-    with told(file):
+    with translate_write_errors(file):
         try:
             text = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError):

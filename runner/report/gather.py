@@ -107,9 +107,9 @@ def settle_before(store: Store, sweeps: Sequence[str]) -> list[str]:
             settled = reconcile_if_idle(sweep)
         except (StoreFull, StoreNotWritable) as error:
             return [*warnings, f"{error}; collected as it is"]
-        if settled and sweep.queue.trouble:
+        if settled and sweep.queue.scheduler_error:
             warnings.append(
                 f"the scheduler does not answer, so what it holds of {name} is not known: "
-                f"{sweep.queue.trouble}"
+                f"{sweep.queue.scheduler_error}"
             )
     return warnings

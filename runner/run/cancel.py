@@ -40,8 +40,8 @@ def cancel(
     if is_held(sweep.folder):
         raise CancelLocal(sweep.name)
     view = sweep.queue
-    if view.trouble:
-        raise SchedulerSilent(sweep.name, view.trouble)
+    if view.scheduler_error:
+        raise SchedulerSilent(sweep.name, view.scheduler_error)
     tasks, ended = 0, set()
     for queued, states in view.arrays:
         if queued.handle is None or (target is not None and queued.array.target != target):

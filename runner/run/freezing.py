@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from artifacts.publish import told
+from artifacts.publish import translate_write_errors
 from runner.planning.packing import PlannedArray
 from runner.planning.request import Request
 from runner.sweep.early_stop import release
@@ -23,7 +23,7 @@ def freeze_request(request: Request, sweep_folder: Path, *, keep_going: bool) ->
         sweep_folder: Of the sweep, which is locked.
         keep_going: Stop no group, whatever fails.
     """
-    with told(sweep_folder):
+    with translate_write_errors(sweep_folder):
         submission = freeze(
             sweep_folder,
             grid_text=request.grid_text,

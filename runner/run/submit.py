@@ -64,8 +64,8 @@ def submit(
     backend = request.backend
     with sweep_lock(sweep.folder, wait_s=0 if is_local(backend) else _QUEUEING_S):
         reconcile(sweep)
-        if sweep.queue.trouble:
-            raise SchedulerSilent(sweep.name, sweep.queue.trouble)
+        if sweep.queue.scheduler_error:
+            raise SchedulerSilent(sweep.name, sweep.queue.scheduler_error)
         plan = plan_request(request, sweep, options)
         submission = freeze_request(request, sweep.folder, keep_going=options.keep_going)
         if is_local(backend):

@@ -78,7 +78,7 @@ def run_supervised(array_path: str, index: int) -> None:
                 "it left its process unable to write its record; the task's output says why",
             )
         elif not supervisor.settle(
-            child, *(verdict or supervisor.cause_of_death(child, first=first))
+            child, *(verdict or supervisor.explain_death(child, first=first))
         ):
             raise PackFailed(f"its worker ended with {_word(code)} before it began a trial")
         if stop_requested():
@@ -133,7 +133,7 @@ class _Supervisor:
                 child.kill()
         return verdict
 
-    def cause_of_death(self, child: Child, *, first: bool) -> tuple[Outcome, str]:
+    def explain_death(self, child: Child, *, first: bool) -> tuple[Outcome, str]:
         """What became of the trial that the dead child was at."""
         code = child.code or 0
         if -code in _OWN_FAULT:

@@ -183,7 +183,7 @@ class Worker:
             finished = self._execute(submission, array, spec, attempt)
         self.spent, self.stopped = finished.spent, finished.outcome == Outcome.preempted
         if self.spent:
-            _tell(f"no other trial runs in this process after trial {trial}: {self.spent}")
+            _print(f"no other trial runs in this process after trial {trial}: {self.spent}")
         values = {
             **finished.values,
             **circumstances(submission, array, started),
@@ -268,7 +268,7 @@ class Worker:
                 self.store.publish(record)
                 published = True
             except RecordExists as error:
-                _tell(f"{error}; this one becomes attempt {record.attempt + 1}")
+                _print(f"{error}; this one becomes attempt {record.attempt + 1}")
                 record = replace(record, attempt=record.attempt + 1)
             except ArtifactsError as error:
                 raise PublishFailed(record.trial, str(error)) from error
@@ -286,7 +286,7 @@ def _worker(root: Path, sweep: str, backend: str) -> Worker:
     return Worker(root, sweep, backend)
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     """Print something in the task's own output, where that is still possible after what the trial
     did."""
     with suppress(OSError):

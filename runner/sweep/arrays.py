@@ -17,7 +17,7 @@ import msgspec
 
 from artifacts.identity import is_same_folder
 from artifacts.publish import replace as replace_file
-from artifacts.publish import told_reading
+from artifacts.publish import translate_read_errors
 from artifacts.store import Store
 from cluster.backend import SchedulerHandle
 from cluster.open import is_local, read_handle
@@ -137,7 +137,7 @@ def _ticket(path: Path, array: FrozenArray | None = None) -> SchedulerHandle | N
     name."""
     ticket = path.with_suffix(_TICKET)
     try:
-        with told_reading(ticket):
+        with translate_read_errors(ticket):
             data = ticket.read_bytes()
         check_stamp(ticket, data)
         handle = read_handle(msgspec.json.decode(data))

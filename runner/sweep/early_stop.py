@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
-from artifacts.publish import entries, replace, told
+from artifacts.publish import entries, replace, translate_write_errors
 from artifacts.record import Outcome
 from jobs.spec import JobSpec
 from runner.sweep.journal import Ended, Entry, Started
@@ -162,7 +162,7 @@ def release(submission: Submission, *, keep_going: bool = False) -> None:
     for path in marks:
         _decoded(path, Stopped)  # one of a newer runner is not taken away
     for path in marks:
-        with told(path):
+        with translate_write_errors(path):
             path.unlink(missing_ok=True)
     _write(folder / _ROUND, _Round(time.time(), keep_going))
 
@@ -197,7 +197,7 @@ def _decoded(path: Path, kind: type[Kind]) -> Kind | None:
 
 
 def _write(path: Path, value: Stopped | _Round) -> None:
-    with told(path.parent):
+    with translate_write_errors(path.parent):
         path.parent.mkdir(exist_ok=True)
     replace(path, memoryview(stamped(value)))
 

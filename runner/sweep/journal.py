@@ -20,7 +20,7 @@ import msgspec
 from artifacts.errors import BadName
 from artifacts.formats import FORMAT, refuse_newer
 from artifacts.publish import entries as files_of
-from artifacts.publish import told, told_reading
+from artifacts.publish import translate_read_errors, translate_write_errors
 from artifacts.record import check_trial
 from cluster.processes import Birth
 
@@ -99,13 +99,13 @@ class Journal:
 
     def __init__(self, sweep_folder: Path, worker: str) -> None:
         self.path = _file(sweep_folder, worker)
-        with told(self.path):
+        with translate_write_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._open()
 
     def write(self, entry: Entry) -> None:
         """Append one line; StoreFull, StoreNotWritable."""
-        with told(self.path):
+        with translate_write_errors(self.path):
             try:
                 intact = os.path.samestat(os.fstat(self._fd), self._file)
             except OSError:
@@ -132,7 +132,7 @@ def entries(sweep_folder: Path, worker: str) -> list[Entry]:
     """The whole lines of one worker's file, in order."""
     path = _file(sweep_folder, worker)
     try:
-        with told_reading(path):
+        with translate_read_errors(path):
             data = path.read_bytes()
     except FileNotFoundError:
         return []
@@ -153,7 +153,7 @@ class Follower:
         self._seen: dict[Path, int] = {}
         if from_now:
             for path in self._files():
-                with suppress(FileNotFoundError), told_reading(path):
+                with suppress(FileNotFoundError), translate_read_errors(path):
                     self._seen[path] = path.stat().st_size
 
     def new_entries(self) -> list[Entry]:
@@ -162,10 +162,10 @@ class Follower:
         for path in self._files():
             start = self._seen.get(path, 0)
             try:
-                with told_reading(path):
+                with translate_read_errors(path):
                     if path.stat().st_size <= start:
                         continue
-                with told_reading(path), path.open("rb") as file:
+                with translate_read_errors(path), path.open("rb") as file:
                     file.seek(start)
                     data = file.read()
             except FileNotFoundError:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from artifacts.publish import told
+from artifacts.publish import translate_write_errors
 from runner.errors import LocksMissing, SweepBusy
 
 _FILE = "lock"
@@ -29,7 +29,7 @@ def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     believe they hold it.
     """
     path = sweep_folder / _FILE
-    with told(path):
+    with translate_write_errors(path):
         sweep_folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     # A command that only looks holds it for a moment: that is no other submit.

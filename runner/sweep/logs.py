@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from artifacts.publish import told, told_reading
+from artifacts.publish import translate_read_errors, translate_write_errors
 
 _HEADING = re.compile(r"=== trial (\S+) attempt (\d+)\b.* ===\s*$")
 
@@ -48,7 +48,7 @@ def section(log: Path) -> Iterator[None]:
     """
     task = _task_output()
     threads = set(threading.enumerate())
-    with told(log):
+    with translate_write_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         file = _File(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666))
     _flush()
@@ -76,7 +76,7 @@ def section_lines(log: Path, trial: str, attempt: int) -> Iterator[str]:
     whole = is_its_own(log, trial, attempt)
     inside = whole
     try:
-        with told_reading(log), log.open(encoding="utf-8", errors="replace") as file:
+        with translate_read_errors(log), log.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 heading = None if whole else _HEADING.match(line)
                 if heading is not None:

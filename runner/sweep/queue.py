@@ -39,7 +39,7 @@ class Answer:
     wanted: list[QueuedArray] = field(default_factory=list)
     damaged: list[QueuedArray] = field(default_factory=list)
     reports: Mapping[str, list[TaskReport]] = field(default_factory=dict)
-    trouble: str = ""
+    scheduler_error: str = ""
 
 
 @dataclass
@@ -50,12 +50,12 @@ class QueueView:
     """PENDING, RUNNING, or UNKNOWN because it could not be asked, by trial: these are left to the
     scheduler."""
     dead: list[Dead] = field(default_factory=list)
-    trouble: str = ""
+    scheduler_error: str = ""
     """Why the scheduler could not be asked; what it holds is then not known, and nothing may be
     concluded from its silence."""
     arrays: list[tuple[QueuedArray, list[State]]] = field(default_factory=list)
     """Arrays with trials that have no final record, and the states of their tasks."""
-    stillborn: dict[str, str] = field(default_factory=dict)
+    not_started: dict[str, str] = field(default_factory=dict)
     """For each task that ended before it began a trial what the scheduler says, by the first trial
     of its pack."""
 
@@ -119,26 +119,28 @@ def view_of(store: Store, answer: Answer, opened: Iterable[Started], index: Inde
         index: The records, read after these.
     """
     begun = {(started.array, started.trial): started for started in opened}
-    view = QueueView(trouble=answer.trouble or _of_damaged(answer.damaged, answer.reports))
+    view = QueueView(
+        scheduler_error=answer.scheduler_error or _of_damaged(answer.damaged, answer.reports)
+    )
     for queued in answer.wanted:
         if not _is_unsettled(queued, index, []):
             continue
         if queued.handle is None:
-            if answer.trouble:
+            if answer.scheduler_error:
                 for pack in queued.array.packs:
                     view.states |= dict.fromkeys(_open_trials(queued, pack, index), State.UNKNOWN)
             continue
         view.arrays.append((queued, [report.state for report in answer.reports[queued.handle.id]]))
         for pack, report in zip(queued.array.packs, answer.reports[queued.handle.id], strict=True):
             if report.state is State.UNKNOWN and report.silent:
-                view.trouble = report.detail
+                view.scheduler_error = report.detail
             name = array_name(store, queued.path)
             waiting = list(_open_trials(queued, pack, index))
             idle = not any((name, trial) in begun for trial in waiting) and not _has_ended(
                 queued, pack, index
             )
             if report.state in _BROKEN and len(waiting) == len(pack) and idle:
-                view.stillborn[waiting[0]] = _why_stillborn(queued.handle, report)
+                view.not_started[waiting[0]] = _why_not_started(queued.handle, report)
             for trial in waiting:
                 started = begun.get((name, trial))
                 if not report.state.final and (report.state is not State.UNKNOWN or report.silent):
@@ -147,8 +149,8 @@ def view_of(store: Store, answer: Answer, opened: Iterable[Started], index: Inde
                     view.states[trial] = State.PENDING if waits else report.state
                 elif started is not None:
                     view.dead.append(_dead(started, report))
-    view.stillborn = {
-        trial: reason for trial, reason in view.stillborn.items() if trial not in view.states
+    view.not_started = {
+        trial: reason for trial, reason in view.not_started.items() if trial not in view.states
     }
     return view
 
@@ -171,7 +173,7 @@ def _of_damaged(damaged: Iterable[QueuedArray], reports: Mapping[str, list[TaskR
     return ""
 
 
-def _why_stillborn(handle: SchedulerHandle, report: TaskReport) -> str:
+def _why_not_started(handle: SchedulerHandle, report: TaskReport) -> str:
     """Why a task ended before it began a trial; where a line of setup failed, which."""
     said = report.detail or f"it ended as {report.state}"
     return f"{said}; {line}" if (line := handle.failed_setup(report.index)) else said

@@ -4,7 +4,7 @@ commands that may write."""
 from __future__ import annotations
 
 from artifacts.collect import compact_leftovers
-from artifacts.publish import told
+from artifacts.publish import translate_write_errors
 from cluster.errors import ClusterError
 from runner.errors import SweepBusy
 from runner.sweep.arrays import write_ticket
@@ -18,11 +18,11 @@ from runner.sweep.sweep import Sweep
 def reconcile(sweep: Sweep) -> None:
     """Bring the store in line with what has become of the attempts; the sweep is locked.
 
-    ``sweep.queue.trouble`` then says whether the scheduler could be asked.
+    ``sweep.queue.scheduler_error`` then says whether the scheduler could be asked.
     """
     sweep.forget()
     doubt = settle_doubts(sweep)
-    sweep.queue.trouble = sweep.queue.trouble or doubt
+    sweep.queue.scheduler_error = sweep.queue.scheduler_error or doubt
     written = settle_abandoned(sweep.store, sweep.opened.values())
     written += settle(sweep.store, sweep.queue.dead)
     compact_leftovers(sweep.store, sweep.name)
@@ -40,7 +40,7 @@ def reconcile_if_idle(sweep: Sweep) -> bool:
     if not sweep.folder.is_dir():
         return False
     try:
-        with told(sweep.folder), sweep_lock(sweep.folder):
+        with translate_write_errors(sweep.folder), sweep_lock(sweep.folder):
             reconcile(sweep)
     except SweepBusy:
         return False

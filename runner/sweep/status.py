@@ -26,7 +26,7 @@ class SweepStatus:
     sweep: str
     submission: int
     trials: int
-    driven: bool
+    submit_is_running: bool
     """Whether a submit is running it right now."""
     by_target: dict[str, Counter[str]]
     """For each target how many trials stand at each word: an outcome of the last attempt, or one of
@@ -36,12 +36,12 @@ class SweepStatus:
     unreadable: tuple[str, ...]
     stopped: tuple[Stopped, ...]
     """Groups whose queue was stopped because their first trials all failed in the same way."""
-    stillborn: dict[str, str]
+    not_started: dict[str, str]
     """For each task that ended before it began a trial, why, by the first trial of its pack."""
     grid: str
     """The file that it was submitted from, as one would type it here; empty if it is not there any
     more."""
-    trouble: str
+    scheduler_error: str
     """Why the scheduler could not be asked; empty if it answered, or had nothing to be asked."""
     diverged: int = 0
     """Completed trials with a loss or an accuracy that is NaN or infinite."""
@@ -55,8 +55,8 @@ class SweepStatus:
     def settled(self) -> bool:
         """Whether nothing of it runs or is queued any more."""
         return (
-            not self.driven
-            and not self.trouble
+            not self.submit_is_running
+            and not self.scheduler_error
             and not self.counts[QUEUED]
             and not self.counts[RUNNING]
         )
@@ -101,14 +101,14 @@ def sweep_status(sweep: Sweep) -> SweepStatus:
         sweep=sweep.name,
         submission=submission.number,
         trials=len(expected),
-        driven=driven,
+        submit_is_running=driven,
         by_target=by_target,
         earlier=len(index.trials.keys() - expected),
         unreadable=tuple(f"{damaged.path}: {damaged.reason}" for damaged in index.unreadable),
         stopped=tuple(stopped_groups(submission.folder)),
-        stillborn=view.stillborn,
+        not_started=view.not_started,
         grid=grid_file(submission),
-        trouble=view.trouble,
+        scheduler_error=view.scheduler_error,
         diverged=sum(_has_diverged(index, trial) for trial in expected & index.completed),
     )
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from artifacts.publish import publish, sync_folder, told, told_reading
+from artifacts.publish import publish, sync_folder, translate_read_errors, translate_write_errors
 from cluster.errors import ProfileError
 from cluster.profile import Profile, parse
 from jobs.spec import JobSpec, NotPlain
@@ -155,7 +155,7 @@ class Submission:
         """Freeze one array job and return its path; a number that any array ever had is not given
         again."""
         folder = self.folder / _ARRAYS
-        with told(folder):
+        with translate_write_errors(folder):
             folder.mkdir(exist_ok=True)
             taken = max(
                 (int(known.stem) for known in folder.iterdir() if known.stem.isdecimal()), default=0
@@ -175,7 +175,7 @@ class Submission:
 
     def _files(self, suffix: str) -> list[Path]:
         folder = self.folder / _ARRAYS
-        with told_reading(folder):
+        with translate_read_errors(folder):
             return (
                 sorted(
                     path
@@ -204,7 +204,7 @@ def discard(path: Path) -> None:
 
 
 def _rename(path: Path, before: str, after: str) -> None:
-    with told(path):
+    with translate_write_errors(path):
         path.with_suffix(before).rename(path.with_suffix(after))
         sync_folder(path.parent)
 
@@ -252,7 +252,7 @@ def freeze(
 
 def submissions(sweep_folder: Path) -> list[Submission]:
     """Every frozen submission of a sweep, oldest first."""
-    with told_reading(sweep_folder):
+    with translate_read_errors(sweep_folder):
         folders = (
             [path for path in sweep_folder.iterdir() if path.name.isdecimal()]
             if sweep_folder.is_dir()

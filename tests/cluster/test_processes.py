@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from cluster.processes import held_bytes, kill_tree
-from cluster.ray.postmortem import cause_of_death
+from cluster.ray.worker_death import explain_death
 from cluster.state import State
 from tests.patience import PATIENCE_S
 
@@ -74,7 +74,7 @@ def test_what_is_known_of_a_death_decides_its_name(tmp_path: Path) -> None:
     crash.write_text("Fatal Python error: Segmentation fault\n")
     silent = tmp_path / "silent"
     silent.touch()
-    assert cause_of_death(crash, "", node_alive=True, oom_killed=True)[0] is State.CRASHED
-    assert cause_of_death(silent, "", node_alive=True, oom_killed=True)[0] is State.OUT_OF_MEMORY
-    assert cause_of_death(silent, "", node_alive=False, oom_killed=False)[0] is State.NODE_FAILED
-    assert cause_of_death(None, "", node_alive=True, oom_killed=False)[0] is State.KILLED
+    assert explain_death(crash, "", node_alive=True, oom_killed=True)[0] is State.CRASHED
+    assert explain_death(silent, "", node_alive=True, oom_killed=True)[0] is State.OUT_OF_MEMORY
+    assert explain_death(silent, "", node_alive=False, oom_killed=False)[0] is State.NODE_FAILED
+    assert explain_death(None, "", node_alive=True, oom_killed=False)[0] is State.KILLED

@@ -9,10 +9,10 @@ import pytest
 
 from cluster.resources import Resources
 from runner.doctor.findings import Diagnosis, Finding, Level
-from runner.doctor.judging import MAX_SKEW_S, Home, judge, skew_s
+from runner.doctor.judging import MAX_SKEW_S, LoginNode, judge, skew_s
 from runner.doctor.node import Answer
 
-HOME = Home("word", "3.12.1", {"torch": "2.13.0", "numpy": "2.4"})
+HOME = LoginNode("word", "3.12.1", {"torch": "2.13.0", "numpy": "2.4"})
 GPU = Resources(cpus=2, gpus=1, gpu="a30")
 SEEN_AT = 1010.0
 
@@ -23,7 +23,7 @@ def answer(**changes: Any) -> Answer:
     well = Answer(
         node="n1",
         word="word",
-        heard_at=1000.5,
+        read_at=1000.5,
         written_at=1000.0,
         answered_at=1009.0,
         python="3.12.1",
@@ -95,7 +95,7 @@ def test_nothing_is_said_where_all_is_well() -> None:
             "data folder",
         ),
         ({"answered_at": 1100.0}, Level.WARNING, "at least 90 s ahead of", "NTP"),
-        ({"heard_at": 970.0, "answered_at": 979.0}, Level.WARNING, "at least 30 s behind", "NTP"),
+        ({"read_at": 970.0, "answered_at": 979.0}, Level.WARNING, "at least 30 s behind", "NTP"),
     ],
 )
 def test_each_thing_that_is_wrong_is_named_with_its_node_and_a_fix(
@@ -114,8 +114,8 @@ def test_a_target_without_gpu_needs_none_in_torch() -> None:
 
 @pytest.mark.parametrize("offset", [-3600.0, -60.0, -2.5, 0.0, 2.5, 60.0, 3600.0])
 def test_skew_is_never_overstated(offset: float) -> None:
-    """The node's clock is off by `offset`; letter and answer take half a second each to be seen."""
-    seen = answer(heard_at=1000.5 + offset, answered_at=1009.5 + offset)
+    """The node's clock is off by `offset`; message and answer take half a second each to be seen."""
+    seen = answer(read_at=1000.5 + offset, answered_at=1009.5 + offset)
     found = skew_s(seen, SEEN_AT)
     assert abs(found) <= abs(offset)
     assert abs(found) >= abs(offset) - 0.5
@@ -123,7 +123,7 @@ def test_skew_is_never_overstated(offset: float) -> None:
 
 
 def test_the_tolerance_covers_a_slow_file_system() -> None:
-    assert judged(heard_at=1000.0 + 8, answered_at=1009.0) == []
+    assert judged(read_at=1000.0 + 8, answered_at=1009.0) == []
     assert judged(answered_at=SEEN_AT + MAX_SKEW_S) == []
 
 

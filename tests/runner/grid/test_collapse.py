@@ -89,7 +89,7 @@ def test_a_spelled_out_default_is_no_mistake_beside_a_value_that_does_not_act(
 def test_a_value_that_acts_under_another_spelling_is_alive(expand: Expand) -> None:
     grid = (
         "name: x\nfixed: {fused: true, device: cpu, prefetch_factor: 2}\nmatrix: {loader: "
-        "[workers], num_workers: [1, 2]}"
+        "[dataloader], num_workers: [1, 2]}"
     )
     assert [spec.params for spec in expand(grid).specs] == [
         {"loader": "dataloader", "num_workers": n} for n in (1, 2)

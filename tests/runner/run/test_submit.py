@@ -389,7 +389,7 @@ def test_a_killed_driver_leaves_a_sweep_that_the_same_submit_finishes(
     _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
     standing = desk.json("status", "toy")[0]
-    assert not standing["driven"]
+    assert not standing["submit_is_running"]
     assert sum(standing["counts"].values()) == 40
     _open(desk)
     desk.run("submit", grid, "--backend", backend)

@@ -17,7 +17,7 @@ _SILENT = (
 _MONITOR = "OOM kill reason"  # the words of Ray's own watch over a node's memory
 
 
-def cause_of_death(
+def explain_death(
     crash_file: Path | None, told: str, *, node_alive: bool, oom_killed: bool
 ) -> tuple[State, str]:
     """The state of the task that was running, and what can be said about it.
