@@ -1,4 +1,4 @@
-"""`runner cancel [SWEEP | TRIAL]...`: end what this store submitted."""
+"""Run `runner cancel [SWEEP | TRIAL]...`: end what this store submitted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ def cancel(
     names: NamesArgument = None,
     store: StoreOption = DEFAULT_STORE,
     target: Annotated[
-        str | None, typer.Option("--target", metavar="TARGET", help="Only tasks of this target.")
+        str | None,
+        typer.Option("--target", metavar="TARGET", help="Cancel only tasks of this target."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Cancel queued and running trials; touches only jobs that this store submitted.
+    """Cancel queued and running trials, and only jobs that this store submitted.
 
-    A trial shares its array task with the others of its pack: they end with it, and the next submit
-    runs them.
+    A trial shares its array task with the other trials of its pack. They end
+    with it, and the next submit runs them.
 
     \b
     Example:
@@ -51,7 +52,7 @@ def cancel(
         )
         output.next_step(
             output.typed("runner", "status", sweep),
-            "shows how it stands; submit runs again what was cancelled",
+            "shows the counts; submit runs the cancelled trials again",
         )
     if as_json:
         output.json(cancelled)

@@ -1,4 +1,4 @@
-"""`runner collect`: every record of a sweep in one table."""
+"""Run `runner collect`: gather every record of a sweep into one table."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ def collect(
             "-o",
             "--output",
             metavar="FILE",
-            help="Also write a file: every row and column (.parquet, .csv, .json), or with --by, "
-            "and always as .md and .tex, "
-            "the table that is printed.",
+            help="Also write a file. .parquet, .csv and .json hold every row and column, or with "
+            "--by the means; .md and .tex hold the printed table.",
         ),
     ] = None,
     by: Annotated[
@@ -52,7 +51,7 @@ def collect(
         typer.Option(
             "--by",
             metavar="COLUMN,...",
-            help="Columns to group by; else every parameter that varies, but for the seed.",
+            help="Columns to group by. By default every parameter that varies, except the seed.",
         ),
     ] = None,
     metric: Annotated[
@@ -60,7 +59,7 @@ def collect(
         typer.Option(
             "--metric",
             metavar="COLUMN,...",
-            help="Columns to average; else the accuracy or first result, and the times.",
+            help="Columns to average. By default the accuracy or first result, and the times.",
         ),
     ] = None,
     where: Annotated[
@@ -68,7 +67,7 @@ def collect(
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help='Only these trials, as in "lr<0.1 and model=resnet18".',
+            help='Keep only these trials, as in "lr<0.1 and model=resnet18".',
         ),
     ] = None,
     sort: Annotated[
@@ -76,7 +75,7 @@ def collect(
         typer.Option(
             "--sort",
             metavar="[-]COLUMN",
-            help="Sort by a column, the best first; with a minus, the worst first.",
+            help="Sort by a column, best first; with a minus, worst first.",
         ),
     ] = None,
     top: Annotated[
@@ -85,28 +84,30 @@ def collect(
             "--top",
             min=1,
             metavar="N",
-            help="Only the first N rows; without --sort the best by the first metric.",
+            help="Keep the first N rows; without --sort the best by the first metric.",
         ),
     ] = None,
     trials: Annotated[
-        bool, typer.Option("--trials", help="One row per trial, with its id, instead of means.")
+        bool,
+        typer.Option("--trials", help="Show one row per trial, with its id, instead of means."),
     ] = False,
     attempts: Annotated[
         bool,
         typer.Option(
-            "--attempts", help="One row per attempt, with the trial's id, instead of means."
+            "--attempts",
+            help="Show one row per attempt, with the trial's id, instead of means.",
         ),
     ] = False,
     earlier: Annotated[
-        bool, typer.Option("--all", help="Also trials that the sweep's grid no longer has.")
+        bool, typer.Option("--all", help="Include trials that the sweep's grid no longer has.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Gather all records into one table.
 
-    Trials that differ in the seed alone are averaged: each row shows
-    mean ± standard deviation (n - 1) and the number n of completed trials
-    behind it. Trials that did not complete are counted, never averaged.
+    Trials that differ only in the seed are averaged. Each row shows the
+    mean ± standard deviation (n - 1) and the number n of completed trials.
+    Trials that did not complete are counted, never averaged.
 
     \b
     Example:
@@ -157,8 +158,7 @@ def _names(text: str | None) -> list[str] | None:
 
 
 class _View:
-    """What of the records is wanted: means of groups, or rows of trials or attempts; in which
-    order, and how many."""
+    """The rows that the options ask for: means of groups, or trials or attempts, in their order."""
 
     def __init__(
         self,
@@ -183,14 +183,14 @@ class _View:
 
     @cached_property
     def summary(self) -> Summary:
-        """The means."""
+        """Return the means."""
         from runner.report.summary import arranged, summarize
 
         return arranged(summarize(self._table, self._by, self._metrics), self._sort, self._top)
 
     @cached_property
     def rows(self) -> pa.Table:
-        """The records."""
+        """Return the records."""
         from runner.report.summary import arranged_rows
 
         return (
@@ -201,11 +201,11 @@ class _View:
 
     @property
     def table(self) -> Table:
-        """What is printed."""
+        """Return the table that is printed."""
         return self._listing() if self.listed else summary_table(self.summary)
 
     def plain(self) -> list[dict[str, Any]]:
-        """What ``--json`` prints: the groups that ``--by`` asks for, else the records."""
+        """Return what ``--json`` prints: the groups that ``--by`` asks for, else the records."""
         from artifacts.tables import rows_of
 
         return (
@@ -215,7 +215,7 @@ class _View:
         )
 
     def write(self, file: Path) -> int:
-        """Write the file that ``-o`` asks for, and return the number of its rows."""
+        """Write the file that ``-o`` names, and return the number of its rows."""
         from artifacts.collect import write_table
         from runner.report import export
 
@@ -272,7 +272,7 @@ def _say_next(table: pa.Table) -> None:
         None,
     )
     if failed is not None:
-        output.next_step(output.typed("runner", "show", failed), "tells why it did not complete")
+        output.next_step(output.typed("runner", "show", failed), "says why it did not complete")
     elif trials:
         output.next_step(
             output.typed("runner", "show", trials[0]), "shows everything that one trial recorded"

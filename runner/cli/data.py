@@ -1,4 +1,4 @@
-"""`runner data prepare`: datasets brought to where workers read them."""
+"""Run `runner data prepare`: prepare datasets for the workers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, DataDirOption, StoreOption, data_folder
 
 app = typer.Typer(
-    help="Datasets, made ready for the workers.", no_args_is_help=True, rich_markup_mode=None
+    help="Prepare datasets for the workers.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
 @app.callback()
 def _data() -> None:
-    """Datasets, made ready for the workers."""
+    """Prepare datasets for the workers."""
 
 
 def _complete_name(incomplete: str) -> list[str]:
@@ -31,7 +31,7 @@ def prepare(
         list[str],
         typer.Argument(
             metavar="NAME",
-            help="Datasets, as a grid names them, and weights:MODEL.",
+            help="Datasets, by their names in a grid, and weights:MODEL.",
             autocompletion=_complete_name,
         ),
     ],
@@ -40,9 +40,9 @@ def prepare(
 ) -> None:
     """Download datasets and build the cache that workers map, and download pretrained weights.
 
-    What is in the data folder already needs no network. One that fails
-    does not stop the others. The store remembers the first data folder that
-    it is told of, and later commands use it.
+    What is already in the data folder is not downloaded again. A dataset
+    that fails does not stop the others. The store remembers the first data
+    folder, and later commands use it.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`runner doctor`: the profile held against the live cluster."""
+"""Run `runner doctor`: compare the profile with the live cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def doctor(
     store: StoreOption = DEFAULT_STORE,
     data_dir: DataDirOption = None,
     no_probe: Annotated[
-        bool, typer.Option("--no-probe", help="Run nothing on the nodes and write nothing.")
+        bool, typer.Option("--no-probe", help="Run nothing on the nodes, and write nothing.")
     ] = False,
     timeout: Annotated[
         float,
@@ -37,17 +37,17 @@ def doctor(
             "--timeout",
             min=1,
             metavar="SECONDS",
-            help="How long a probe may wait, and then how long it may run.",
+            help="How long a probe may wait, and how long it may then run.",
         ),
     ] = TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> None:
     """Check the profile against the cluster, and say what would be refused.
 
-    A short task on every target reads what was written to the store here,
+    A probe runs on every target: a short task that reads a file of the store,
     imports what the trials need, looks for the GPU that the target promises
-    and writes back what it saw. Nothing else is changed, and nothing is left.
-    Exit code 1 if trials of a target could not run.
+    and writes back what it saw. Its files are removed afterward. The exit
+    code is 1 if the trials of a target could not run.
 
     \b
     Example:
@@ -101,7 +101,7 @@ def _show(found: Diagnosis) -> None:
         output.say(f"\n{finding.level}: {finding.target or 'everything'}: {finding.what}")
         output.say(f"  fix: {finding.fix}")
     if found.refused:
-        output.next_step("runner doctor", "when that is fixed")
+        output.next_step("runner doctor", "checks again after the fix")
     else:
         grid_step("shows what submit would queue")
 

@@ -1,4 +1,4 @@
-"""`runner init`: a first grid, or a first profile, to edit."""
+"""Run `runner init`: write a first grid, a study or a first profile, for the user to edit."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from runner.grid.shipped import study as study_text
 PROFILE = Path("cluster.yaml")
 GRID = """\
 # A grid: every combination of the values below is one trial.
-# What can be written here: docs/grid-language.md, and `runner params train` for the parameters.
-name: my-first-sweep                  # its records are kept under this name
+# docs/grid-language.md describes this file; `runner params train` lists the parameters.
+name: my-first-sweep                  # the name of the sweep, and of its folder in the store
 
 groups:                               # the sweep is the union of its groups
   - workload: train                   # a PyTorch network
-    target: cpu                       # of the cluster profile; [cpu, gpu] would compare the two
+    target: cpu                       # from the cluster profile; [cpu, gpu] compares the two
     matrix:                           # the full product of these axes
       optimizer: [sgd, adam]
       lr: [1e-1, 1e-2, 1e-3]          # also {logspace: [1e-3, 1e-1, 3]}, linspace, range
@@ -31,9 +31,9 @@ groups:                               # the sweep is the union of its groups
       model: simple_cnn
       epochs: 5
       batch_size: 32
-    exclude:                          # drop the points that match all the keys given
+    exclude:                          # drops the points that match all of these keys
       - {optimizer: adam, lr: 1e-1}
-    repeats: 3                        # each point three times, with seeds 0, 1 and 2
+    repeats: 3                        # runs each point with the seeds 0, 1 and 2
 
   - workload: svm                     # scikit-learn's SVC
     target: cpu
@@ -46,26 +46,26 @@ groups:                               # the sweep is the union of its groups
 
 
 class FileExists(RunnerError):
-    """There is a file where the new one would go; it was left as it is."""
+    """The file to write exists already; it was left as it is."""
 
     path: str
     command: str
 
     def __str__(self) -> str:
         return (
-            f"{self.path} is already there and stays as it is: name another file, as in "
+            f"{self.path} exists already and stays as it is: name another file, as in "
             f"`{self.command} other.yaml`"
         )
 
 
 class FileNotWritable(RunnerError):
-    """The new file could not be written where it should go."""
+    """The new file could not be written."""
 
     path: str
     reason: str
 
     def __str__(self) -> str:
-        return f"cannot write {self.path}: {self.reason}"
+        return f"cannot write {self.path} ({self.reason}): name a file that you may write"
 
 
 class NoCluster(RunnerError):
@@ -75,8 +75,8 @@ class NoCluster(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"no SLURM answers here ({self.reason}): type this on a login node of the cluster; "
-            "this machine alone needs no profile, `runner submit grid.yaml` uses it as it is"
+            f"no SLURM answers here ({self.reason}): type this on a login node of the cluster. "
+            "Without a cluster you need no profile: `runner submit grid.yaml` uses this machine"
         )
 
 
@@ -85,8 +85,8 @@ def init(
         Path | None,
         typer.Argument(
             metavar="FILE",
-            help="The file to write; else grid.yaml, NAME.yaml with --study, cluster.yaml with "
-            "--slurm.",
+            help="The file to write. By default grid.yaml, with --study NAME.yaml, with --slurm "
+            "cluster.yaml.",
             show_default=False,
         ),
     ] = None,
@@ -103,15 +103,15 @@ def init(
         bool,
         typer.Option(
             "--slurm",
-            help="Write a profile of this SLURM site instead, from what sinfo and scontrol say.",
+            help="Write a profile of this SLURM site instead, from what sinfo and scontrol report.",
         ),
     ] = False,
 ) -> None:
     """Write a commented grid that runs as it is, a study that ships, or the profile of a SLURM
     site.
 
-    An existing file is never overwritten. Beside it stands its JSON Schema,
-    from which editors with a YAML language server complete and check.
+    An existing file is never overwritten. The file's JSON Schema is written
+    beside it, so that editors with a YAML language server complete and check.
 
     \b
     Example:
@@ -139,7 +139,7 @@ def init(
     command = "runner init" + ("" if study is None else f" --study {study}")
     _write(grid, GRID if study is None else study_text(study), command, Kind.grid)
     output.say(f"wrote {grid}")
-    output.next_step(f"runner plan {grid}", "shows the trials it stands for")
+    output.next_step(f"runner plan {grid}", "shows its trials")
 
 
 def _write(file: Path, text: str, command: str, kind: Kind) -> None:

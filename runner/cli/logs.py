@@ -1,4 +1,4 @@
-"""`runner logs`: what a trial printed."""
+"""Run `runner logs`: print what a trial wrote."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ class NoLog(RunnerError):
 def logs(
     trial: TrialArgument,
     attempt: Annotated[
-        int | None, typer.Option("--attempt", metavar="N", help="Which attempt; else the last.")
+        int | None,
+        typer.Option("--attempt", metavar="N", help="Which attempt. By default the last."),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Print what a trial wrote while it ran.
 
-    Of a failed trial the traceback comes last. Of a trial that its task
-    never began, all that the task wrote is printed: it says why.
+    The output of a failed trial ends with its traceback. If a task ended
+    before the trial began, this prints what the task wrote, which says why.
 
     \b
     Example:
@@ -67,8 +68,8 @@ def logs(
         raise NoLog(
             found,
             number,
-            "nothing says where it was written (run inline, a trial prints to the terminal); "
-            "`runner show` tells the rest",
+            "no record says where its output is (on the inline backend a trial prints to the "
+            "terminal); `runner show` prints the rest",
         )
     path = opened.root / log
     written: deque[str] = deque(maxlen=len(traceback.splitlines()) + 1)
@@ -80,12 +81,12 @@ def logs(
     elif not written and is_its_own(path, found, number) and path.parent.is_dir():
         output.note(f"attempt {number} of trial {found} printed nothing")
     elif not written:
-        raise NoLog(found, number, f"{path} is gone or says nothing about it")
+        raise NoLog(found, number, f"{path} is gone or does not mention it")
 
 
 def _print_task(store: Store, name: str) -> bool:
-    """Print what the last task wrote that was to run this trial and did not begin it; False if
-    there is none."""
+    """Print what the last task wrote that should have run this trial and ended before; return
+    False if there is none."""
     from artifacts.publish import translate_read_errors
     from runner.sweep.arrays import task_logs
     from runner.sweep.selection import select

@@ -1,4 +1,4 @@
-"""The `runner` command: every sub-command, and how its errors and exit codes reach the shell.
+"""Define the `runner` command: its sub-commands, and how errors and exit codes reach the shell.
 
 Exit codes: 0 done, 1 something failed and the message says what, 2 wrong usage, 130 Ctrl-C.
 """
@@ -36,7 +36,7 @@ from runner.cli import (
     submit,
 )
 
-HELP = """Expand a grid of settings, run every trial on SLURM or a local Ray, and gather one table.
+HELP = """Run a grid of hyperparameters on SLURM or a local Ray, and gather one table of results.
 
 \b
 Example:
@@ -66,7 +66,7 @@ def _runner(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and leave.", is_eager=True, callback=_say_version
+            "--version", help="Print the version and exit.", is_eager=True, callback=_say_version
         ),
     ] = False,
 ) -> None:
@@ -89,11 +89,11 @@ app.add_typer(data.app, name="data")
 
 
 _READER_GONE = 128 + signal.SIGPIPE
-"""What a shell says of any program whose reader has gone."""
+"""The exit code that a shell gives a program whose reader has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command line (the process's own by default) and leave with its exit code."""
+    """Run one command line (the process's own by default) and exit with its code."""
     sys.excepthook = _print_traceback
     streams.prepare()
     code = _run(arguments)
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    """Run one command line; its exit code."""
+    """Run one command line and return its exit code."""
     try:
         code = app(
             args=None if arguments is None else list(arguments),
@@ -130,8 +130,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _print_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print what nobody expected; what its message brings along is shown and not obeyed, as
-    everywhere."""
+    """Print the traceback of an unexpected error, with the control characters of its message
+    spelled out."""
     output.message("".join(traceback.format_exception(kind, error, trace)))
 
 

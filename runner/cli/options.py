@@ -1,4 +1,4 @@
-"""The options and arguments that several commands share, and what a shell completes them with."""
+"""Define the options and arguments that several commands share, and their completion in a shell."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DEFAULT_STORE = Path("results")
 
 
 def complete_sweep(context: typer.Context, incomplete: str) -> list[str]:
-    """Sweeps of the store that the command line names so far."""
+    """Return the sweeps of the store that the command line names, if they start so."""
     return [name for name in _sweeps(_store_of(context)) if name.startswith(incomplete)]
 
 
 def complete_trial(context: typer.Context, incomplete: str) -> list[str]:
-    """Trials that have started, from the journals: opening thousands of records would keep the
-    person waiting."""
+    """Return the trials that have started, from the journals: opening thousands of records would
+    take too long."""
     from runner.sweep.journal import Follower
 
     store = _store_of(context)
@@ -57,8 +57,8 @@ ClusterOption = Annotated[
     typer.Option(
         "--cluster",
         metavar="FILE",
-        help="Profile of the site; else cluster.yaml beside the grid, then in the user's config "
-        "folder, then this machine.",
+        help="Profile of the site. By default cluster.yaml beside the grid, then in your config "
+        "folder, then a profile of this machine.",
     ),
 ]
 DataDirOption = Annotated[
@@ -67,7 +67,7 @@ DataDirOption = Annotated[
         "--data-dir",
         metavar="FOLDER",
         envvar="RUNNER_DATA",
-        help="Folder of the datasets; else the one that the store remembers.",
+        help="Folder of the datasets. By default the one that the store remembers.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -75,7 +75,7 @@ SweepsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SWEEP",
-        help="Sweeps, by name or by the grid's file; all of the store if none is named.",
+        help="Sweeps, by their names or the files of their grids. By default all sweeps.",
         autocompletion=complete_sweep,
     ),
 ]
@@ -83,22 +83,24 @@ NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SWEEP|TRIAL]...",
-        help="Sweeps, by name or by the grid's file, or trials by their id; the only sweep if none "
-        "is named.",
+        help="Sweeps, by their names or the files of their grids, or trials by their ids. By "
+        "default the store's only sweep.",
         autocompletion=complete_sweep,
     ),
 ]
 TrialArgument = Annotated[
     str,
     typer.Argument(
-        metavar="TRIAL", help="Id of a trial, or its beginning.", autocompletion=complete_trial
+        metavar="TRIAL",
+        help="Id of a trial, or the beginning of its id.",
+        autocompletion=complete_trial,
     ),
 ]
 
 
 def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
-    """The sweeps that the words on the command line mean, each once, and said where a word is a
-    file."""
+    """Return the sweeps that the words on the command line mean, each once; print a note if a word
+    is a file."""
     from runner.sweep.selection import sweep_of
 
     found = []
@@ -111,7 +113,7 @@ def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
 
 
 def data_folder(store: Path, given: Path | None) -> Path | None:
-    """The folder of the datasets: the one given, and said where it is another than the store's;
+    """Return the folder of the datasets: the given one, with a note if the store remembers another;
     else the one that the store remembers."""
     from artifacts.store import Store
     from runner.planning.data_folder import remembered
@@ -121,14 +123,14 @@ def data_folder(store: Path, given: Path | None) -> Path | None:
         return known
     if known is not None and known != given.resolve():
         output.note(
-            f"note: the data folder is {given.resolve()}, and was {known} in {store}; the next "
-            "submit remembers the one it is given"
+            f"note: the data folder is {given.resolve()}, but {store} remembers {known}; a submit "
+            "makes it remember the new one"
         )
     return given
 
 
 def grid_step(reason: str) -> None:
-    """Propose to plan the grid that lies here, or else to write a first one."""
+    """Propose to plan the grid of this folder, or to write a first one."""
     if Path("grid.yaml").is_file():
         output.next_step("runner plan grid.yaml", reason)
     else:

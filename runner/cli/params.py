@@ -1,4 +1,4 @@
-"""`runner params [WORKLOAD]`: the parameters that a grid can set."""
+"""Run `runner params [WORKLOAD]`: list the parameters that a grid can set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def params(
         str | None,
         typer.Argument(
             metavar="WORKLOAD",
-            help="train, svm or package.module:function; train and svm if none is named.",
+            help="train, svm or package.module:function. By default train and svm.",
             show_default=False,
             autocompletion=_complete_workload,
         ),
@@ -39,7 +39,7 @@ def params(
 ) -> None:
     """List the parameters of a workload: type, range, default, meaning, and when each acts.
 
-    Of a function of your own they are read from its source, which is not run.
+    The parameters of your own function are read from its source, which is not run.
 
     \b
     Example:
@@ -66,7 +66,7 @@ def params(
         if number:
             output.say()
         _show(name, of)
-    grid_step("says which of them act in the trials of a grid")
+    grid_step("says which of these act in the trials of a grid")
 
 
 def _show(workload: str, of: Iterable[Parameter]) -> None:

@@ -1,4 +1,4 @@
-"""`runner plan GRID`: what submit would do, from the same code, changing nothing."""
+"""Run `runner plan GRID`: show what submit would do, from the same code, and change nothing."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from runner.planning.request import Request
 
 GridArgument = Annotated[
-    Path, typer.Argument(metavar="GRID", help="The grid's file, such as grid.yaml.")
+    Path, typer.Argument(metavar="GRID", help="The file of the grid, such as grid.yaml.")
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="[GROUP.]KEY=VALUE[,VALUE...]",
-        help="Replace a parameter of the grid; several values make an axis. Repeatable.",
+        help="Replace a parameter of the grid; several values make an axis. May be repeated.",
     ),
 ]
 OnOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--on", metavar="TARGET=OTHER", help="Run the trials of one target on another. Repeatable."
+        "--on",
+        metavar="TARGET=OTHER",
+        help="Run the trials of one target on another. May be repeated.",
     ),
 ]
 BackendOption = Annotated[
@@ -48,11 +50,16 @@ LimitOption = Annotated[
 ]
 PackOption = Annotated[
     int | None,
-    typer.Option("--pack", min=1, metavar="N", help="Trials per SLURM array task; else chosen."),
+    typer.Option(
+        "--pack",
+        min=1,
+        metavar="N",
+        help="Trials per SLURM array task; by default the runner chooses it.",
+    ),
 ]
 MaxTrialsOption = Annotated[
     int,
-    typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid that expands to more."),
+    typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid of more trials."),
 ]
 
 
@@ -93,8 +100,8 @@ def plan(
 
 
 def check_file(grid: Path, store: Path) -> None:
-    """Raise typer.BadParameter unless there is a file; where it is the name of a sweep, say where
-    that one's grid is."""
+    """Raise typer.BadParameter unless the file exists. If the name is that of a sweep, the message
+    says where the sweep's grid is."""
     from artifacts.store import Store
     from runner.sweep.status import grid_file
     from runner.sweep.sweep import Sweep, submitted_sweeps
@@ -110,7 +117,7 @@ def check_file(grid: Path, store: Path) -> None:
             else "give the file that it was submitted from"
         )
         raise typer.BadParameter(
-            f"'{grid}' is the name of a sweep, but a grid is given by its file: {where}",
+            f"'{grid}' is the name of a sweep, but this command takes the file of a grid: {where}",
             param_hint="GRID",
         )
     what = "is a folder" if grid.is_dir() else "does not exist"
@@ -129,7 +136,7 @@ def read(
     backend: str,
     max_trials: int,
 ) -> Request:
-    """The request that the shared options describe."""
+    """Return the request that the shared options describe."""
     from runner.planning.request import read_request
 
     return read_request(
@@ -144,8 +151,8 @@ def read(
 
 
 def show(request: Request, store: Path, options: Options, *, as_json: bool) -> None:
-    """Print what submit would do: totals, a row for each array, and the batch script of each class
-    of them that a scheduler would be given."""
+    """Print what submit would do: totals, a row for each array, and for a scheduler the batch
+    script of each kind of array."""
     from artifacts.store import Store
     from runner.planning.plan import preview_request, scripts
     from runner.report.tables import Heading, Table
@@ -187,8 +194,8 @@ def show(request: Request, store: Path, options: Options, *, as_json: bool) -> N
         output.say(f"  {plan.gpu_hours:.1f} GPU-hours at most")
     for script in batch_scripts:
         output.say(
-            "\nbatch script (the name of the job and of the .pkl file get their numbers at "
-            f"submit):\n{script.rstrip()}"
+            "\nbatch script (submit adds the numbers of the job name and of the .pkl "
+            f"file):\n{script.rstrip()}"
         )
 
 
@@ -196,13 +203,12 @@ def _notes(request: Request, plan: Plan) -> list[str]:
     notes = [f"{_n(plan.trials, 'trial')} to run"]
     if request.about.merged:
         notes.append(
-            f"{request.about.merged} duplicates merged: the same trial stood in the grid more than "
-            "once"
+            f"{request.about.merged} duplicates merged: the grid has the same trial more than once"
         )
     if plan.completed:
-        notes.append(f"{plan.completed} have a completed record and are left alone")
+        notes.append(f"{plan.completed} have a completed record and do not run again")
     if plan.queued:
-        notes.append(f"{plan.queued} are with the scheduler already")
+        notes.append(f"{plan.queued} are already in the scheduler's queue")
     if plan.held_back:
         notes.append(f"{plan.held_back} are left for later by --limit")
     return notes + request.about.notes

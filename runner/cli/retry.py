@@ -1,4 +1,4 @@
-"""`runner retry [SWEEP | TRIAL]...`: another attempt for what failed."""
+"""Run `runner retry [SWEEP | TRIAL]...`: another attempt for what failed."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ def retry(
         bool,
         typer.Option(
             "--force",
-            help="Also what raised an exception or used up the GPU's memory; if that is nothing, "
-            "or trials are named, completed ones.",
+            help="Also run trials that raised an exception or used up the GPU's memory. If there "
+            "are none, or if trials are named, also run completed ones.",
         ),
     ] = False,
     disturbed: Annotated[
         bool,
         typer.Option(
-            "--disturbed", help="Instead, completed trials whose measurement was disturbed."
+            "--disturbed", help="Run completed trials whose measurement was disturbed instead."
         ),
     ] = False,
     trust: Annotated[
         bool,
         typer.Option(
             "--trust",
-            help="Run the code that the store names although it is not what you submitted "
-            "yourself.",
+            help="Run the code that the store names even if you did not submit it yourself.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run failed trials again, as they were frozen, each with what it lacked.
 
-    A trial killed for its memory gets half as much again, up to its target's limit; one whose node
-    failed avoids that node. An exception is a result: the same trial would raise it again, so it is
-    run again only with --force. After a change of code --force runs completed trials again, too:
-    those that are named, or all of a sweep in which nothing else is left. The last result counts.
+    A trial that was killed for its memory gets half as much again, up to the
+    limit of its target. A trial whose node failed avoids that node. A trial
+    that raised an exception would raise it again, so it runs only with
+    --force. After a change of the code, --force also runs completed trials
+    again: those that you name, or all of a sweep in which nothing else is
+    left. The last result counts.
 
     \b
     Example:
@@ -70,7 +71,7 @@ def retry(
         if not trust:
             check(sweep.latest)
         request = frozen_request(sweep.latest)
-        reconcile_if_idle(sweep)  # what died without a word has no record to be retried by
+        reconcile_if_idle(sweep)  # an attempt without a record could not be retried
         chosen = choose(
             request.specs,
             sweep.index,
@@ -96,10 +97,7 @@ def retry(
 
 def _say_what_is_left(sweep: str, chosen: Retry) -> None:
     for outcome, count in sorted(chosen.results.items()):
-        output.note(
-            f"{sweep}: {count} {outcome}, which is a result and is left alone: --force runs them "
-            "again"
-        )
+        output.note(f"{sweep}: {count} {outcome}, which is a result: only --force runs them again")
     if chosen.completed:
         output.note(
             f"{sweep}: {plural(len(chosen.completed), 'completed trial')} run again; the last "

@@ -1,4 +1,4 @@
-"""`runner schema grid|cluster`: what editors complete and check the two files with."""
+"""Run `runner schema grid|cluster`: print the JSON Schema of a file, for editors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.cli import output
 
 
 class Kind(StrEnum):
-    """The files that a person writes."""
+    """The files that a user writes."""
 
     grid = "grid"
     cluster = "cluster"

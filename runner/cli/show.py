@@ -1,4 +1,4 @@
-"""`runner show`: everything that one trial recorded."""
+"""Run `runner show`: print everything that one trial recorded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NotCompletedOption = Annotated[
     bool,
     typer.Option(
         "--failed",
-        help="Instead, list the trials of a sweep that did not complete, and why; TRIAL is then "
-        "its name.",
+        help="List the trials of a sweep that did not complete, and why; TRIAL is then the name "
+        "of the sweep.",
     ),
 ]
 
@@ -32,9 +32,9 @@ def show(
 ) -> None:
     """Print everything that a trial recorded.
 
-    First how it ended, how well, how long and what differs from the defaults;
-    then every column with its unit, one attempt after another. A parameter
-    that was null or auto is shown with the value that was used.
+    It first says how each attempt ended, how good the result is, how long it
+    took and what differs from the defaults. Then it prints every column with
+    its unit. A parameter that was null or auto has the value that was used.
 
     \b
     Example:
@@ -64,7 +64,9 @@ def show(
     if any(row.get("log") or row.get("traceback") for row in attempts):
         output.next_step(output.typed("runner", "logs", found), "prints what it wrote")
     else:
-        output.next_step(output.typed("runner", "collect", sweeps[-1]), "sets it beside the others")
+        output.next_step(
+            output.typed("runner", "collect", sweeps[-1]), "compares it with the others"
+        )
 
 
 def _print_attempt(row: Mapping[str, Any]) -> None:

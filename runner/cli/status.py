@@ -1,4 +1,4 @@
-"""`runner status [SWEEP]`: how a sweep stands, changing nothing."""
+"""Run `runner status [SWEEP]`: count what became of the trials of a sweep; change nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 180.0
-"""Between two questions to the scheduler, which answers many users."""
+"""The pause between two calls to the scheduler, which answers many users."""
 
 
 def status(
@@ -34,18 +34,19 @@ def status(
     wait: Annotated[
         bool,
         typer.Option(
-            "--wait", help="Block until nothing runs; exit code 0 only if everything completed."
+            "--wait",
+            help="Wait until nothing runs; exit with 0 only if everything completed.",
         ),
     ] = False,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
-            help="Show it until nothing runs, redrawn in place, with the rate and the time left.",
+            help="Show the counts, the rate and the time left until nothing runs.",
         ),
     ] = False,
 ) -> None:
-    """Show how many trials are completed, failed, running and waiting; changes nothing.
+    """Show how many trials are completed, failed, running and waiting; change nothing.
 
     \b
     Example:
@@ -77,10 +78,10 @@ def status(
 def _follow(
     store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: Redraw | None, *, wait: bool
 ) -> list[SweepStatus]:
-    """How the sweeps stand in the end; shows it on the way if there is something to redraw.
+    """Return the last status of the sweeps; show each on the way if there is something to redraw.
 
     Args:
-        paces: One of each sweep that is watched.
+        paces: One for each sweep that is watched.
         wait: Whether to look until nothing runs.
     """
     from runner.sweep.status import QUEUED, RUNNING, sweep_status
@@ -92,8 +93,8 @@ def _follow(
         found = [sweep_status(Sweep(store, name)) for name in names]
         if not wait or all(each.settled for each in found):
             return found
-        # News makes the next look come soon; while nothing happens the scheduler is asked ever more
-        # seldom.
+        # After news the next look comes soon; while nothing happens the scheduler is asked less and
+        # less often.
         pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
         asked = any(
             each.counts[QUEUED] or each.counts[RUNNING]
@@ -115,12 +116,12 @@ def _watch(
     *,
     changed: bool,
 ) -> None:
-    """Show how the sweeps stand, again every second while only the rate and the time left change;
-    the end of a trial ends it.
+    """Show the status of the sweeps, every second while only the rate and the time left change,
+    until a trial ends.
 
     Args:
         pause_s: How long to look at most before the scheduler is asked again.
-        changed: Whether this is news; where nothing can be redrawn, only news is printed.
+        changed: Whether the status is new; without redrawing, only news is printed.
     """
     began = time.monotonic()
     news = False
@@ -142,8 +143,8 @@ def _show_paced(found: Sequence[SweepStatus], paces: Sequence[Pace]) -> None:
 
 
 def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
-    """Sleep, but look at the workers' journals every second: they cost the scheduler nothing, and
-    their end ends the pause."""
+    """Sleep, but look at the workers' journals every second, which costs the scheduler nothing, and
+    return early when a trial ends."""
     from runner.sweep.journal import Ended, Follower
 
     followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
@@ -200,7 +201,7 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
     for reason, trials in _by_reason(status.not_started).items():
         output.warn(
             f"{plural(len(trials), 'task')} ended before a trial began ({reason}): 'runner logs "
-            f"{trials[0]}' has what it printed"
+            f"{trials[0]}' prints what it wrote"
         )
     if status.scheduler_error:
         output.warn(
@@ -213,20 +214,20 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         return
     if status.completed:
         output.next_step(
-            output.typed("runner", "collect", status.sweep), "gathers the records in one table"
+            output.typed("runner", "collect", status.sweep), "gathers the records into one table"
         )
     elif status.settled:
         retry = output.typed("runner", "retry", status.sweep)
         if status.grid:
             output.next_step(
                 output.typed("runner", "submit", status.grid),
-                f"runs what has no completed record ('{retry}' only what failed)",
+                f"runs what has no completed record ('{retry}': only what failed)",
             )
         else:
             output.next_step(
                 retry,
-                "runs again what failed; submitting the grid's file runs all that has no completed "
-                "record",
+                "runs again what failed; submitting the grid's file runs every trial without a "
+                "completed record",
             )
 
 

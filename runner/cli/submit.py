@@ -1,4 +1,4 @@
-"""`runner submit GRID`: freeze a grid and run its trials."""
+"""Run `runner submit GRID`: freeze a grid and run its trials."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def submit(
         bool,
         typer.Option(
             "--keep-going",
-            help="Run every trial of a group, also where its first ones all fail in the same way.",
+            help="Run every trial of a group, even if its first trials all fail in the same way.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and change nothing.")
+        bool, typer.Option("--dry-run", help="Show the plan, and change nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run every trial of a grid that has no completed record.
 
-    On SLURM it queues them and returns; on a local Ray it stays and shows progress. Ctrl-C has the
-    trials under way write a checkpoint, and the same command goes on where it stopped; a second
-    Ctrl-C ends at once.
+    On SLURM it queues the trials and returns. On a local Ray it stays and
+    shows progress. After Ctrl-C the running trials write a checkpoint, and
+    the same command continues where it stopped. A second Ctrl-C ends at once.
 
     \b
     Example:
@@ -111,7 +111,7 @@ def submit(
 
 
 def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Submitted:
-    """Submit, and say how it ended unless that is told in JSON."""
+    """Submit a request and, unless quiet, print how it ended."""
     from runner.run.submit import submit as submit_request
 
     with all_like_ctrl_c(), progress_display(request.sweep) as watch:
@@ -122,7 +122,7 @@ def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Sub
 
 
 def has_failed(done: Submitted) -> bool:
-    """Whether something that ran here did not complete."""
+    """Return whether something that ran here did not complete."""
     return bool((done.progress is not None and done.progress.failed) or done.unstarted)
 
 
@@ -136,7 +136,7 @@ def _say(request: Request, done: Submitted) -> None:
             "have a completed record"
         )
         output.next_step(
-            output.typed("runner", "collect", request.sweep), "gathers them in one table"
+            output.typed("runner", "collect", request.sweep), "gathers the records into one table"
         )
         return
     if progress is None or not plan.arrays:
@@ -145,7 +145,7 @@ def _say(request: Request, done: Submitted) -> None:
             f"{plural(plan.trials, 'trial')} queued in {plural(tasks, 'task')} of "
             f"{plural(len(plan.arrays), 'array')}"
         )
-        known = f"{plural(plan.queued, 'trial')} with the scheduler already"
+        known = f"{plural(plan.queued, 'trial')} already in the scheduler's queue"
         output.say(
             f"{request.sweep}: {', '.join([new] * bool(plan.arrays) + [known] * bool(plan.queued))}"
         )
@@ -165,30 +165,28 @@ def _say(request: Request, done: Submitted) -> None:
         output.next_step(output.typed("runner", "show", "--failed", request.sweep), "says why")
         return
     output.next_step(
-        output.typed("runner", "collect", request.sweep), "gathers the records in one table"
+        output.typed("runner", "collect", request.sweep), "gathers the records into one table"
     )
 
 
 def stopped_text(stopped: Stopped) -> str:
-    """What is said about a group of which something was left out."""
+    """Return what to say about a group whose remaining trials were left out."""
     failed = f"its first {len(stopped.trials)} trials failed in the same way ({stopped.error})"
     if stopped.lifted:
         return (
-            f"group '{stopped.group}' was stopped when {failed}; one is completed since: "
-            "submit "
-            "again runs those that were left out"
+            f"group '{stopped.group}' was stopped when {failed}; since then one has completed: "
+            "submit again to run those that were left out"
         )
     return (
-        f"group '{stopped.group}' was stopped: {failed} and none was completed, so those that look "
-        "the same were left out; mend it and "
-        "submit again, which tries them before the failed ones, or submit with --keep-going, which "
-        "runs them all"
+        f"group '{stopped.group}' was stopped: {failed} and none completed, so trials that look "
+        "the same were left out; fix the cause and submit again, which runs them before the failed "
+        "ones, or submit with --keep-going to run them all"
     )
 
 
 @contextmanager
 def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding | Stopping], None]]:
-    """A live line on a terminal; elsewhere a plain line now and then."""
+    """Show a live line on a terminal, and elsewhere a plain line from time to time."""
     if not (sys.stderr.isatty() and output.is_rich()):
         yield _PlainLines(sweep)
         return
@@ -250,7 +248,7 @@ def progress_display(sweep: str) -> Iterator[Callable[[Progress | Feeding | Stop
 
 
 class _PlainLines:
-    """One line whenever a while has passed, and one at the end: readable in a log file."""
+    """Prints a line every ten seconds and one at the end, to be read in a log file."""
 
     def __init__(self, sweep: str) -> None:
         self._sweep = sweep
@@ -281,8 +279,8 @@ class _PlainLines:
 
 def _stopping_words(stopping: Stopping) -> str:
     return (
-        f"stopping: what runs has {stopping.grace_s:g} s to write a checkpoint; Ctrl-C again "
-        "ends it at once"
+        f"stopping: running trials have {stopping.grace_s:g} s to write a checkpoint; a second "
+        "Ctrl-C ends them at once"
     )
 
 
@@ -303,7 +301,7 @@ def _words(progress: Progress) -> str:
 
 
 def rate_text(per_s: float) -> str:
-    """So many trials a second as a person says them: 3.1/s, 12.0/min, 0.5/h."""
+    """Return a rate of trials as a person says it: 3.1/s, 12.0/min, 0.5/h."""
     return (
         f"{per_s:.1f}/s"
         if per_s >= 1
@@ -314,7 +312,7 @@ def rate_text(per_s: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min 5 s, 2 h 10 min."""
+    """Return seconds as a person says them: 42 s, 3 min 5 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"

@@ -18,7 +18,7 @@ EXAMPLES = [
     (errors.StoreNotWritable(PATH, "Read-only file system"), "choose another"),
     (errors.StoreNotReadable(PATH, "Permission denied"), "chmod"),
     (errors.UnreadableRecord(PATH, "no rows"), "move it out"),
-    (errors.NewerFormat(PATH, 2, 1), "use that one here"),
+    (errors.NewerFormat(PATH, 2, 1), "use that version here"),
     (errors.UnknownSweep("stduy", ("study",), Path("/store")), "it has study"),
     (errors.UnknownSweep("study", (), Path("/store")), "none yet"),
     (errors.UnknownTrial("aa", ("study",), Path("/store")), "runner collect --trials"),

@@ -361,7 +361,7 @@ def test_a_profile_written_from_the_site_passes_its_own_check(desk: Desk) -> Non
     written = (desk.folder / "cluster.yaml").read_bytes()
     code, _, err = desk.run("init", "--slurm")
     assert code == 1
-    assert "already there" in err
+    assert "exists already" in err
     assert (desk.folder / "cluster.yaml").read_bytes() == written
 
 

@@ -55,7 +55,7 @@ def test_it_prints_one_table_and_what_to_type_next(run: Run, store: Store) -> No
         "1 trial not completed and in no average: 1 failed",
         "measured on Model T (6 trials)",
         "",
-        f"next: runner show {99:016x} --store {store.root} tells why it did not complete",
+        f"next: runner show {99:016x} --store {store.root} says why it did not complete",
     ]
 
 

@@ -41,7 +41,7 @@ def test_the_store_remembers_the_data_folder_and_a_change_is_told(
     ):
         assert "note:" not in desk.run(*command)
     assert desk.store.sweeps() == ["toy"]
-    told = f"note: the data folder is {second}, and was {first} in {desk.store_folder}"
+    told = f"note: the data folder is {second}, but {desk.store_folder} remembers {first}"
     for command in (
         ["plan", grid],
         ["data", "prepare", "npz:own.npz"],

@@ -34,7 +34,7 @@ def test_an_existing_file_is_never_overwritten(run: Run, tmp_path: Path) -> None
     file.write_text("precious")
     done = run("init", str(file))
     assert done.code == 1
-    assert "already there" in done.err
+    assert "exists already" in done.err
     assert file.read_text() == "precious"
 
 

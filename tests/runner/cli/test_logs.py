@@ -104,7 +104,7 @@ def test_a_trial_that_is_still_running_has_a_log_already(run: Run, store: Store)
     [
         ([ONE, "--attempt", "7"], "it has attempts 1, 2"),
         ([OTHER], "gone.log is gone"),
-        ([SILENT], "nothing says where"),
+        ([SILENT], "no record says where"),
         (["00000000000000"], "give more characters of the id"),
         (["ffff"], "no record of a trial 'ffff'"),
     ],

@@ -18,7 +18,7 @@ def test_names_and_files_explain_each_other(desk: Desk) -> None:
     assert "grid.yaml is the grid of the sweep 'my-sweep'" in desk.run("status", "grid.yaml")
     refused = desk.run("submit", "my-sweep", code=2)
     assert (
-        "'my-sweep' is the name of a sweep, but a grid is given by its file: that sweep was "
+        "'my-sweep' is the name of a sweep, but this command takes the file of a grid: that sweep was "
         "submitted from grid.yaml" in refused
     )
     assert "file 'other.yaml' does not exist" in desk.run("plan", "other.yaml", code=2)

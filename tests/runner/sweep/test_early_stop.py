@@ -44,7 +44,7 @@ def test_trials_that_were_never_tried_go_before_those_that_failed(desk: Desk) ->
     grid = desk.grid(DIVERGING)
     said = desk.run("submit", grid, "--backend", "inline", code=1)
     assert (
-        "submit again, which tries them before the failed ones, or submit with --keep-going" in said
+        "submit again, which runs them before the failed ones, or submit with --keep-going" in said
     )
     assert desk.run("status", "toy").count("--keep-going") == 1
     first = list(desk.ran())
@@ -67,7 +67,7 @@ def test_what_differs_from_the_failed_trials_in_a_setting_they_share_is_tried(de
     grid = desk.grid(text)
     said = desk.run("submit", grid, "--backend", "inline", code=1)
     assert desk.json("status", "toy")[0]["counts"] == {"completed": 30, "failed": 3, "waiting": 27}
-    assert "one is completed since: submit again runs those that were left out" in said
+    assert "since then one has completed: submit again to run those that were left out" in said
     desk.run("submit", grid, "--backend", "inline", code=1)
     assert desk.json("status", "toy")[0]["counts"] == {"completed": 30, "failed": 30}
 

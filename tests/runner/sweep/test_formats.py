@@ -67,7 +67,7 @@ def test_a_file_of_a_newer_runner_is_refused_by_name(desk: Desk, name: str) -> N
     ]
     told = [said for said in refused if f"{file} has format {FORMAT + 1}" in said]
     assert told, refused
-    assert all("a newer runner wrote it, so use that one" in said for said in told)
+    assert all("a newer runner wrote it, so use that version" in said for said in told)
     assert (
         before.items()
         <= {path: path.stat().st_mtime_ns for path in desk.store_folder.rglob("*.json*")}.items()

@@ -90,7 +90,7 @@ def test_ctrl_c_waits_for_the_answer_of_sbatch(desk: SlurmDesk, sbatch: Path) ->
     put(sbatch, INTERRUPTED)
     desk.run("submit", grid, "--pack", "4", code=130)
     assert arrays(desk) == ["0001.json", "0001.ticket"]
-    assert "4 trials with the scheduler already" in desk.run("submit", grid)
+    assert "4 trials already in the scheduler's queue" in desk.run("submit", grid)
     each_ran_once(desk)
 
 
@@ -102,7 +102,7 @@ def test_a_second_signal_ends_it_at_once_and_the_array_is_found_by_name(
     desk.run("submit", grid, "--pack", "4", code=130)
     assert arrays(desk) == ["0001.json"]
     (sbatch / "sbatch").unlink()
-    assert "4 trials with the scheduler already" in desk.run("submit", grid)
+    assert "4 trials already in the scheduler's queue" in desk.run("submit", grid)
     assert arrays(desk) == ["0001.json", "0001.ticket"]
     each_ran_once(desk)
 
@@ -118,7 +118,7 @@ def test_an_sbatch_that_outlives_its_submit_keeps_the_sweep_locked(
     put(sbatch, SPEAKS_FIRST)
     (sbatch / "go-on").touch()
     desk.until(lambda: not is_held(folder), "sbatch has ended")
-    assert "4 trials with the scheduler already" in desk.run("submit", grid)
+    assert "4 trials already in the scheduler's queue" in desk.run("submit", grid)
     each_ran_once(desk)
 
 
@@ -143,7 +143,7 @@ def test_the_store_is_one_under_every_path_and_a_copy_is_another(desk: SlurmDesk
     link.symlink_to(real)
     shutil.copytree(real, copy)
     desk.store_folder = link
-    assert "2 trials with the scheduler already" in desk.run("submit", grid)
+    assert "2 trials already in the scheduler's queue" in desk.run("submit", grid)
     desk.store_folder = copy
     assert "nothing queued or running" in desk.run("cancel", "toy")
     desk.gate.touch()

@@ -79,8 +79,9 @@ def test_a_submit_killed_between_two_arrays_is_finished_by_the_same_command(
     monkeypatch.setenv("PATH", f"{shims}:{os.environ['PATH']}")
     assert desk.run("submit", grid, "--pack", "4", code=-9) == ""
     assert len(list(desk.store_folder.rglob("*.ticket"))) == 1
-    assert "4 trials queued in 1 task of 1 array, 8 trials with the scheduler already" in desk.run(
-        "submit", grid, "--pack", "4"
+    assert (
+        "4 trials queued in 1 task of 1 array, 8 trials already in the scheduler's queue"
+        in desk.run("submit", grid, "--pack", "4")
     )
     desk.gate.touch()
     desk.until_idle()
@@ -179,7 +180,7 @@ def test_a_suspended_task_is_not_waiting(desk: SlurmDesk) -> None:
     (job,) = desk.site.run("squeue", "--noheader", "--Format=JobID").split()
     desk.site.run("scontrol", "suspend", job)
     assert desk.standing() == {"running": 1, "queued": 1}
-    assert "2 trials with the scheduler already" in desk.run("submit", grid)
+    assert "2 trials already in the scheduler's queue" in desk.run("submit", grid)
     desk.site.run("scontrol", "resume", job)
     desk.gate.touch()
     desk.until_idle()
