@@ -32,14 +32,14 @@ OUTCOMES: Final[dict[str, str]] = {
     "out_of_memory": "used up the host's memory, or its share of it",
     "gpu_out_of_memory": "used up the GPU's memory",
     "preempted": "was asked to stop and left a checkpoint",
-    "wrong_device": "found other hardware than its target asks for, and did not run",
+    "wrong_device": "found other hardware than its target asks for, so nothing was computed",
     "crashed": "the worker died of itself (segmentation fault, abort)",
     "killed": "the worker was killed and nothing says by whom",
-    "cancelled": "was cancelled by a person",
+    "cancelled": "was cancelled by a user",
     "interrupted": "ended with what drove it: Ctrl-C, a driver that was killed, a task that was "
     "started again or ran out of time",
     "node_failed": "the node failed",
-    "unknown": "nobody knows; never counted as completed or failed",
+    "unknown": "it is not known; never counted as completed or failed",
 }
 
 HISTORY: Final[tuple[tuple[str, str, str, str], ...]] = (
@@ -76,14 +76,14 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "Id of the trial: the first 16 hex digits of a hash over workload, target, seed and "
             "parameters.",
         ),
-        ("attempt", "int", "", "Which execution of the trial this row tells of."),
+        ("attempt", "int", "", "Which execution of the trial this row describes."),
         (
             "workload",
             "string",
             "",
             "`train`, `svm`, or the `package.module:function` that computed it.",
         ),
-        ("target", "string", "", "Resource class of the cluster profile the trial was meant for."),
+        ("target", "string", "", "Target of the cluster profile that the trial was meant for."),
         ("seed", "int", "", "Seed of the repeat."),
         ("group", "string", "", "Label of the grid's group the trial came from."),
         ("parameters", "list<string>", "", "Names of the columns that hold this row's parameters."),
@@ -105,43 +105,43 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "derived",
             "bool",
             "",
-            "True where the worker could not write the record and it was derived from the "
+            "True if the worker could not write the record and it was derived from the "
             "scheduler afterward.",
         ),
         ("error_type", "string", "", "Class of the exception."),
-        ("error_message", "string", "", "Its message, with the fix where one is known."),
+        ("error_message", "string", "", "Its message, with a fix if one is known."),
         ("traceback", "string", "", "Where it was raised."),
         (
             "disturbed",
             "bool",
             "",
-            "True where something else used the hardware during the measurement.",
+            "True if something else used the hardware during the measurement.",
         ),
         ("disturbed_by", "list<string>", "", "What disturbed it."),
         (
             "resumed_from_epoch",
             "int",
             "",
-            "Epoch of the checkpoint this attempt went on from; missing if it started anew.",
+            "Epoch of the checkpoint that this attempt continued from; missing if it started anew.",
         ),
         (
             "diverged",
             "bool",
             "",
-            "True where a loss or an accuracy of a completed attempt, or of its last epoch, is NaN "
+            "True if a loss or an accuracy of a completed attempt, or of its last epoch, is NaN "
             "or infinite.",
         ),
         (
             "not_written",
             "list<string>",
             "",
-            "What no column can hold and was left out of this record: the name, and why.",
+            "Values that no column can hold, left out of this record: their names, and why.",
         ),
     ),
     "time": (
         ("submitted_at", "timestamp", "UTC", "When the trial was handed to the backend."),
         ("started_at", "timestamp", "UTC", "When the worker began it."),
-        ("ended_at", "timestamp", "UTC", "When the worker was done with it."),
+        ("ended_at", "timestamp", "UTC", "When the worker had finished it."),
         (
             "queue_s",
             "double",
@@ -183,7 +183,7 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "epochs_run",
             "int",
             "",
-            "Epochs this trial has behind it, those before a resume included.",
+            "Epochs that this trial has run, including those before a resume.",
         ),
     ),
     "throughput": (
@@ -336,35 +336,34 @@ _HEAD: Final = f"""\
 
 <!-- Written by `python -m artifacts.columns`; edit artifacts/columns.py instead. -->
 
-A record is one row: one attempt at one trial, its parameters, what came of it, and how long, on
-what and where it took. The columns below are version {SCHEMA_VERSION} of the schema.
+A record is one row for one attempt at one trial: its parameters, outcome, results, times, hardware
+and place. The columns below are version {SCHEMA_VERSION} of the schema.
 
-- **A value that is missing was not measured, or does not apply.** It is never written as zero. A
-  file that holds a single record has no column at all for what is missing; `runner collect` makes
-  one table with all columns of the list below, the parameters and the results.
-- **Parameters** stand in columns of their own, under their own names, and `parameters` lists these
-  columns. One that bears the name of a column below gets `_asked` behind it: an SVM that asked for
-  `engine: auto` has `engine_asked = auto`, and `engine` says which one ran.
-- **Results** that the user's own function returned stand in columns of their own too, and `results`
-  lists them.
-- Mappings, and lists of mixed kinds, are JSON text. Types are kept per trial; where trials
-  disagree, `collect` widens numbers and spells everything else so that no two values look alike: as
-  JSON, and text bare unless it could be taken for JSON (`1` is a number there, `"1"` a text, and
-  `auto` is `auto`). JSON output has such values as they were recorded.
-- **NaN and infinity are values**, not missing ones. Parquet and CSV hold them; JSON has no word for
-  them and says null, and `diverged` tells a loss or an accuracy that is one from a missing one.
-- In CSV, text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets an apostrophe in
-  front, so that no spreadsheet runs it as a formula. Numbers stay as they are.
+- **A missing value was not measured, or does not apply.** It is never written as zero. The file of
+  a single record has no column for what is missing. `runner collect` makes one table with all
+  columns of the list below, the parameters and the results.
+- **Each parameter has a column of its own**, with its own name, and `parameters` lists these
+  columns. If a parameter has the name of a column below, its column ends in `_asked`: an SVM that
+  asked for `engine: auto` has `engine_asked = auto`, and `engine` says which one ran.
+- **Each result** that the user's own function returned has a column too, and `results` lists these.
+- Mappings, and lists of mixed kinds, are JSON text. Each trial keeps its types. If the types of a
+  column differ between trials, `collect` widens numbers and writes other values so that no two look
+  alike. They become JSON, but text stays bare unless it could be read as JSON: `1` is a number
+  there, `"1"` is a text, and `auto` is `auto`. JSON output has such values as they were recorded.
+- **NaN and infinity are values**, not missing ones. Parquet and CSV hold them. JSON has no word for
+  them and has null; `diverged` says that a null is such a loss or accuracy, not a missing one.
+- In CSV, an apostrophe precedes text that begins with `=`, `+`, `-`, `@`, a tab or a line break, so
+  that no spreadsheet runs it as a formula. Numbers stay as they are.
 - Accuracies and utilizations are fractions in [0, 1]. Times of day are UTC.
 
-Files lie in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record,
-`<trial>.<attempt>.derived.parquet` for a derived one, `compacted-<id>.parquet` for many. They are
+The files are in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record,
+`<trial>.<attempt>.derived.parquet` for a derived one, `compacted-<id>.parquet` for many. A file is
 published whole or not at all, and never edited. Each carries a checksum of all its bytes (`seal` in
-its metadata: CRC-32, taken with eight zeros in its own place); a file that does not agree with it
-is named and not believed. Compaction copies single records into one file before it removes them, so
-a reader may meet a row twice for a moment: (`trial`, `attempt`) tells attempts apart. Where an
-attempt has a derived record and its worker's own came after all, both stay, and every reader counts
-the worker's; of two workers' own (a network partition can make two of one) the completed one.
+its metadata: CRC-32, computed with eight zeros in its own place). A file whose checksum is wrong is
+reported and not read. Compaction copies single records into one file before it removes them, so a
+reader may briefly see a row twice; (`trial`, `attempt`) identifies an attempt. If the worker's own
+record comes after a derived one, both stay, and every reader counts the worker's. If two workers
+wrote a record for one attempt (a network partition can cause this), the completed one counts.
 """
 
 

@@ -184,13 +184,14 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m jobs.parameters`; edit the structs of the parameters instead. -->
 
-What `matrix`, `zip`, `fixed`, `exclude` and `include` of a [grid](grid-language.md) can set for the
-built-in workloads; `runner params train` and `runner params svm` print the same. Those of your own
-function are its arguments: `runner params package.module:function` lists them.
+A [grid](grid-language.md) can set these parameters of the built-in workloads in `matrix`, `zip`,
+`fixed`, `exclude` and `include`; `runner params train` and `runner params svm` print the same list.
+The parameters of your own function are its arguments: `runner params package.module:function` lists
+them.
 
-A parameter **acts** where it changes what is computed. Where it does not, the grid's value
-collapses to the default, so that no two trials compute the same thing, and `runner plan` says so in
-a note. `null` is a value like any other: it stands for what the meaning says. `runner show TRIAL`
+A parameter **acts** if it changes what is computed. If it does not act, the grid's value becomes
+the default, so that no two trials compute the same thing, and `runner plan` says so in a note.
+`null` is a value like any other; the column *meaning* says what it stands for. `runner show TRIAL`
 prints the value that was used.
 
 A trial also has a `seed`, from the grid's `repeats`, and a `target`; neither is a parameter.

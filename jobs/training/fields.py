@@ -53,7 +53,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """simple_cnn, resnet10, resnet18, resnet34, resnet50, or package.module:factory."""
 
     stem: Literal["cifar", "imagenet"] = "cifar"
-    """First layers of a ResNet: `cifar` (3x3, nothing thrown away) or `imagenet` (7x7 stride 2,
+    """First layers of a ResNet: `cifar` (3x3, full resolution) or `imagenet` (7x7 stride 2,
     then pooling).
 
     Acts with a model whose name begins with resnet.
