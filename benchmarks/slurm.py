@@ -60,7 +60,7 @@ def note(tally: str, width: int) -> None:
 def ours(folder: Path, calls: Path, *options: str) -> Row:
     """`runner submit`, then `runner status --wait`, as a user types them."""
     from artifacts.store import Store
-    from runner.sweep.journal import Started, read_all
+    from runner.sweep.journal import AttemptStarted, read_all
 
     (folder / "cluster.yaml").write_text(_PROFILE)
     (folder / "noops.py").write_text(_WORKLOAD)
@@ -76,7 +76,9 @@ def ours(folder: Path, calls: Path, *options: str) -> Row:
     _until(lambda: len(store.index("noop").completed) == TRIALS)
     wall_s = time.perf_counter() - begin
     subprocess.run([runner, "status", "--wait"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    begun = [entry for entry in read_all(store.sweep_folder("noop")) if isinstance(entry, Started)]
+    begun = [
+        entry for entry in read_all(store.sweep_folder("noop")) if isinstance(entry, AttemptStarted)
+    ]
     if set(Counter(entry.trial for entry in begun).values()) != {1} or len(begun) != TRIALS:
         raise RuntimeError("a trial ran twice, or never")
     tasks = len({(entry.array_job_id, entry.array_task_id) for entry in begun})

@@ -12,7 +12,7 @@ from cluster.errors import CallDoesNotPickle, ProcessLost, ProcessSpent, Requeue
 from cluster.state import State
 
 
-class Ending(NamedTuple):
+class CallEnded(NamedTuple):
     """How a task ended; ``spent``: its process cannot compute any more; ``code``: of a
     TaskError."""
 
@@ -50,19 +50,19 @@ def described(problem: BaseException) -> str:
     return "".join(traceback.format_exception(type(problem), problem, trace)).strip()
 
 
-def attempt(call: Callable[[int], None], index: int) -> Ending:
+def attempt(call: Callable[[int], None], index: int) -> CallEnded:
     """How one task ended; only Ctrl-C and what a backend raises to stop the task leave it as an
     exception."""
     try:
         call(index)
     except Requeue as wish:
-        return Ending(State.PREEMPTED, str(wish))  # only a scheduler has a queue to go back to
+        return CallEnded(State.PREEMPTED, str(wish))  # only a scheduler has a queue to go back to
     except ProcessLost as lost:
-        return Ending(lost.state, lost.reason, spent=True)
+        return CallEnded(lost.state, lost.reason, spent=True)
     except ProcessSpent:
-        return Ending(State.COMPLETED, spent=True)
+        return CallEnded(State.COMPLETED, spent=True)
     except TaskError as error:
-        return Ending(State.FAILED, str(error), code=error.code)
+        return CallEnded(State.FAILED, str(error), code=error.code)
     except (Exception, SystemExit) as problem:
-        return Ending(State.FAILED, described(problem))
-    return Ending(State.COMPLETED)
+        return CallEnded(State.FAILED, described(problem))
+    return CallEnded(State.COMPLETED)

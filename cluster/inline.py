@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from cluster import signals, startup
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
-from cluster.calls import Ending, attempt, described, pickled
+from cluster.calls import CallEnded, attempt, described, pickled
 from cluster.environment import thread_environment
 from cluster.errors import BackendClosed, Infeasible, UnknownArray
 from cluster.resources import Resources
@@ -145,7 +145,7 @@ class InlineBackend:
 
     def _run(self, array: _InlineArray, index: int) -> None:
         self._next = None
-        ending = Ending(State.CANCELLED, "interrupted by Ctrl-C")
+        ending = CallEnded(State.CANCELLED, "interrupted by Ctrl-C")
         try:
             with _variables(array.variables):
                 ending = array.run(index, self._alarm)
@@ -177,7 +177,7 @@ class _InlineArray:
         self._call, self._warm, self._time_min = call, warm, time_min
         self._problem = ""  # what warm raised
 
-    def run(self, index: int, alarm: _Alarm) -> Ending:
+    def run(self, index: int, alarm: _Alarm) -> CallEnded:
         """Call one task, after warm if it is the first."""
         if self._warm is not None:
             warm, self._warm = self._warm, None
@@ -187,7 +187,7 @@ class _InlineArray:
             except Exception as problem:
                 self._problem = described(problem)
         if self._problem:
-            return Ending(State.FAILED, self._problem)
+            return CallEnded(State.FAILED, self._problem)
         try:
             with alarm.set(self._time_min):
                 return attempt(self._call, index)
@@ -203,7 +203,7 @@ class _Alarm:
     """Raises TimeIsUp in a task when its time is over, if it runs in the main thread."""
 
     def __init__(self) -> None:
-        self.ending = Ending(State.TIMED_OUT)
+        self.ending = CallEnded(State.TIMED_OUT)
         """Of a task in which it rang."""
         self._is_set = False
 
@@ -233,7 +233,7 @@ class _Alarm:
         """Have it ring in a task under way, unless it does so sooner in any case."""
         left, _ = signal.getitimer(signal.ITIMER_REAL)
         if self._is_set and (not left or seconds < left):
-            self.ending = Ending(state, detail)
+            self.ending = CallEnded(state, detail)
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

@@ -46,7 +46,7 @@ _UNKNOWN = object()
 
 
 @dataclass(frozen=True)
-class Part:
+class StatePart:
     """One thing that a trial may change.
 
     Attributes:
@@ -336,7 +336,7 @@ _SIGNALS = sorted(
 )
 
 
-def _handler(number: signal.Signals) -> Part:
+def _handler(number: signal.Signals) -> StatePart:
     def write(handler: Any) -> None:
         # torch sets its own for the workers of a DataLoader, once in a process.
         of_torch = str(getattr(signal.getsignal(number), "__module__", "")).startswith("torch.")
@@ -347,7 +347,7 @@ def _handler(number: signal.Signals) -> Part:
         ):
             signal.signal(number, handler)
 
-    return Part(f"the handler of {number.name}", lambda: signal.getsignal(number), write)
+    return StatePart(f"the handler of {number.name}", lambda: signal.getsignal(number), write)
 
 
 def _mask() -> set[int]:
@@ -523,29 +523,29 @@ def _set_patchable(saved: list[dict[str, Any]]) -> None:
 
 
 _PARTS = (
-    Part(_PATCHABLE, _patchable, _set_patchable),
-    Part("user, group and root folder", _identity, _set_identity),
-    Part("the working folder", _folder, _change_folder),
-    Part("the umask", _umask, os.umask),
-    Part("sys.path and sys.argv", _lists, _set_lists),
-    Part("the hooks of sys and threading", _hooks, _set_hooks),
-    Part("the interpreter's limits and its garbage collector", _interpreter, _set_interpreter),
-    Part("warning filters", _warning_filters, _set_warning_filters),
-    Part("the root logger", _log_settings, _set_log_settings),
-    Part(
+    StatePart(_PATCHABLE, _patchable, _set_patchable),
+    StatePart("user, group and root folder", _identity, _set_identity),
+    StatePart("the working folder", _folder, _change_folder),
+    StatePart("the umask", _umask, os.umask),
+    StatePart("sys.path and sys.argv", _lists, _set_lists),
+    StatePart("the hooks of sys and threading", _hooks, _set_hooks),
+    StatePart("the interpreter's limits and its garbage collector", _interpreter, _set_interpreter),
+    StatePart("warning filters", _warning_filters, _set_warning_filters),
+    StatePart("the root logger", _log_settings, _set_log_settings),
+    StatePart(
         "locale, decimal context, socket timeout and tempfile folder",
         _library_settings,
         _set_library_settings,
     ),
-    Part("timers", _timers, _set_timers),  # before the handlers, lest one rings in between
+    StatePart("timers", _timers, _set_timers),  # before the handlers, lest one rings in between
     *map(_handler, _SIGNALS),
-    Part("the signal mask", _mask, _set_mask),
-    Part("resource limits", _limits, _set_limits),
-    Part("priority and CPU affinity", _scheduling, _set_scheduling),
-    Part("the fault handler", faulthandler.is_enabled, _set_fault_handler),
-    Part("the start method of multiprocessing", _start_method, _set_start_method),
-    Part("NumPy's error handling", _numpy_errors, _set_numpy_errors),
-    Part(
+    StatePart("the signal mask", _mask, _set_mask),
+    StatePart("resource limits", _limits, _set_limits),
+    StatePart("priority and CPU affinity", _scheduling, _set_scheduling),
+    StatePart("the fault handler", faulthandler.is_enabled, _set_fault_handler),
+    StatePart("the start method of multiprocessing", _start_method, _set_start_method),
+    StatePart("NumPy's error handling", _numpy_errors, _set_numpy_errors),
+    StatePart(
         "torch's default type",
         _torch(lambda torch: str(torch.get_default_dtype()), "torch.float32"),
         _to_torch(
@@ -554,39 +554,41 @@ _PARTS = (
             )
         ),
     ),
-    Part(
+    StatePart(
         "torch's default device",
         _torch(lambda torch: str(torch.get_default_device()), "cpu"),
         _to_torch(lambda torch, saved: torch.set_default_device(None if saved == "cpu" else saved)),
     ),
-    Part(
+    StatePart(
         "torch's deterministic algorithms",
         _torch(_determinism, (False, False)),
         _to_torch(_set_determinism),
     ),
-    Part(
+    StatePart(
         "torch's precision of matrix products",
         _torch(lambda torch: torch.get_float32_matmul_precision(), "highest"),
         _to_torch(lambda torch, saved: torch.set_float32_matmul_precision(saved)),
     ),
-    Part("cuDNN's settings", _torch(_cudnn, (True, False, False, True)), _to_torch(_set_cudnn)),
-    Part(
+    StatePart(
+        "cuDNN's settings", _torch(_cudnn, (True, False, False, True)), _to_torch(_set_cudnn)
+    ),
+    StatePart(
         "torch's gradients",
         _torch(lambda torch: torch.is_grad_enabled(), True),
         _to_torch(lambda torch, saved: torch.set_grad_enabled(saved)),
     ),
-    Part(
+    StatePart(
         "torch's anomaly detection",
         _torch(lambda torch: torch.is_anomaly_enabled(), False),
         _to_torch(lambda torch, saved: torch.autograd.set_detect_anomaly(saved)),
     ),
-    Part(
+    StatePart(
         "torch's way to share tensors",
         _torch(lambda torch: torch.multiprocessing.get_sharing_strategy(), "file_descriptor"),
         _to_torch(lambda torch, saved: torch.multiprocessing.set_sharing_strategy(saved)),
     ),
-    Part("torch's inter-op threads", _torch(_interop_threads, 0), None),
-    Part("torch.distributed", _torch(_is_distributed, False), None),
+    StatePart("torch's inter-op threads", _torch(_interop_threads, 0), None),
+    StatePart("torch.distributed", _torch(_is_distributed, False), None),
 )
 """All that a trial may change.
 
@@ -594,7 +596,7 @@ Threads of BLAS, OpenMP and torch are set before every trial, see jobs/measure/t
 """
 
 
-def _read(part: Part) -> Any:
+def _read(part: StatePart) -> Any:
     try:
         return part.read()
     except Exception:

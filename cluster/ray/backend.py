@@ -21,11 +21,11 @@ from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
 from cluster.calls import pickled
 from cluster.environment import thread_environment
 from cluster.errors import BackendClosed, BackendLost, Infeasible, UnknownArray
-from cluster.ray.pool import Pool, Worker
+from cluster.ray.pool import Pool, PoolWorker
 from cluster.ray.session import RaySession
 from cluster.ray.shares import pool_sizes
 from cluster.ray.watch import Watch
-from cluster.ray.worker import Ready, Started
+from cluster.ray.worker import Ready, TaskStarted
 from cluster.ray.worker_death import explain_death
 from cluster.resources import Resources
 from cluster.room import Need, lacking
@@ -56,7 +56,7 @@ class RayBackend:
         self._session = RaySession()
         self._arrays: dict[str, TaskArray] = {}
         self._pools: list[Pool] = []  # of arrays with unfinished tasks
-        self._answers: queue.SimpleQueue[tuple[Worker, Future[Any]]] = (
+        self._answers: queue.SimpleQueue[tuple[PoolWorker, Future[Any]]] = (
             queue.SimpleQueue()
         )  # filled by Ray's thread
         self._outbox: list[TaskEvent] = []
@@ -297,7 +297,7 @@ class RayBackend:
         except queue.Empty:
             return
 
-    def _answered(self, worker: Worker, future: Future[Any]) -> None:
+    def _answered(self, worker: PoolWorker, future: Future[Any]) -> None:
         if worker not in worker.pool.workers:
             return  # it was killed in the meantime, and its task told
         try:
@@ -305,7 +305,7 @@ class RayBackend:
         except RayError as death:
             self._died(worker, str(death))
             return
-        if isinstance(answer, Started):
+        if isinstance(answer, TaskStarted):
             worker.started = answer
             return
         if isinstance(answer, Ready):
@@ -322,7 +322,7 @@ class RayBackend:
                 return
         self._employ(worker)
 
-    def _employ(self, worker: Worker) -> None:
+    def _employ(self, worker: PoolWorker) -> None:
         """Give a worker its next task, or release it if there is none or another array's turn has
         come."""
         pool = worker.pool
@@ -338,7 +338,7 @@ class RayBackend:
         self._outbox.append(pool.tasks.began(index, worker.node, worker.pid))
         pool.give(worker, index)
 
-    def _end_task(self, worker: Worker, state: State, detail: str, code: int = 0) -> None:
+    def _end_task(self, worker: PoolWorker, state: State, detail: str, code: int = 0) -> None:
         assert worker.index is not None, "a task ended that was not given"
         self._outbox.append(
             worker.pool.tasks.ended(worker.index, state, detail, worker.node, worker.pid, code)
@@ -347,7 +347,7 @@ class RayBackend:
         if worker.pool.tasks.unfinished == 0:
             self._unbalanced = True
 
-    def _died(self, worker: Worker, ray_says: str) -> None:
+    def _died(self, worker: PoolWorker, ray_says: str) -> None:
         """A worker went away by itself: tell its task, and see why it did."""
         self._session.check(at_once=True)  # if Ray did, all its workers do
         pool = worker.pool
@@ -377,7 +377,7 @@ class RayBackend:
             pool.end(worker)
         self._unbalanced = True
 
-    def _stop(self, worker: Worker, state: State, detail: str) -> None:
+    def _stop(self, worker: PoolWorker, state: State, detail: str) -> None:
         """Kill a worker for what its task did."""
         self._end_task(worker, state, detail)
         worker.pool.end(worker)

@@ -15,24 +15,24 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.processes import kill_tree
 from cluster.ray.session import answered
-from cluster.ray.worker import Started, TaskWorker, warn
+from cluster.ray.worker import TaskStarted, TaskWorker, warn
 from cluster.room import Need
 from cluster.tasks import TaskArray
 
-Report = Callable[["Worker", "Future[Any]"], None]
+Report = Callable[["PoolWorker", "Future[Any]"], None]
 
 _numbers = itertools.count()
 
 
 @dataclass(eq=False)
-class Worker:
+class PoolWorker:
     """One actor, seen from the driver."""
 
     actor: Any
     pool: Pool
     crash_file: Path | None
     asked_at: float  # when Ray was asked for it, on the monotonic clock
-    started: Started | None = None  # None: not up yet
+    started: TaskStarted | None = None  # None: not up yet
     ready: bool = False  # it is warm
     index: int | None = None  # of the task it runs
     deadline: float = float("inf")  # of that task, on the monotonic clock
@@ -67,7 +67,7 @@ class Pool:
     folder: Path | None
     node_id: str  # this machine's
     report: Report
-    workers: set[Worker] = field(default_factory=set)
+    workers: set[PoolWorker] = field(default_factory=set)
     share: int = 0
     deaths_before_work: int = 0  # in a row
 
@@ -87,17 +87,17 @@ class Pool:
         asked_at = time.time()
         remote = ray.remote(**self.options)(TaskWorker).remote
         actor = answered(lambda: remote(*self.arguments, str(crash_file) if crash_file else None))
-        worker = Worker(actor, self, crash_file, time.monotonic())
+        worker = PoolWorker(actor, self, crash_file, time.monotonic())
         self.workers.add(worker)
         self._ask(worker, actor.start.remote())
         self._ask(worker, actor.prepare.remote(asked_at))
 
-    def give(self, worker: Worker, index: int) -> None:
+    def give(self, worker: PoolWorker, index: int) -> None:
         """Have a worker run a task."""
         worker.index = index
         self._ask(worker, worker.actor.run.remote(index))
 
-    def warn(self, worker: Worker) -> None:
+    def warn(self, worker: PoolWorker) -> None:
         """Ask the task that a worker runs to stop at its next step."""
         assert worker.started is not None, "only a worker that is up runs a task"
         if worker.is_on(self.node_id):
@@ -106,12 +106,12 @@ class Pool:
             there = NodeAffinitySchedulingStrategy(worker.started.node_id, soft=False)
             ray.remote(num_cpus=0, scheduling_strategy=there)(warn).remote(worker.started.pid)
 
-    def end(self, worker: Worker) -> None:
+    def end(self, worker: PoolWorker) -> None:
         """Kill a worker, with all that it started if it is on this machine."""
         self.abandon(worker)
         answered(lambda: ray.kill(worker.actor))
 
-    def abandon(self, worker: Worker) -> None:
+    def abandon(self, worker: PoolWorker) -> None:
         """The same where there is no Ray to be asked any more."""
         self.workers.discard(worker)
         if worker.pid is not None and worker.is_on(self.node_id):
@@ -119,6 +119,6 @@ class Pool:
         if worker.crash_file is not None:
             worker.crash_file.unlink(missing_ok=True)
 
-    def _ask(self, worker: Worker, answer: Any) -> None:
+    def _ask(self, worker: PoolWorker, answer: Any) -> None:
         future: Future[Any] = answer.future()
         future.add_done_callback(lambda done: self.report(worker, done))

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from cluster.errors import BackendLost
 from cluster.machine import GIB
 from cluster.processes import OomKills, held_bytes
-from cluster.ray.pool import Pool, Worker
+from cluster.ray.pool import Pool, PoolWorker
 from cluster.state import State
 
 _LOOK_S = 1.0  # between two looks at memory; deadlines are kept exactly
 
-OverLimit = tuple[Worker, State, str]
+OverLimit = tuple[PoolWorker, State, str]
 
 
 class Watch:

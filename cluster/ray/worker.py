@@ -16,13 +16,13 @@ from typing import TextIO
 import ray
 
 from cluster import startup
-from cluster.calls import Ending, attempt, described
+from cluster.calls import CallEnded, attempt, described
 from cluster.signals import WARNING, request_stop
 from cluster.state import State
 
 
 @dataclass(frozen=True)
-class Started:
+class TaskStarted:
     """A worker is up."""
 
     node: str  # the host's name
@@ -58,10 +58,12 @@ class TaskWorker:
         self._crash: TextIO | None = None  # kept open: faulthandler writes to its descriptor
         self._call: Callable[[int], None] | None = None
 
-    def start(self) -> Started:
+    def start(self) -> TaskStarted:
         """Say which process this is, before anything that takes time."""
         signal.signal(WARNING, lambda _number, _frame: request_stop())
-        return Started(socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid())
+        return TaskStarted(
+            socket.gethostname(), ray.get_runtime_context().get_node_id(), os.getpid()
+        )
 
     def prepare(self, asked_at: float) -> Ready:
         """Import the call and warm up, in a worker that was asked for at this time."""
@@ -86,7 +88,7 @@ class TaskWorker:
             return Ready(described(error))
         return Ready()
 
-    def run(self, index: int) -> Ending:
+    def run(self, index: int) -> CallEnded:
         """Run one task; how it ended."""
         assert self._call is not None, "run() before prepare()"
         try:
@@ -94,7 +96,7 @@ class TaskWorker:
         except (
             BaseException
         ) as error:  # KeyboardInterrupt, raised by the task: nobody types Ctrl-C here
-            return Ending(State.FAILED, described(error))
+            return CallEnded(State.FAILED, described(error))
 
 
 def warn(pid: int) -> None:

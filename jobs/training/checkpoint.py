@@ -18,7 +18,7 @@ import torch
 from artifacts.publish import replace_by
 from jobs.training import seeds
 from jobs.training.errors import UnreadableCheckpoint
-from jobs.training.progress import Progress
+from jobs.training.progress import TrainingProgress
 from jobs.training.session import Session
 from jobs.training.timing import StepTimes
 
@@ -61,7 +61,7 @@ def save(
     folder: Path,
     trial: str,
     session: Session,
-    progress: Progress,
+    progress: TrainingProgress,
     times: StepTimes,
     carried: dict[str, Any],
 ) -> Path:
@@ -89,7 +89,7 @@ def save(
 
 def load(
     folder: Path, trial: str, session: Session, times: StepTimes
-) -> tuple[Progress, dict[str, Any]] | None:
+) -> tuple[TrainingProgress, dict[str, Any]] | None:
     """Bring the session to where the checkpoint was written; None if there is none.
 
     Returns:
@@ -107,7 +107,7 @@ def load(
             raise ValueError(f"it is of format {content['format']} and trial {content['trial']}")
         restore(session, content["state"])
         times.carry(content["step_seconds"].tolist())
-        return Progress.from_plain(content["progress"]), content["carried"]
+        return TrainingProgress.from_plain(content["progress"]), content["carried"]
     except pickle.UnpicklingError:  # its message advises to load the file in the unsafe way
         raise UnreadableCheckpoint(
             str(path), "it is damaged, or holds more than tensors and plain values"

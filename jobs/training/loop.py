@@ -14,7 +14,7 @@ from jobs.context import Context
 from jobs.errors import StopRequested
 from jobs.training import checkpoint
 from jobs.training.feeding.order import Order
-from jobs.training.progress import Progress
+from jobs.training.progress import TrainingProgress
 from jobs.training.scalars import TensorBoard
 from jobs.training.session import Session
 from jobs.training.timing import StepTimes
@@ -35,7 +35,7 @@ class Loop:
         self,
         session: Session,
         context: Context,
-        progress: Progress,
+        progress: TrainingProgress,
         times: StepTimes,
         board: TensorBoard | None = None,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Position in the data order, and the figures so far.
 
     Attributes:
@@ -53,6 +53,6 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Progress:
+    def from_plain(cls, plain: Mapping[str, Any]) -> TrainingProgress:
         """From a checkpoint."""
         return cls(**plain)

@@ -20,7 +20,7 @@ from jobs.training import backends, checkpoint, optimizers
 from jobs.training.fields import TrainParams
 from jobs.training.loop import Loop
 from jobs.training.profiling import trace
-from jobs.training.progress import Progress
+from jobs.training.progress import TrainingProgress
 from jobs.training.scalars import TensorBoard
 from jobs.training.session import Session, build, open_data
 from jobs.training.timing import StepTimes
@@ -86,7 +86,7 @@ def warm(params: TrainParams, data_dir: Path | None) -> None:
         torchvision()
 
 
-def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
+def _resume(session: Session, context: Context, times: StepTimes) -> TrainingProgress:
     """Where to begin: at the checkpoint of an earlier attempt, or at the beginning."""
     found = (
         checkpoint.load(context.checkpoint_folder, context.trial, session, times)
@@ -94,7 +94,7 @@ def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
         else None
     )
     if found is None:
-        return Progress()
+        return TrainingProgress()
     progress, snapshot = found
     context.carry(snapshot)
     context.note(resumed_from_epoch=progress.epoch)
@@ -102,7 +102,7 @@ def _resume(session: Session, context: Context, times: StepTimes) -> Progress:
 
 
 def _columns(
-    session: Session, progress: Progress, times: StepTimes, flops: float
+    session: Session, progress: TrainingProgress, times: StepTimes, flops: float
 ) -> dict[str, Any]:
     """What the record gets; a column that was not measured is left out.
 

@@ -56,9 +56,9 @@ def doctor(
       runner doctor --no-probe --json
     """
     from runner.doctor.checkup import diagnose
-    from runner.planning.profile import find_site
+    from runner.planning.profile import find_profile
 
-    site = find_site(cluster, Path.cwd())
+    site = find_profile(cluster, Path.cwd())
     found = diagnose(
         site.profile,
         store,

@@ -145,7 +145,7 @@ def _show_paced(found: Sequence[SweepStatus], paces: Sequence[Pace]) -> None:
 def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
     """Sleep, but look at the workers' journals every second, which costs the scheduler nothing, and
     return early when a trial ends."""
-    from runner.sweep.journal import Ended, Follower
+    from runner.sweep.journal import AttemptEnded, Follower
 
     followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
     began = time.monotonic()
@@ -153,7 +153,9 @@ def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -
     while time.monotonic() < began + pause_s:
         time.sleep(_LOOK_S)
         news = news or any(
-            isinstance(entry, Ended) for follower in followers for entry in follower.new_entries()
+            isinstance(entry, AttemptEnded)
+            for follower in followers
+            for entry in follower.new_entries()
         )
         if news and time.monotonic() > began + _FIRST_PAUSE_S / 3:
             return

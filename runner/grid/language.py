@@ -13,7 +13,7 @@ from typing import Any
 from jobs.command import PROMPT
 from runner.grid.generators import NAMES, BadGenerator, generate, is_generator
 from runner.grid.problems import Origin, Problem, nearest, show
-from runner.grid.source import Source
+from runner.grid.source import GridSource
 from runner.grid.written import DEFAULT_TARGET, DEFAULT_WORKLOAD, Axis, Entry, Grid, Group, Value
 
 TOP_KEYS = ("name", "description", "groups")
@@ -44,7 +44,7 @@ class Reader:
         most: An axis with more values than this is counted but not built.
     """
 
-    def __init__(self, source: Source, most: int) -> None:
+    def __init__(self, source: GridSource, most: int) -> None:
         self.problems: list[Problem] = []
         self._source, self._most = source, most
         self._below: Path = ()

@@ -42,7 +42,7 @@ class _Node:
 
 
 @dataclass(frozen=True)
-class Source:
+class GridSource:
     """A YAML document.
 
     Attributes:
@@ -89,7 +89,7 @@ class Source:
         return before[-1] if before else None
 
 
-def load_yaml(path: Path) -> Source:
+def load_yaml(path: Path) -> GridSource:
     """Read a YAML file; whatever is wrong with it stands in the problems of the answer."""
     try:
         raw = path.read_bytes()
@@ -104,7 +104,7 @@ def load_yaml(path: Path) -> Source:
     return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, file: str) -> Source:
+def parse_yaml(text: str, file: str) -> GridSource:
     """Read YAML from a text; ``file`` is how problems name it."""
     builder = _Builder(file)
     try:
@@ -130,7 +130,7 @@ def parse_yaml(text: str, file: str) -> Source:
         )
     except _TooMuch as stop:
         return _unreadable(file, stop.line, stop.reason, builder.problems)
-    return Source(
+    return GridSource(
         file,
         builder.root.data,
         tuple(builder.problems),
@@ -140,7 +140,7 @@ def parse_yaml(text: str, file: str) -> Source:
     )
 
 
-def mapping_source(values: Mapping[str, Any]) -> Source:
+def mapping_source(values: Mapping[str, Any]) -> GridSource:
     """Return the document that a mapping would be as YAML; what YAML cannot hold is a problem."""
     problems: list[Problem] = []
     text = json.dumps(_plain(values, "", problems), ensure_ascii=False, indent=1)
@@ -174,8 +174,10 @@ def _plain(value: Any, key: str, problems: list[Problem]) -> Any:
     return None
 
 
-def _unreadable(file: str, line: int, reason: str, before: list[Problem] | None = None) -> Source:
-    return Source(
+def _unreadable(
+    file: str, line: int, reason: str, before: list[Problem] | None = None
+) -> GridSource:
+    return GridSource(
         file,
         None,
         (*(before or ()), Problem(file, line, "", reason)),

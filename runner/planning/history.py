@@ -6,7 +6,7 @@ from artifacts.index import Attempt
 from artifacts.record import Outcome
 from runner.planning.packing import History
 from runner.sweep.attempts import RESULTS
-from runner.sweep.journal import Ended
+from runner.sweep.journal import AttemptEnded
 from runner.sweep.sweep import Sweep
 
 
@@ -21,7 +21,7 @@ def history_of(sweep: Sweep) -> History:
         # attempts share one.
         last[entry.trial] = max(last.get(entry.trial, 0), entry.attempt)
         if (
-            isinstance(entry, Ended)
+            isinstance(entry, AttemptEnded)
             and entry.outcome == Outcome.completed
             and entry.total_s is not None
         ):

@@ -13,27 +13,27 @@ from platformdirs import user_config_path
 from cluster.errors import ProfileError, dotted
 from cluster.profile import Profile, builtin, parse
 from runner.errors import ProblemsFound
-from runner.grid.source import Source, load_yaml
+from runner.grid.source import GridSource, load_yaml
 
 FILE = "cluster.yaml"
 
 
 @dataclass(frozen=True)
-class Site:
+class FoundProfile:
     """A profile and the text it was read from, which submit freezes."""
 
     profile: Profile
     text: str
 
 
-def find_site(named: Path | None, grid_folder: Path) -> Site:
+def find_profile(named: Path | None, grid_folder: Path) -> FoundProfile:
     """The profile for a grid in ``grid_folder``; ProblemsFound lists every mistake in it by
     line."""
     candidates = [named] if named else [grid_folder / FILE, user_profile()]
     for path in candidates:
         if named or path.is_file():
             source = load_yaml(path)
-            return Site(
+            return FoundProfile(
                 _profile(source, str(path)), path.read_text() if not source.problems else ""
             )
     profile = builtin()
@@ -42,7 +42,7 @@ def find_site(named: Path | None, grid_folder: Path) -> Site:
         "backend": profile.backend,
         "targets": {name: _non_default(value) for name, value in plain["targets"].items()},
     }
-    return Site(profile, f"# {profile.name}\n{yaml.safe_dump(settings, sort_keys=False)}")
+    return FoundProfile(profile, f"# {profile.name}\n{yaml.safe_dump(settings, sort_keys=False)}")
 
 
 def user_profile() -> Path:
@@ -50,7 +50,7 @@ def user_profile() -> Path:
     return user_config_path("runner") / FILE
 
 
-def _profile(source: Source, name: str) -> Profile:
+def _profile(source: GridSource, name: str) -> Profile:
     if source.problems:
         raise ProblemsFound(tuple(str(problem) for problem in source.problems))
     try:

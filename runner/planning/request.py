@@ -23,7 +23,7 @@ from jobs.registry import defaults_of, is_custom
 from jobs.spec import JobSpec
 from runner.errors import ProblemsFound
 from runner.grid.expand import load_grid
-from runner.planning.profile import Site, find_site
+from runner.planning.profile import FoundProfile, find_profile
 from runner.sweep.provenance import capture
 from runner.sweep.submission import About, Submission
 
@@ -40,7 +40,7 @@ class Request:
     ids: Sequence[str]
     """Their ids, in the same order: hashing 100,000 of them once is enough."""
     grid_text: str
-    site: Site
+    site: FoundProfile
     about: About
     patch: str
 
@@ -84,7 +84,7 @@ def read_request(
     # A pipe has no folder of its own: what stands beside the grid is then what stands here.
     file = grid.resolve() if isinstance(grid, Path) and grid.is_file() else None
     folder = Path.cwd() if file is None else file.parent
-    site = find_site(cluster_file, folder)
+    site = find_profile(cluster_file, folder)
     profile = site.profile
     for target in (on or {}).values():
         if target not in profile.targets:
@@ -137,7 +137,7 @@ def frozen_request(submission: Submission) -> Request:
         specs=submission.specs,
         ids=[spec.trial_id for spec in submission.specs],
         grid_text=submission.grid_text,
-        site=Site(submission.profile, submission.profile_text),
+        site=FoundProfile(submission.profile, submission.profile_text),
         about=about,
         patch=patch,
     )

@@ -87,7 +87,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Group:
+class SummaryGroup:
     """The trials that share the values of the key columns."""
 
     keys: tuple[Any, ...]
@@ -110,7 +110,7 @@ class Summary:
 
     by: tuple[str, ...]
     metrics: tuple[Metric, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[SummaryGroup, ...]
     averaged: tuple[tuple[str, int, int], ...]
     """Columns that take several values inside a group, with the fewest and the most values a
     varying group has."""
@@ -222,7 +222,7 @@ def arranged(summary: Summary, sort: str | None, top: int | None) -> Summary:
         raise UnknownColumn(name, known)
     metric = next((metric for metric in summary.metrics if metric.name == name), None)
 
-    def value(group: Group) -> Any:
+    def value(group: SummaryGroup) -> Any:
         if metric is None:
             return group.n if name not in summary.by else group.keys[summary.by.index(name)]
         mean = group.means.get(name)
@@ -422,7 +422,9 @@ class _Columns:
         several = [found for found in sweeps.values() if len(found) > 1]
         return len(several), tuple(sorted(set().union(*several)))
 
-    def group(self, by: Sequence[str], rows: Sequence[int], metrics: Sequence[Metric]) -> Group:
+    def group(
+        self, by: Sequence[str], rows: Sequence[int], metrics: Sequence[Metric]
+    ) -> SummaryGroup:
         outcomes, disturbed = self.values("outcome"), self.values("disturbed")
         completed = [row for row in rows if outcomes[row] == COMPLETED]
         diverged = self.values("diverged")
@@ -431,7 +433,7 @@ class _Columns:
             for metric in metrics
             if (numbers := self._numbers(metric.name, completed))
         }
-        return Group(
+        return SummaryGroup(
             keys=tuple(self.key(name)[rows[0]] for name in by),
             n=len(completed),
             not_completed=len(rows) - len(completed),

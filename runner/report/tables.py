@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from artifacts.values import spelled
-from runner.report.summary import Group, Mean, Metric, Summary
+from runner.report.summary import Mean, Metric, Summary, SummaryGroup
 
 BLANK = ""
 _MOST_DECIMALS = 6
@@ -132,7 +132,7 @@ def _cells(values: Sequence[Any]) -> list[str]:
     ]
 
 
-def _means(metric: Metric, groups: Sequence[Group]) -> list[str]:
+def _means(metric: Metric, groups: Sequence[SummaryGroup]) -> list[str]:
     """Cells of one metric, padded so that the ± stand below one another."""
     parts = [_mean(metric, group, group.means.get(metric.name)) for group in groups]
     head = max((len(left) for left, _ in parts), default=0)
@@ -140,7 +140,7 @@ def _means(metric: Metric, groups: Sequence[Group]) -> list[str]:
     return [f"{left:>{head}}{right:<{tail}}" for left, right in parts]
 
 
-def _mean(metric: Metric, group: Group, mean: Mean | None) -> tuple[str, str]:
+def _mean(metric: Metric, group: SummaryGroup, mean: Mean | None) -> tuple[str, str]:
     if mean is None:
         return BLANK, BLANK
     if metric.fraction:

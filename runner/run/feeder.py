@@ -16,7 +16,7 @@ from runner.run.interruption import held_back
 from runner.run.progress import Feeding
 from runner.run.supervisor import run_supervised
 from runner.sweep.arrays import job_name, write_ticket
-from runner.sweep.journal import Ended
+from runner.sweep.journal import AttemptEnded
 from runner.sweep.submission import Submission, discard
 from runner.sweep.sweep import Sweep
 
@@ -97,7 +97,9 @@ class Feeder:
         ended = 0
         while time.monotonic() < deadline and ended < _NEWS * self._queued_trials:
             time.sleep(_LOOK_S)
-            ended += sum(isinstance(entry, Ended) for entry in self._sweep.follower.new_entries())
+            ended += sum(
+                isinstance(entry, AttemptEnded) for entry in self._sweep.follower.new_entries()
+            )
         self._queued_trials -= ended
 
 

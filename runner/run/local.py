@@ -20,7 +20,7 @@ from runner.run.isolated import run_inline
 from runner.run.progress import Progress, Stopping, Watch
 from runner.run.worker import run_task, warm_up
 from runner.sweep.attempts import OUTCOME_OF, publish_derived
-from runner.sweep.journal import Ended, Started
+from runner.sweep.journal import AttemptEnded, AttemptStarted
 from runner.sweep.submission import FrozenArray, Submission
 from runner.sweep.sweep import Sweep
 
@@ -46,7 +46,7 @@ class LocalDriver:
         )
         self.store, self.follower = sweep.store, sweep.follower
         self.progress = Progress(plan.trials)
-        self.started: dict[tuple[str, int], Started] = {}
+        self.started: dict[tuple[str, int], AttemptStarted] = {}
         self.arrays: dict[str, FrozenArray] = {}
         self.unstarted: dict[str, None] = {}
         """Why tasks ended before their trial began, each reason once."""
@@ -133,7 +133,7 @@ class LocalDriver:
                     ),
                 )
 
-    def _derive(self, started: Started, outcome: Outcome, message: str) -> None:
+    def _derive(self, started: AttemptStarted, outcome: Outcome, message: str) -> None:
         if not publish_derived(
             self.store, started, outcome, message
         ):  # it has its own, and its worker died before it said so
@@ -141,12 +141,12 @@ class LocalDriver:
             outcome = next(
                 (own.outcome for own in attempts if own.attempt == started.attempt), outcome
             )
-        self.progress.end(Ended(started.trial, started.attempt, outcome))
+        self.progress.end(AttemptEnded(started.trial, started.attempt, outcome))
 
     def _read_journal(self) -> None:
         entries = self.follower.new_entries()
         for entry in entries:
-            if isinstance(entry, Started):
+            if isinstance(entry, AttemptStarted):
                 self.started[entry.trial, entry.attempt] = entry
         self.progress.follow(entries)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from artifacts.record import Outcome
-from runner.sweep.journal import Ended, Entry, Started
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Entry
 
 _CUT_SHORT = (Outcome.preempted, Outcome.interrupted, Outcome.cancelled, Outcome.node_failed)
 
@@ -54,13 +54,13 @@ class Progress:
         """Count what the workers have written since."""
         for entry in entries:
             key = (entry.trial, entry.attempt)
-            if isinstance(entry, Started):
+            if isinstance(entry, AttemptStarted):
                 if key not in self._ended:
                     self._running.add(key)
             else:
                 self.end(entry)
 
-    def end(self, entry: Ended) -> None:
+    def end(self, entry: AttemptEnded) -> None:
         """Count one attempt that ended, once."""
         key = (entry.trial, entry.attempt)
         self._running.discard(key)

@@ -29,7 +29,7 @@ from cluster.processes import OomKills
 from cluster.signals import sequel, stop_requested
 from runner.errors import PackFailed, PublishFailed
 from runner.sweep.attempts import outcome_after, publish_derived, unrecorded
-from runner.sweep.journal import Ended, Entry, Journal, Started, entries
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Entry, Journal, entries
 from runner.sweep.submission import read_array
 
 _LOOK_S = 0.5
@@ -161,10 +161,12 @@ class _Supervisor:
             if publish_derived(
                 self._store, started, outcome, message
             ):  # else it died right after writing its own
-                self._journal.write(Ended(started.trial, started.attempt, outcome, error=message))
+                self._journal.write(
+                    AttemptEnded(started.trial, started.attempt, outcome, error=message)
+                )
         return len(opened)
 
-    def left_open(self, child: Child) -> list[Started]:
+    def left_open(self, child: Child) -> list[AttemptStarted]:
         """Attempts that the child began and did not finish."""
         return list(unrecorded(self._entries(child)).values())
 
@@ -176,7 +178,7 @@ class _Supervisor:
 
     def _stopped(self, child: Child, first: bool) -> Outcome:
         """What the attempt is called that the child was at when the task was asked to stop."""
-        begun = sum(isinstance(entry, Started) for entry in self._entries(child))
+        begun = sum(isinstance(entry, AttemptStarted) for entry in self._entries(child))
         return outcome_after(sequel(), alone=first and begun == 1)[0]
 
     def _entries(self, child: Child) -> list[Entry]:
@@ -189,7 +191,7 @@ class _Supervisor:
             (
                 at
                 for at, entry in enumerate(noted)
-                if isinstance(entry, Started) and entry.process == child.birth
+                if isinstance(entry, AttemptStarted) and entry.process == child.birth
             ),
             len(noted),
         )

@@ -33,7 +33,7 @@ from jobs.spec import JobSpec
 from runner.errors import PublishFailed
 from runner.sweep.attempts import GO_ON, Taken, array_name, circumstances, outcome_after, take_over
 from runner.sweep.early_stop import consider, fault, is_stopped, lift
-from runner.sweep.journal import Ended, Journal, Started, read_all
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
@@ -160,7 +160,7 @@ class Worker:
         trial = spec.trial_id
         # Inline, what a trial prints belongs on the terminal of the person who debugs it.
         file = None if self._logs is None else self._logs / log_name(trial, attempt, self.name)
-        started = Started(
+        started = AttemptStarted(
             trial=trial,
             attempt=attempt,
             at=time.time(),
@@ -197,7 +197,7 @@ class Worker:
             self.sweep, trial, attempt, finished.parameters, values, finished.results
         )
         accuracy = values.get("test_accuracy", values.get("val_accuracy"))
-        ended = Ended(
+        ended = AttemptEnded(
             trial,
             attempt,
             values["outcome"],

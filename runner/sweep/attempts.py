@@ -29,7 +29,7 @@ from jobs.errors import JobsError
 from jobs.registry import workload
 from jobs.spec import JobSpec
 from runner.errors import FrozenFileDamaged
-from runner.sweep.journal import Entry, Started, entries, workers
+from runner.sweep.journal import AttemptStarted, Entry, entries, workers
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
 OUTCOME_OF: Mapping[State, Outcome] = {
@@ -83,14 +83,14 @@ class Taken:
 class Dead:
     """An attempt that began in a task that has ended, and that has no record."""
 
-    started: Started
+    started: AttemptStarted
     outcome: Outcome
     reason: str
 
 
 def unrecorded(
     entries: Iterable[Entry], index: Index | None = None
-) -> dict[tuple[str, int], Started]:
+) -> dict[tuple[str, int], AttemptStarted]:
     """Return the attempts that have begun and have no record, by trial and number.
 
     Args:
@@ -98,10 +98,10 @@ def unrecorded(
         index: The records, read after the journal; None where the journal's own word will do,
             which a kill may have cut short.
     """
-    begun: dict[tuple[str, int], Started] = {}
+    begun: dict[tuple[str, int], AttemptStarted] = {}
     ended: set[tuple[str, int]] = set()
     for entry in entries:
-        if isinstance(entry, Started):
+        if isinstance(entry, AttemptStarted):
             begun[entry.trial, entry.attempt] = entry
         else:
             ended.add((entry.trial, entry.attempt))
@@ -133,7 +133,9 @@ def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
     )
 
 
-def circumstances(submission: Submission, array: FrozenArray, started: Started) -> dict[str, Any]:
+def circumstances(
+    submission: Submission, array: FrozenArray, started: AttemptStarted
+) -> dict[str, Any]:
     """The columns that are known once an attempt has begun, whoever writes its record."""
     spec, environment = submission.spec(started.line), submission.about.environment
     return {
@@ -159,7 +161,7 @@ def circumstances(submission: Submission, array: FrozenArray, started: Started) 
     }
 
 
-def publish_derived(store: Store, started: Started, outcome: Outcome, message: str) -> bool:
+def publish_derived(store: Store, started: AttemptStarted, outcome: Outcome, message: str) -> bool:
     """Write the record of an attempt that began and cannot speak for itself; False if it has one
     after all."""
     submission, array = _array_of(store, started)
@@ -194,9 +196,9 @@ def take_over(
     """
     folder = store.sweep_folder(sweep)
     elsewhere = _computed_here(folder, place, trials)
-    begun: dict[tuple[str, int], Started] = {}
+    begun: dict[tuple[str, int], AttemptStarted] = {}
     for entry in _of_task(folder, place) if continues else ():
-        if isinstance(entry, Started) and entry.array == array:
+        if isinstance(entry, AttemptStarted) and entry.array == array:
             if entry.life <= place.life:
                 begun[entry.trial, entry.attempt] = entry
             else:
@@ -230,7 +232,7 @@ def settle(store: Store, dead: Iterable[Dead]) -> int:
     return sum(publish_derived(store, one.started, one.outcome, one.reason) for one in dead)
 
 
-def settle_abandoned(store: Store, opened: Iterable[Started]) -> int:
+def settle_abandoned(store: Store, opened: Iterable[AttemptStarted]) -> int:
     """Write the records of attempts that a vanished local submit left; the sweep is locked.
 
     A worker of theirs that still computes here has outlived what drove it, and is ended.
@@ -253,7 +255,7 @@ def settle_abandoned(store: Store, opened: Iterable[Started]) -> int:
     return written
 
 
-def _array_of(store: Store, started: Started) -> tuple[Submission, FrozenArray]:
+def _array_of(store: Store, started: AttemptStarted) -> tuple[Submission, FrozenArray]:
     """The array of an attempt; where its file is damaged, what the rest of the submission and the
     journal tell of it."""
     path = store.root / started.array
@@ -314,7 +316,7 @@ def _computed_here(folder: Path, place: Place, trials: Collection[str]) -> set[s
     return computed
 
 
-def _end_here(started: Started, place: Place) -> None:
+def _end_here(started: AttemptStarted, place: Place) -> None:
     """End the attempt's process if it is on this node and alive: it is about to be said that it is
     gone."""
     process = started.process

@@ -24,7 +24,7 @@ import msgspec
 from artifacts.publish import entries, replace, translate_write_errors
 from artifacts.record import Outcome
 from jobs.spec import JobSpec
-from runner.sweep.journal import Ended, Entry, Started
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Entry
 from runner.sweep.stamp import check_stamp, stamped
 from runner.sweep.submission import Submission
 
@@ -83,7 +83,9 @@ def fault(error_type: str | None, traceback: str | None) -> str | None:
     ).hexdigest()[:12]
 
 
-def consider(submission: Submission, ended: Ended, journal: Iterable[Entry]) -> Stopped | None:
+def consider(
+    submission: Submission, ended: AttemptEnded, journal: Iterable[Entry]
+) -> Stopped | None:
     """Stop what looks as hopeless as this failure and those before it.
 
     Args:
@@ -94,10 +96,10 @@ def consider(submission: Submission, ended: Ended, journal: Iterable[Entry]) -> 
     current = _decoded(submission.folder / _FOLDER / _ROUND, _Round) or _Round()
     if current.keep_going:
         return None
-    begun: dict[tuple[str, int], Started] = {}
-    of_group: list[Ended] = []
+    begun: dict[tuple[str, int], AttemptStarted] = {}
+    of_group: list[AttemptEnded] = []
     for entry in journal:
-        if isinstance(entry, Started):
+        if isinstance(entry, AttemptStarted):
             begun[entry.trial, entry.attempt] = entry
         elif (entry.group, entry.submission) == (ended.group, ended.submission):
             of_group.append(entry)

@@ -29,7 +29,7 @@ _ATTEMPTS = range(2**31)
 """Numbers that an attempt can have; a line with another one is damaged."""
 
 
-class Started(msgspec.Struct, frozen=True, tag="started"):
+class AttemptStarted(msgspec.Struct, frozen=True, tag="started"):
     """An attempt that a worker has begun."""
 
     trial: str
@@ -61,7 +61,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
         return None if self.born is None else Birth(self.pid, self.born)
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
+class AttemptEnded(msgspec.Struct, frozen=True, tag="ended"):
     """An attempt whose record is published, by its worker or by whoever saw the worker die."""
 
     trial: str
@@ -83,7 +83,7 @@ class _Head(msgspec.Struct, frozen=True, tag="journal"):
     format: int
 
 
-Entry = Started | Ended
+Entry = AttemptStarted | AttemptEnded
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Entry | _Head] = msgspec.json.Decoder(Entry | _Head)

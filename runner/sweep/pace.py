@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from artifacts.store import Store
-from runner.sweep.journal import Ended, Follower, Started
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Follower
 from runner.sweep.sweep import Sweep
 
 
@@ -26,9 +26,9 @@ class Pace:
         ended = False
         for entry in self._follower.new_entries():
             key = (entry.trial, entry.attempt)
-            if isinstance(entry, Started):
+            if isinstance(entry, AttemptStarted):
                 self._began[key] = entry.at
-            elif isinstance(entry, Ended) and key in self._began:
+            elif isinstance(entry, AttemptEnded) and key in self._began:
                 ended = True
                 self._ends[key] = self._began[key] + (entry.total_s or 0.0)
         return ended

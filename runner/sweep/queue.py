@@ -15,7 +15,7 @@ from cluster.state import State
 from runner.errors import FrozenFileDamaged, PublishFailed
 from runner.sweep.arrays import Arrays, QueuedArray, job_name
 from runner.sweep.attempts import GO_ON, OUTCOME_OF, Dead, array_name
-from runner.sweep.journal import Started
+from runner.sweep.journal import AttemptStarted
 
 _BROKEN = frozenset(
     {
@@ -109,7 +109,9 @@ def find(
     return found
 
 
-def view_of(store: Store, answer: Answer, opened: Iterable[Started], index: Index) -> QueueView:
+def view_of(
+    store: Store, answer: Answer, opened: Iterable[AttemptStarted], index: Index
+) -> QueueView:
     """Return what an answer means for the trials.
 
     Args:
@@ -179,7 +181,7 @@ def _why_not_started(handle: SchedulerHandle, report: TaskReport) -> str:
     return f"{said}; {line}" if (line := handle.failed_setup(report.index)) else said
 
 
-def _dead(started: Started, report: TaskReport) -> Dead:
+def _dead(started: AttemptStarted, report: TaskReport) -> Dead:
     """What became of an attempt whose task has ended without writing its record."""
     said = report.detail or f"the scheduler says: {report.state}"
     if report.state is State.FAILED:

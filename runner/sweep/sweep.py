@@ -16,7 +16,7 @@ from cluster.profile import Profile
 from runner.errors import FrozenFileDamaged
 from runner.sweep.arrays import Arrays, QueuedArray, arrays_of
 from runner.sweep.attempts import unrecorded
-from runner.sweep.journal import Entry, Follower, Started
+from runner.sweep.journal import AttemptStarted, Entry, Follower
 from runner.sweep.queue import Answer, QueueView, ask, view_of
 from runner.sweep.submission import Submission, submissions
 
@@ -101,7 +101,7 @@ class Sweep:
         return self.store.index(self.name)
 
     @cached_property
-    def opened(self) -> dict[tuple[str, int], Started]:
+    def opened(self) -> dict[tuple[str, int], AttemptStarted]:
         """Attempts that have begun and have no record, by trial and number."""
         return unrecorded(self.journal, self.index)
 

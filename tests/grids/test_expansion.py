@@ -10,7 +10,7 @@ import pytest
 from cluster.profile import Profile
 from jobs.hardware import Hardware
 from runner.grid.expand import Expanded, load_grid
-from runner.planning.profile import find_site
+from runner.planning.profile import find_profile
 
 GRIDS = Path(__file__).resolve().parents[2] / "grids"
 
@@ -28,7 +28,7 @@ TRIALS = {
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:
-    return find_site(Path(__file__).with_name("cluster.yaml"), GRIDS).profile
+    return find_profile(Path(__file__).with_name("cluster.yaml"), GRIDS).profile
 
 
 def expanded(name: str, profile: Profile) -> Expanded:

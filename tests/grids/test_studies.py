@@ -17,7 +17,7 @@ from cluster.profile import builtin
 from jobs.hardware import Hardware
 from runner.cli.main import main
 from runner.grid.expand import load_grid
-from runner.planning.profile import find_site
+from runner.planning.profile import find_profile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = (REPOSITORY / "docs" / "studies.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_every_study_has_a_whole_and_a_reduced_command() -> None:
 def test_a_command_has_as_many_trials_as_it_says(command: str, trials: str) -> None:
     on = options(command, "--on")
     site = Path(__file__).with_name("cluster.yaml")
-    profile = find_site(site, REPOSITORY).profile if not on else builtin()
+    profile = find_profile(site, REPOSITORY).profile if not on else builtin()
     targets = {
         name: Hardware(resources.wants_gpu, resources.gpu)
         for name, resources in profile.targets.items()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import runner
-from runner.planning.profile import find_site
+from runner.planning.profile import find_profile
 from tests.patience import PATIENCE_S
 
 from .site import Site
@@ -343,7 +343,7 @@ def test_a_profile_written_from_the_site_passes_its_own_check(desk: Desk) -> Non
     code, out, err = desk.run("init", "--slurm")
     assert (code, err) == (0, "")
     assert "runner doctor" in out
-    profile = find_site(desk.folder / "cluster.yaml", desk.folder).profile
+    profile = find_profile(desk.folder / "cluster.yaml", desk.folder).profile
     assert profile.backend == "slurm"
     assert profile.slurm.account == "lab"
     assert list(profile.targets) == ["cpu", "a30", "t4", "preemptible", "hasty", "urgent"]

@@ -20,7 +20,7 @@ from artifacts.publish import PARTIAL
 from jobs.errors import StopRequested
 from jobs.training import checkpoint, loop, workload
 from jobs.training.errors import UnreadableCheckpoint
-from jobs.training.progress import Progress
+from jobs.training.progress import TrainingProgress
 from jobs.training.timing import StepTimes
 from tests.jobs.training import drawing_models, own_models
 from tests.jobs.training.conftest import Train, Trained
@@ -182,7 +182,7 @@ def test_a_checkpoint_is_written_every_ten_minutes(
         clock.now += 200
         return False
 
-    def save(folder: Path, trial: str, session: Any, progress: Progress, *_: Any) -> None:
+    def save(folder: Path, trial: str, session: Any, progress: TrainingProgress, *_: Any) -> None:
         written_after.append(progress.steps)
 
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))

@@ -13,7 +13,7 @@ from torch.optim import SGD, lr_scheduler
 from jobs.training import optimizers, schedules
 from jobs.training.fields import TrainParams
 from jobs.training.precision import Precision
-from jobs.training.progress import Progress
+from jobs.training.progress import TrainingProgress
 
 STEPS, EPOCHS = 5, 8
 CPU = torch.device("cpu")
@@ -126,7 +126,7 @@ def test_the_steps_after_a_warm_up_are_counted_from_its_end() -> None:
 
 
 def test_patience_counts_evaluations_in_a_row() -> None:
-    progress, counts = Progress(), []
+    progress, counts = TrainingProgress(), []
     for epoch, accuracy in enumerate((0.5, 0.4, 0.5, 0.6, 0.5), 1):
         progress.epoch = epoch
         progress.judge(accuracy)

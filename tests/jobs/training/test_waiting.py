@@ -13,7 +13,7 @@ import torch
 from jobs.context import Context
 from jobs.training.loop import Loop
 from jobs.training.params import TrainParams
-from jobs.training.progress import Progress
+from jobs.training.progress import TrainingProgress
 from jobs.training.session import build, open_data
 from jobs.training.steps import Sums
 from jobs.training.timing import StepTimes
@@ -46,7 +46,7 @@ def test_the_device_is_read_once_an_epoch_and_once_an_evaluation(
     monkeypatch.setattr(Sums, "read", lambda sums: reads.append(sums) or {"loss": 0.0, "right": 0})
     session = build(asked, open_data(asked, None, META), None, META, 0)
     assert session.val is not None
-    progress = Progress()
+    progress = TrainingProgress()
     Loop(session, Context(trial="t", files=tmp_path), progress, StepTimes(META)).run()
     assert progress.steps == 2 * session.steps_per_epoch > 2
     assert len(reads) == 2 + 2 + 1  # each epoch, each validation, the test

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.store import Store
-from runner.sweep.journal import Journal, Started
+from runner.sweep.journal import AttemptStarted, Journal
 from runner.sweep.logs import log_name
 from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Store:
     store.logs_folder("study").mkdir(parents=True)
     (store.root / LOG).write_text(TEXT)
     Journal(store.sweep_folder("study"), "w").write(
-        Started(trial=RUNNING, attempt=1, at=0.0, node="n1", pid=1, log=LOG)
+        AttemptStarted(trial=RUNNING, attempt=1, at=0.0, node="n1", pid=1, log=LOG)
     )
     return store
 

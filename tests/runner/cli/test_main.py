@@ -16,7 +16,7 @@ from artifacts.errors import UnknownSweep
 from runner import __version__
 from runner.cli import main as cli
 from runner.errors import ProblemsFound
-from runner.sweep.journal import Journal, Started
+from runner.sweep.journal import AttemptStarted, Journal
 from tests.patience import PATIENCE_S
 from tests.runner.cli.conftest import Run
 from tests.runner.report.making import publish, record
@@ -195,7 +195,7 @@ def test_the_shell_completes_commands_sweeps_trials_and_datasets(run: Run, tmp_p
     )
     journal = Journal(store.sweep_folder("digits"), "worker")
     for trial in ("aa11", "ab22"):
-        journal.write(Started(trial=trial, attempt=1, at=0.0, node="here", pid=1))
+        journal.write(AttemptStarted(trial=trial, attempt=1, at=0.0, node="here", pid=1))
     assert _complete(run, "runner col") == ["collect"]
     assert _complete(run, f"runner collect --store {store.root} d") == ["digits"]
     assert _complete(run, "runner collect ", RUNNER_STORE=str(store.root)) == ["digits", "letters"]

@@ -19,7 +19,7 @@ from runner.cli import output
 from runner.cli.submit import progress_display
 from runner.report.tables import Heading, Table
 from runner.run.progress import Progress
-from runner.sweep.journal import Ended
+from runner.sweep.journal import AttemptEnded
 from tests.runner.report.making import publish, record
 
 
@@ -163,9 +163,9 @@ def test_the_progress_line_keeps_bar_count_and_time_left(
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(sys, "stdout", _Terminal())
     progress = Progress(12345, now=lambda: now[0])
-    progress.follow(Ended(f"{number:016x}", 1, Outcome.failed) for number in range(17))
+    progress.follow(AttemptEnded(f"{number:016x}", 1, Outcome.failed) for number in range(17))
     now[0] = 30.0
-    progress.end(Ended("ff", 1, Outcome.completed, accuracy=0.98))
+    progress.end(AttemptEnded("ff", 1, Outcome.completed, accuracy=0.98))
     with progress_display("a-sweep-with-a-rather-long-[red]name") as show:
         show(progress)
     lines = (

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.sweep.journal import Ended, Journal, Started
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal
 from runner.sweep.pace import Pace
 from tests.runner.conftest import Desk
 
@@ -58,8 +58,8 @@ def test_the_pace_is_that_of_the_latest_array(desk: Desk) -> None:
     pace = Pace(store, "toy", now=lambda: now[0])
     pace.follow()
     for number, at in enumerate((-5000.0, 1000.0, 1010.0)):
-        journal.write(Started(f"{number:016x}", 1, began + at, "here", 1))
-        journal.write(Ended(f"{number:016x}", 1, "completed", total_s=10.0))
+        journal.write(AttemptStarted(f"{number:016x}", 1, began + at, "here", 1))
+        journal.write(AttemptEnded(f"{number:016x}", 1, "completed", total_s=10.0))
     assert pace.follow()
     assert not pace.follow()
     now[0] = began + 1025.0

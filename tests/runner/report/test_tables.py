@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.report.summary import Group, Mean, Metric, Summary, summarize
+from runner.report.summary import Mean, Metric, Summary, SummaryGroup, summarize
 from runner.report.tables import Heading, Table, listing, summary_table, text
 from tests.runner.report.making import collected, record
 
@@ -101,7 +101,7 @@ def test_a_value_looks_as_it_would_in_a_grid(value: object, shown: str) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, 1e-30, 1e30])
 def test_no_number_breaks_the_table(value: float) -> None:
-    group = Group((), 2, 0, 0, {"score": Mean(value, value, 2)})
+    group = SummaryGroup((), 2, 0, 0, {"score": Mean(value, value, 2)})
     table = summary_table(Summary((), (Metric("score"),), (group,), (), {}, {}))
     assert float(table.rows[0][1].split(" ± ")[0]) == pytest.approx(value, abs=1e-6, nan_ok=True)
 
@@ -127,7 +127,7 @@ def test_a_listing_leaves_blank_what_a_row_lacks() -> None:
     ],
 )
 def test_no_number_is_shown_as_the_zero_it_is_not(mean: float, sd: float, shown: str) -> None:
-    group = Group((), 2, 0, 0, {"score": Mean(mean, sd, 2)})
+    group = SummaryGroup((), 2, 0, 0, {"score": Mean(mean, sd, 2)})
     assert (
         summary_table(Summary((), (Metric("score"),), (group,), (), {}, {})).rows[0][1].strip()
         == shown

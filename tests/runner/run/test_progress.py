@@ -6,7 +6,7 @@ import pytest
 
 from artifacts.record import Outcome
 from runner.run.progress import Progress
-from runner.sweep.journal import Ended
+from runner.sweep.journal import AttemptEnded
 
 
 class Clock:
@@ -23,8 +23,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def ended(trial: str) -> Ended:
-    return Ended(trial=trial, attempt=1, outcome=Outcome.completed)
+def ended(trial: str) -> AttemptEnded:
+    return AttemptEnded(trial=trial, attempt=1, outcome=Outcome.completed)
 
 
 def test_the_time_left_falls_until_the_next_trial_ends(clock: Clock) -> None:

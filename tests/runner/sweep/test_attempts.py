@@ -29,7 +29,7 @@ from runner.sweep.attempts import (
     settle_abandoned,
     take_over,
 )
-from runner.sweep.journal import Ended, Journal, Started
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal
 from runner.sweep.submission import read_array
 from runner.sweep.sweep import Sweep
 from tests.runner.builders import WORKLOADS, record
@@ -58,12 +58,12 @@ class Task:
         life: int = 0,
         node: str = NODE,
         array: str = "",
-    ) -> Started:
+    ) -> AttemptStarted:
         """What a process notes when it begins a trial."""
         place = Place(node, "short", job, task, life)
         born = process.ticks
         name = array or self.name
-        started = Started(
+        started = AttemptStarted(
             self.trials[trial],
             1,
             1.5e9,
@@ -273,11 +273,11 @@ def test_a_journal_of_an_earlier_version_is_read(task: Task) -> None:
     journal = Journal(folder, "77_3")
     for trial in (0, 1):
         journal.write(
-            Started(
+            AttemptStarted(
                 task.trials[trial], 1, 1.5e9, NODE, os.getpid(), None, "77", 3, task.name, trial
             )
         )
-    journal.write(Ended(task.trials[0], 1, "completed"))
+    journal.write(AttemptEnded(task.trials[0], 1, "completed"))
     task.store.publish(record(task.trials[0]))
     assert task.taken_over(life=1) == ({0: {1: "completed"}, 1: {1: "interrupted"}}, set())
 

@@ -16,7 +16,7 @@ import pytest
 
 from cluster.slurm.handle import Chunk, SlurmHandle
 from runner.cli.main import main
-from runner.sweep.journal import Journal, Started
+from runner.sweep.journal import AttemptStarted, Journal
 from runner.sweep.submission import Submission, read_array
 from tests.runner.builders import WORKLOADS
 from tests.runner.conftest import Desk
@@ -171,7 +171,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     trial = Submission(folder / "001").spec(0).trial_id
     array = "sweeps/toy/001/arrays/0001.json"
     Journal(folder, "dead").write(
-        Started(trial, 7, 1.7e9, "node", 1, "sweeps/toy/logs/dead.log", None, None, array, 0)
+        AttemptStarted(trial, 7, 1.7e9, "node", 1, "sweeps/toy/logs/dead.log", None, None, array, 0)
     )
     (folder / "logs").mkdir(exist_ok=True)
     (folder / "logs/dead.log").write_text(f"=== trial {trial} attempt 7 now ===\nhello\n")

@@ -10,17 +10,17 @@ import pytest
 
 from artifacts.errors import StoreNotReadable
 from runner.sweep.attempts import unrecorded
-from runner.sweep.journal import Ended, Follower, Journal, Started, entries, read_all
+from runner.sweep.journal import AttemptEnded, AttemptStarted, Follower, Journal, entries, read_all
 
 
-def began(trial: str, attempt: int = 1) -> Started:
-    return Started(trial=trial, attempt=attempt, at=1.0, node="here", pid=1)
+def began(trial: str, attempt: int = 1) -> AttemptStarted:
+    return AttemptStarted(trial=trial, attempt=attempt, at=1.0, node="here", pid=1)
 
 
 def test_attempts_without_an_end_are_open(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "w1")
     journal.write(began("a"))
-    journal.write(Ended("a", 1, "completed", 0.9))
+    journal.write(AttemptEnded("a", 1, "completed", 0.9))
     journal.write(began("b"))
     Journal(tmp_path, "w2").write(began("a", 2))
     assert set(unrecorded(read_all(tmp_path))) == {("b", 1), ("a", 2)}
@@ -37,7 +37,7 @@ def test_a_follower_gives_each_entry_once_and_waits_for_whole_lines(tmp_path: Pa
     assert follower.new_entries() == []
     with journal.path.open("ab") as file:
         file.write(b'"attempt":1,"outcome":"failed"}\n')
-    assert follower.new_entries() == [Ended("a", 1, "failed")]
+    assert follower.new_entries() == [AttemptEnded("a", 1, "failed")]
 
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
@@ -78,6 +78,6 @@ def test_a_trial_that_closes_the_journal_costs_no_line(tmp_path: Path) -> None:
     os.close(journal._fd)
     with (tmp_path / "others").open("w") as others:
         assert others.fileno() == journal._fd
-        journal.write(Ended("a", 1, "completed"))
+        journal.write(AttemptEnded("a", 1, "completed"))
     assert [entry.trial for entry in read_all(tmp_path)] == ["a"]
     assert (tmp_path / "others").read_text() == ""

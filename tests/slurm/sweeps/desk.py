@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner.sweep.journal import Started, read_all
+from runner.sweep.journal import AttemptStarted, read_all
 from runner.sweep.sweep import Sweep
 from tests.patience import PATIENCE_S
 from tests.runner.builders import WORKLOADS, hide_what_is_needed
@@ -54,11 +54,13 @@ class SlurmDesk(Desk):
         )
         return path
 
-    def begun(self, sweep: str = "toy") -> dict[tuple[str, int], Started]:
+    def begun(self, sweep: str = "toy") -> dict[tuple[str, int], AttemptStarted]:
         """What the workers noted when they began, by trial and attempt."""
         entries = read_all(self.store.sweep_folder(sweep))
         return {
-            (entry.trial, entry.attempt): entry for entry in entries if isinstance(entry, Started)
+            (entry.trial, entry.attempt): entry
+            for entry in entries
+            if isinstance(entry, AttemptStarted)
         }
 
     def tasks(self, sweep: str = "toy") -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.sweep.journal import Started
+from runner.sweep.journal import AttemptStarted
 from tests.slurm.site import Site
 
 from .desk import SlurmDesk, at_site
@@ -32,7 +32,7 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
         yield desk
 
 
-def supervisor_of(started: Started) -> int:
+def supervisor_of(started: AttemptStarted) -> int:
     """The process that SLURM started for the task."""
     above = [
         process
