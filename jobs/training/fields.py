@@ -205,7 +205,7 @@ class TrainParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     loader: Literal["resident", "dataloader"] = "resident"
-    """`resident` (all images as bytes on the device, batches made there) or `workers` (torch's
+    """`resident` (all images as bytes on the device, batches made there) or `dataloader` (torch's
     DataLoader)."""
 
     num_workers: Annotated[int, Meta(ge=0)] = 0
