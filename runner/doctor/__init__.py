@@ -1,1 +1,1 @@
-"""`runner doctor`: what would be refused, before it is queued."""
+"""Find out what would be refused, before it is queued: `runner doctor`."""

@@ -1,5 +1,4 @@
-"""The whole check: what the scheduler says, what the files say, and what a probe on every target
-says."""
+"""Run the whole check: ask the scheduler, look at the files, and send a probe to every target."""
 
 from __future__ import annotations
 
@@ -79,7 +78,7 @@ def diagnose(
 
 
 class _MachineCheckup:
-    """Where submit itself drives the workers, on this machine."""
+    """Checks a machine on which submit itself drives the workers."""
 
     def __init__(
         self,
@@ -98,11 +97,11 @@ class _MachineCheckup:
         )
 
     def check(self) -> list[Finding]:
-        """What can be told without running anything."""
+        """Return what can be found without running anything."""
         return [*check_packages(sys.executable), *check_machine(self.profile)]
 
     def partition(self, target: Resources) -> str:
-        """The partition that a target leads to; one machine has none."""
+        """Return the partition that a target leads to; empty on a single machine."""
         return ""
 
     def probe(
@@ -149,24 +148,24 @@ class _MachineCheckup:
             ], []
 
     def open(self, messages: MessageFolder) -> Backend:
-        """The backend that the probes take."""
+        """Open the backend that runs the probes."""
         return open_backend(self.backend, self.profile)
 
     def why_pending(self, backend: Backend, handle: ArrayHandle) -> str:
-        """Why a task still waits."""
+        """Return why a task still waits."""
         return "no room beside the others"
 
     def judged(
         self, probe: Probe, resources: Resources, login_node: LoginNode, messages: MessageFolder
     ) -> list[Finding]:
-        """What one probe tells."""
+        """Return the findings of one probe."""
         if probe.answer is not None:
             return judge(probe.target, resources, probe.answer, probe.seen_at, login_node)
         level, what, fix = self.silence(probe, messages)
         return [Finding(probe.target, level, what, fix)]
 
     def silence(self, probe: Probe, messages: MessageFolder) -> tuple[Level, str, str]:
-        """What it means that no answer came."""
+        """Return what it means that a probe gave no answer: level, observation and fix."""
         if isinstance(probe.refusal, Infeasible):
             return Level.REFUSED, probe.refusal.reason, probe.refusal.fix
         if probe.refusal is not None:
@@ -206,12 +205,12 @@ class _MachineCheckup:
         return Level.REFUSED, what, self.fix_of_failure()
 
     def fix_of_failure(self) -> str:
-        """What to look at when a probe failed by itself."""
+        """Return what to look at when a probe failed by itself."""
         return f"repair the environment of {sys.executable}, and ask again"
 
 
 class _SlurmCheckup(_MachineCheckup):
-    """Where SLURM has the nodes."""
+    """Checks a cluster whose nodes SLURM manages."""
 
     def check(self) -> list[Finding]:
         from cluster.slurm.backend import SlurmBackend
@@ -292,14 +291,14 @@ def _target_check(target: str, partition: str, probes: list[Probe]) -> TargetChe
 
 
 def _once(findings: Iterable[Finding], targets: tuple[str, ...]) -> list[Finding]:
-    """What concerns all targets first, then by target, each finding once."""
+    """Return each finding once: first those about all targets, then by target."""
     order = ("", *targets)
     return sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.target))
 
 
 def _last_words(text: str) -> str:
-    """The line of a task's output that says why it failed: the last one that is more than an exit
-    code."""
+    """Return the line of a task's output that says why it failed: the last one that is more than an
+    exit code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [
         line

@@ -1,4 +1,4 @@
-"""The store and the data folder, as seen from where `runner doctor` is typed."""
+"""Check the store and the data folder on the machine where `runner doctor` is typed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.doctor.node import data_problems
 
 
 def check_store(store: Path) -> list[Finding]:
-    """Whether the store, or the folder that it would be made in, may be written to."""
+    """Check that the store, or the folder in which it would be made, can be written to."""
     root = store.absolute()
     below = [
         folder
@@ -47,8 +47,8 @@ def check_store(store: Path) -> list[Finding]:
 
 
 def check_file_system(folder: Path) -> list[Finding]:
-    """Whether the store's file system can do what the runner asks of it, tried out in a folder of
-    the store."""
+    """Check that the store's file system has locks and hard links, by using them in a folder of the
+    store."""
     findings = []
     elsewhere = "or name a store elsewhere with --store"
     one, other = folder / ".linked", folder / ".link"
@@ -85,7 +85,7 @@ def check_file_system(folder: Path) -> list[Finding]:
 
 
 def check_data(data_dir: Path | None) -> list[Finding]:
-    """Whether the data folder, if one is named, can be read."""
+    """Check that the data folder, if one is named, can be read."""
     problem = data_problems(str(data_dir.absolute()) if data_dir else None, ()).get("")
     if problem is None:
         return []
@@ -100,5 +100,5 @@ def check_data(data_dir: Path | None) -> list[Finding]:
 
 
 def readable_datasets(data_dir: Path | None) -> tuple[str, ...]:
-    """The datasets that can be read here, and so ought to be where the trials run."""
+    """Return the datasets that can be read here, and that the nodes should read too."""
     return tuple(name for name in names() if missing(name, data_dir) is None)

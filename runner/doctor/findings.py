@@ -1,4 +1,4 @@
-"""What a check found: where, what, and how to fix it."""
+"""Hold what a check found: where, what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class Diagnosis:
 
     @property
     def refused(self) -> bool:
-        """Whether some trial could not run."""
+        """Return whether the trials of some target could not run."""
         return any(finding.level is Level.REFUSED for finding in self.findings)
 
     def verdict(self, target: str) -> str:
-        """The worst level of a target's own findings; ``ok`` without any."""
+        """Return the worst level of a target's own findings; ``ok`` if it has none."""
         levels = {finding.level for finding in self.findings if finding.target == target}
         return next((level.value for level in Level if level in levels), "ok")

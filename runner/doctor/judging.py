@@ -1,4 +1,4 @@
-"""From a probe's answer to findings; pure."""
+"""Turn a probe's answer into findings, without looking at anything else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SKEW_S = 2.0
 
 @dataclass(frozen=True)
 class LoginNode:
-    """The submitting side, which answers are held against.
+    """The submitting side, with which answers are compared.
 
     Attributes:
         word: What it wrote for the probes to read.
@@ -31,7 +31,7 @@ class LoginNode:
 def judge(
     target: str, resources: Resources, answer: Answer, seen_at: float, login_node: LoginNode
 ) -> list[Finding]:
-    """What an answer says against running trials of this target there.
+    """Return what an answer says against running trials of this target there.
 
     Args:
         seen_at: When the submitting side saw the answer, by its own clock.
@@ -49,8 +49,8 @@ def judge(
 
 
 def skew_s(answer: Answer, seen_at: float) -> float:
-    """By how much the node's clock is ahead of ours (negative: behind), at least; 0 if they may
-    well agree.
+    """Return by how much the node's clock is ahead of ours (negative: behind), at least; 0 if the
+    two may agree.
 
     It wrote before we saw, and read after we wrote: whatever contradicts that is skew.
     """

@@ -1,4 +1,4 @@
-"""A profile held against this one machine, for backends that run on it."""
+"""Compare a profile with this one machine, for backends that run on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.doctor.findings import Finding, Level
 
 
 def check_machine(profile: Profile) -> list[Finding]:
-    """What could never run here, for every target."""
+    """Return for every target what could never run here."""
     room = Room.here()
     findings = []
     for name, target in profile.targets.items():
@@ -28,7 +28,8 @@ def check_machine(profile: Profile) -> list[Finding]:
 
 
 def check_packages(python: str) -> list[Finding]:
-    """What is missing in the environment of this process, by its metadata; nothing is imported."""
+    """Return which packages are missing in the environment of this process, from its metadata;
+    nothing is imported."""
     installed = packages.versions()
     fix = f"into the environment of {python}"
     findings = [
@@ -45,7 +46,7 @@ def check_packages(python: str) -> list[Finding]:
 
 
 def machine_in_words() -> str:
-    """What this process may use: ``2 CPUs, 8 GB, 1 a30``."""
+    """Return what this process may use: ``2 CPUs, 8 GB, 1 a30``."""
     models = [gpu.model for gpu in machine.gpus()]
     gpus = [f"{models.count(model)} {model}" for model in dict.fromkeys(models)] or [
         "no GPU that NVML shows"

@@ -1,5 +1,5 @@
-"""What a probe does where the trials would run: looks around, and publishes what it saw as a trial
-publishes its record."""
+"""Inspect the node on which a probe runs, and publish what it saw as a trial publishes its
+record."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class ProbeTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What one probe is told to look at: plain data, so that it travels."""
+    """What one probe has to look at: plain data, because it travels to a node."""
 
     folder: str
     target: str
@@ -70,7 +70,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageNotVisible(RunnerError, TaskError):
-    """What the submitting side wrote is not seen on this node."""
+    """This node does not see what the submitting side wrote."""
 
     code = 66  # EX_NOINPUT of sysexits.h
 
@@ -81,12 +81,12 @@ class MessageNotVisible(RunnerError, TaskError):
 
 
 def answer_path(folder: Path, target: str) -> Path:
-    """Where the answer of a target's probe appears."""
+    """Return where the answer of a target's probe appears."""
     return folder / f"{target}.answer"
 
 
 def inspect_node(task: ProbeTask, _index: int) -> None:
-    """Read what the login node wrote, look around, publish the answer; the function that travels to
+    """Read what the login node wrote, look around, and publish the answer. This function travels to
     the nodes.
 
     Raises:
@@ -124,7 +124,8 @@ def inspect_node(task: ProbeTask, _index: int) -> None:
 
 
 def data_problems(data_dir: str | None, datasets: tuple[str, ...]) -> dict[str, str]:
-    """Which of the datasets cannot be read here, and why; the folder itself under the name ""."""
+    """Return which of the datasets cannot be read here, and why; a problem of the folder itself has
+    the name ""."""
     if data_dir is not None and not os.access(data_dir, os.R_OK | os.X_OK):
         return {
             "": f"{data_dir} is not there"

@@ -1,5 +1,4 @@
-"""The packages a worker cannot do without: whether they are installed, and whether they can be
-imported."""
+"""Check whether the packages that a worker needs are installed and can be imported."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ NEEDED = {
 
 
 def versions() -> dict[str, str]:
-    """The versions of those that are installed for this interpreter."""
+    """Return the versions of the packages that are installed for this interpreter."""
     found = {}
     for name in NEEDED:
         try:
@@ -32,8 +31,8 @@ def versions() -> dict[str, str]:
 
 
 def broken() -> dict[str, str]:
-    """Import every one of them; the error of each that fails, in one line. Takes seconds: torch is
-    large."""
+    """Import every package and return the error of each that fails, in one line. Takes seconds,
+    because torch is large."""
     errors = {}
     for name, module in NEEDED.items():
         try:
@@ -49,8 +48,8 @@ def broken() -> dict[str, str]:
 
 
 def pair_problem(installed: dict[str, str]) -> str | None:
-    """What is wrong with torch and torchvision as a pair: each torchvision is built for one torch.
-    None if nothing is."""
+    """Return what is wrong with torch and torchvision as a pair, because each torchvision is built
+    for one torch; None if they match."""
     if not {"torch", "torchvision"} <= set(installed):
         return None
     for requirement in metadata.requires("torchvision") or ():

@@ -1,4 +1,4 @@
-"""Sends a probe to every target through the backend that trials would take, and waits for the
+"""Send a probe to every target through the backend that trials would use, and wait for the
 answers."""
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ class Probe:
 
     @property
     def seconds(self) -> float | None:
-        """From submit to answer."""
+        """Return the seconds from submit to answer."""
         return None if self.answer is None else self.seen_at - self.submitted_at
 
 
 @dataclass(frozen=True)
 class MessageFolder:
-    """A folder of the store where the two sides leave each other messages."""
+    """A folder of the store in which the two sides leave messages for each other."""
 
     folder: Path
     word: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def write(self) -> None:
-        """Write the message anew, with the time."""
+        """Write the message again, with the time."""
         aside = self.folder / f".{MESSAGE}"
         aside.write_bytes(msgspec.json.encode(Message(self.word, time.time())))
         aside.replace(self.folder / MESSAGE)
@@ -73,7 +73,8 @@ class MessageFolder:
 
 @contextmanager
 def message_folder(store: Path) -> Iterator[MessageFolder]:
-    """A new folder in the store, and the store if it is not there; all of it is gone afterward.
+    """Make a new folder in the store (and the store if it does not exist), and remove both
+    afterward.
 
     Raises:
         StoreFull, StoreNotWritable: The store cannot be written to.
@@ -152,7 +153,7 @@ def _submit(backend: Backend, probe: Probe, resources: Resources) -> None:
 
 
 def _follow(backend: Backend, messages: MessageFolder, probes: list[Probe]) -> None:
-    """Until every probe has ended or used up its time."""
+    """Wait until every probe has ended or used up its time."""
     by_handle = {probe.handle.id: probe for probe in probes if probe.handle is not None}
     while outstanding := [probe for probe in by_handle.values() if _is_outstanding(probe)]:
         messages.write()

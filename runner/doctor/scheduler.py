@@ -1,4 +1,4 @@
-"""A profile held against the live SLURM, without queueing anything."""
+"""Compare a profile with the live SLURM, without queueing anything."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TAKES_NO_JOBS = frozenset({"DRAIN", "INACTIVE"})
 
 
 def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
-    """What SLURM would refuse or never start, for every target.
+    """Return for every target what SLURM would refuse or never start.
 
     The cluster's own facts come first, because they say how to fix it; sbatch answers for the rest.
     """
@@ -66,7 +66,7 @@ def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
 
 
 def partition_of(target: Resources, settings: SlurmSettings) -> str:
-    """The partition that a target asks for; empty for the site's default."""
+    """Return the partition that a target asks for; empty for the site's default."""
     return target.partition or settings.partition or ""
 
 
@@ -94,7 +94,7 @@ def _never_runs(name: str, target: Resources, settings: SlurmSettings, site: Sit
 
 
 def _offers(target: Resources, settings: SlurmSettings, site: Site) -> str:
-    """What could be asked for instead."""
+    """Return what the target could ask for instead."""
     chosen = [site.partition(name) for name in partition_of(target, settings).split(",") if name]
     known = [one for one in chosen if one is not None]
     if not chosen or len(known) < len(chosen):
@@ -117,7 +117,8 @@ def _has_model(partition: SitePartition, model: str) -> bool:
 
 
 def _not_now(name: str, target: Resources, settings: SlurmSettings, site: Site) -> list[Finding]:
-    """Partitions that are shut for a while, as for a maintenance; one that is up is enough."""
+    """Report partitions that are closed for a while, as for maintenance; one that is up is
+    enough."""
     chosen = _chosen(target, settings, site)
     if not chosen or any(one.up for one in chosen):
         return []
@@ -174,8 +175,8 @@ def _never_starts(
 def _warned_at_once(
     name: str, target: Resources, settings: SlurmSettings, site: Site
 ) -> list[Finding]:
-    """A warning that would come before the task: of a limit that the target names the delay is cut,
-    of the partition's own it is not."""
+    """Report a warning that would come before the task starts. The delay is cut to a limit that the
+    target names, but not to the limit of the partition."""
     limits = [one.default_time_min or one.max_time_min for one in _chosen(target, settings, site)]
     limit_min = target.time_min or min(
         (limit for limit in limits if limit is not None), default=None
@@ -206,8 +207,8 @@ def _warned_at_once(
 def _unknown_names(
     name: str, target: Resources, settings: SlurmSettings, accounts: Accounts | None
 ) -> list[Finding]:
-    """An account or a QOS that the accounting does not know; some sites take them all the same, and
-    charge nobody."""
+    """Report an account or a QOS that the accounting does not know; some sites accept them all the
+    same, and charge nobody."""
     if accounts is None:
         return []
     account, qos = target.account or settings.account, target.qos or settings.qos
@@ -276,7 +277,7 @@ def _rehearsed(name: str, target: Resources, backend: SlurmBackend) -> list[Find
 
 
 def _contradictions(name: str, target: Resources, settings: SlurmSettings) -> list[Finding]:
-    """What SLURM would grant, and the trials would not take."""
+    """Report what SLURM would grant and the trials would not use."""
     gres = target.gres or settings.gres
     granted = read_gpus(gres) if gres else {}
     if granted and not target.wants_gpu:

@@ -1,1 +1,1 @@
-"""The grid language: grid.yaml to job specs."""
+"""Expand the grid language: grid.yaml to job specs."""

@@ -1,4 +1,4 @@
-"""A group's axes with every value converted: what is left to do per trial is to put them together.
+"""Convert every value of a group's axes once, so that a trial is only put together from them.
 
 A group has one block for its matrix and one for each include entry. A block is a product of axes;
 an axis is a list of cells, and a cell holds what one choice on that axis adds to a trial (several
@@ -67,12 +67,13 @@ class Block:
 
     @property
     def points(self) -> int:
-        """Trials before anything is dropped or merged."""
+        """Return the number of trials before anything is dropped or merged."""
         return prod(len(axis) for axis in self.axes) * len(self.seeds)
 
 
 def count_points(group: Group) -> int:
-    """How many trials a group has before anything is dropped or merged; nothing is built for it."""
+    """Return how many trials a group has before anything is dropped or merged, without building
+    them."""
     matrix = prod(axis.count for axis in group.matrix.values()) * min(
         (axis.count for axis in group.zipped.values()), default=1
     )
@@ -82,7 +83,7 @@ def count_points(group: Group) -> int:
 
 
 def build_blocks(group: Group, parameters: Parameters, problems: list[Problem]) -> list[Block]:
-    """The blocks of a group; what cannot be converted goes to ``problems`` and into
+    """Return the blocks of a group; what cannot be converted goes to ``problems`` and into
     ``group.broken``."""
     reader = _Converter(group, parameters, problems)
     reader.refuse_unknown_axes()
@@ -122,7 +123,8 @@ def build_blocks(group: Group, parameters: Parameters, problems: list[Problem]) 
 
 
 def _targets_of(group: Group) -> list[Value]:
-    """Every target that the group runs on: those of an include entry that names none."""
+    """Return every target that the group runs on, which are those of an include entry without a
+    target."""
     if "target" in group.fixed:
         return [group.fixed["target"]]
     axis: Axis = group.matrix.get("target") or group.zipped["target"]
@@ -136,7 +138,7 @@ class _Converter:
         self._unknown: set[str] = set()
 
     def refuse_unknown_axes(self) -> None:
-        """One problem for an axis that the workload does not know, not one for each of its
+        """Report one problem for an axis that the workload does not know, not one for each of its
         values."""
         for key, axis in (self._group.matrix | self._group.zipped).items():
             try:
@@ -206,7 +208,7 @@ class _Converter:
         return block
 
     def _write_specs(self, block: Block) -> None:
-        """What each cell, and what all trials of the block, put into a spec."""
+        """Store what each cell, and what all trials of the block, put into a spec."""
         canonical, typed, default = (
             self._parameters.workload.canonical,
             block.typed,
@@ -235,7 +237,7 @@ class _Converter:
 
 
 def repeated_values(axes: Iterable[tuple[str, Axis]], parameters: Parameters) -> list[str]:
-    """A note for every axis that holds the same value twice, however it is spelled."""
+    """Return a note for every axis that has the same value twice, however it is spelled."""
     notes = []
     for key, axis in axes:
         if key == "target":

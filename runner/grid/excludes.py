@@ -1,4 +1,4 @@
-"""``exclude``: which points of a group are dropped.
+"""Find out which points of a group ``exclude`` drops.
 
 Every cell of every axis gets one bit per exclude entry, set unless the cell speaks against the
 entry. A point is dropped if one bit is set in all of its cells, so that a trial costs one AND per
@@ -18,7 +18,7 @@ from runner.grid.written import Entry, Group
 
 
 def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> list[Problem]:
-    """Set the bits in the matrix's block.
+    """Set the bits in the block of the matrix.
 
     Returns:
         The entries that name something unknown, or that match no point at all; those about a key
@@ -58,8 +58,8 @@ def _told(entry: Entry, culprits: list[str]) -> str:
 
 
 def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters) -> list[str]:
-    """Set the entry's bit wherever nothing speaks against it; the keys for which that is nowhere,
-    none if a point can match."""
+    """Set the entry's bit wherever it may match. Return the keys that no point matches; none if a
+    point can match."""
     rest: dict[str, Any] = dict(wanted)
     culprits: list[str] = []
     seed = rest.pop("seed", None)
@@ -92,7 +92,7 @@ def _mark(block: Block, bit: int, wanted: dict[str, Any], parameters: Parameters
 
 
 def _keys(axis: list[Cell]) -> set[str]:
-    """What the axis gives; all its cells give the same."""
+    """Return what the axis gives; all its cells give the same."""
     if not axis:
         return set()
     return axis[0].typed.keys() | (set() if axis[0].target is None else {"target"})
@@ -103,7 +103,7 @@ def _value(cell: Cell, key: str) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, and not merely as True equals 1."""
+    """Return whether two values are equal, and not merely as True equals 1."""
     if one is msgspec.UNSET or other is msgspec.UNSET:
         return one is other
     return msgspec.json.encode(one) == msgspec.json.encode(other)

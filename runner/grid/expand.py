@@ -1,4 +1,4 @@
-"""grid.yaml to job specs: the one function that the rest of the runner calls."""
+"""Expand grid.yaml to job specs, in the one function that the rest of the runner calls."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class GroupCount:
 
 @dataclass(frozen=True)
 class Expanded:
-    """A grid, expanded.
+    """An expanded grid.
 
     Attributes:
         name: The sweep.
@@ -115,7 +115,7 @@ def load_grid(
 
 
 class _Expansion:
-    """One grid on its way to trials; each step needs what the one before found."""
+    """The steps from a grid to its trials; each step needs what the one before found."""
 
     def __init__(self, grid: Grid, targets: Targets, profile_name: str, folder: Path) -> None:
         self._grid, self._targets, self._profile_name = grid, targets, profile_name
@@ -127,7 +127,7 @@ class _Expansion:
         self._too_many = False
 
     def check(self, sets: Sequence[str], max_trials: int, origin: Origin) -> list[Problem]:
-        """What is wrong with the grid before any point is built."""
+        """Report what is wrong with the grid before any point is built."""
         groups = self._grid.groups
         problems: list[Problem] = []
         for index, group in enumerate(groups):
@@ -208,7 +208,7 @@ class _Expansion:
         return f"{self._profile_name} has no target '{name}' (it has {', '.join(known)}):{near}"
 
     def expand(self, problems: list[Problem]) -> list[Points]:
-        """The points of every group; a group in which something is wrong has none."""
+        """Return the points of every group; a group with a mistake has none."""
         expanded = []
         for index, group in enumerate(self._grid.groups):
             parameters = self._known.get(index)
@@ -240,7 +240,7 @@ class _Expansion:
         return expanded
 
     def _unreachable_models(self, group: Group, points: Points) -> Iterator[Problem]:
-        """The user's own models whose modules another one of that name would take the place of."""
+        """Report the user's own models that another module of the same name would hide."""
         specs = [spec for spec in points.specs.values() if not is_custom(spec.workload)]
         for model in dict.fromkeys(str(spec.params.get("model", "")) for spec in specs):
             module, colon, _ = model.partition(":")
@@ -248,7 +248,7 @@ class _Expansion:
                 yield dict(group.origins()).get("model", group.origin).problem(f"{model}: {why}")
 
     def joined(self, expanded: list[Points]) -> Expanded:
-        """All groups' trials, each once."""
+        """Return the trials of all groups, each once."""
         trials: dict[str, JobSpec] = {}
         counts, notes = [], []
         for group, points, written in zip(self._grid.groups, expanded, self._points, strict=True):
@@ -298,7 +298,7 @@ class _Expansion:
 
 
 def _judged_alone(group: Group, parameters: Parameters) -> Iterator[Problem]:
-    """What is wrong with values that are wrong whatever the others are."""
+    """Report values that are wrong whatever the other values are."""
     values = [
         (key, value, axis.origin)
         for key, axis in (group.matrix | group.zipped).items()
@@ -317,7 +317,7 @@ def _judged_alone(group: Group, parameters: Parameters) -> Iterator[Problem]:
 
 
 def _with_cpus(targets: Targets, cpus: int | None) -> Targets:
-    """The targets with as many CPUs as a group asks for; None leaves them their own."""
+    """Return the targets with as many CPUs as a group asks for; None leaves them their own."""
     if cpus is None:
         return targets
     return replace(

@@ -1,4 +1,4 @@
-"""``linspace``, ``logspace`` and ``range``: axes given by their ends.
+"""Generate axes from their ends: ``linspace``, ``logspace`` and ``range``.
 
 Values come out as a person would have written them: ``{linspace: [0, 1, 11]}`` holds 0.3 and not
 0.30000000000000004, because two spellings of one value would be two trials.
@@ -19,16 +19,16 @@ errors."""
 
 
 class BadGenerator(ValueError):
-    """The generator has other arguments than it needs; the message says which it needs."""
+    """The generator has wrong arguments; the message says which it needs."""
 
 
 def is_generator(value: Any) -> bool:
-    """Whether a value written in a grid is meant as a generator."""
+    """Return whether a value in a grid is meant as a generator."""
     return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in NAMES
 
 
 def generate(generator: Mapping[str, Any], most: int) -> tuple[int, list[int | float]]:
-    """The number of values of an axis, and the values.
+    """Return the number of values of an axis, and the values.
 
     Args:
         generator: ``{linspace: [first, last, n]}``, ``{logspace: [first, last, n]}`` (both are
@@ -93,7 +93,7 @@ def _are_numbers(arguments: Any) -> bool:
 
 
 def _exact(value: int | float) -> Fraction:
-    """The decimal that was written, not the binary fraction nearest to it."""
+    """Return the decimal that was written, not the binary fraction nearest to it."""
     return Fraction(repr(value))
 
 

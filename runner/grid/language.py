@@ -1,4 +1,4 @@
-"""The structure of a grid: which keys there are, what may stand in them, and where each value was
+"""Read the structure of a grid: which keys there are, what they may hold, and where each value was
 written.
 
 Nothing here knows a workload; parameters are checked against it in ``values``.
@@ -37,7 +37,7 @@ Path = tuple[str | int, ...]
 
 
 class Reader:
-    """Reads a grid's structure, collecting every problem instead of stopping at the first.
+    """Reads a grid's structure, and collects every problem instead of stopping at the first.
 
     Args:
         source: The document.
@@ -307,7 +307,7 @@ class Reader:
 
 
 def _parameters_in(problems: Sequence[Problem]) -> Iterator[str]:
-    """The parameters that structural problems are about; another key of the group makes none of
+    """Return the parameters that structural problems are about; no other key of the group makes
     them wrong."""
     for problem in problems:
         word, _, key = problem.key.partition(".")

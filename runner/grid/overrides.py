@@ -1,5 +1,4 @@
-"""``--set key=value[,value...]``: a change of the grid for this submit, made before the grid is
-expanded."""
+"""Apply ``--set key=value[,value...]``: change the grid for this submit, before it is expanded."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ FILE = "--set"
 
 
 class _Mistake(Exception):
-    """The ``--set`` means nothing; the message says why."""
+    """The ``--set`` has no meaning; the message says why."""
 
 
 def apply_overrides(
@@ -54,7 +53,7 @@ def apply_overrides(
 def _resolve(
     name: str, groups: Sequence[Group], known: Mapping[int, Parameters]
 ) -> tuple[str, list[Group]]:
-    """The key and the groups it is set in."""
+    """Return the key and the groups in which it is set."""
     labels = {label for group in groups for label in (group.label, group.workload)}
     label = max((label for label in labels if name.startswith(f"{label}.")), key=len, default=None)
     key = name if label is None else name[len(label) + 1 :]
@@ -121,8 +120,8 @@ def _change(group: Group, key: str, axis: Axis) -> None:
 
 
 def _changed(entry: Entry, key: str, axis: Axis) -> list[Entry]:
-    """The include entry once for each value; a single one it takes from ``fixed``, its targets from
-    the group."""
+    """Return the include entry once for each value; a single value comes from ``fixed``, its
+    targets from the group."""
     others = {name: value for name, value in entry.values.items() if name != key}
     if key == "target" or axis.count == 1:
         return [replace(entry, values=others)]

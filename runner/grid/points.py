@@ -1,5 +1,5 @@
-"""From a group's blocks to its trials: put together, excluded, collapsed, checked, each with its
-id."""
+"""Turn a group's blocks into its trials: put them together, exclude, collapse, check, and give each
+its id."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Targets:
 
 @dataclass
 class Points:
-    """What a group comes to.
+    """The trials of a group, and what was dropped on the way.
 
     Attributes:
         specs: Its trials by id, in the order of the grid.
@@ -114,8 +114,8 @@ class Expander:
         return found
 
     def _is_rehearsal(self) -> bool:
-        """Whether the group runs on other targets than it was written for: what cannot act there is
-        then no mistake of its author."""
+        """Return whether the group runs on other targets than it was written for; what cannot act
+        there is then not a mistake."""
         return "target" in self._group.overridden or not self._all_targets.isdisjoint(
             self._targets.renamed.values()
         )
@@ -195,7 +195,7 @@ class Expander:
 
 
 class _Idle:
-    """What could not act, and where."""
+    """The values that could not act, and where."""
 
     def __init__(self) -> None:
         self.trials: dict[str, set[str]] = {}
@@ -213,7 +213,7 @@ class _Idle:
             self.alive.update(block.once.values())
 
     def look(self, block: Block, notes: list[str]) -> None:
-        """Tell the values that act in this point from those that do not."""
+        """Separate the values that act in this point from those that do not."""
         notes_by_name = dict(note.split(": ", 1) for note in notes)
         for key, origin in block.once.items():
             if key not in notes_by_name:  # it acts, if under another spelling
@@ -228,7 +228,7 @@ class _Idle:
     def note_on(
         self, note: str, axes: set[str], points_of: Mapping[str, int], all_targets: set[str]
     ) -> str:
-        """The note with how many trials it is about."""
+        """Return the note with the number of trials that it concerns."""
         trials = self.trials[note]
         where = (
             ""
@@ -244,8 +244,8 @@ class _Idle:
 
 
 def _folded(axes: list[list[Cell]]) -> list[list[Cell]]:
-    """The same product from fewer, longer axes: neighbors are put together once instead of once per
-    trial."""
+    """Return the same product from fewer, longer axes: neighbors are put together once instead of
+    once per trial."""
     folded: list[list[Cell]] = []
     for axis in reversed(axes):
         if folded and len(axis) * len(folded[0]) <= _FOLD:
@@ -265,7 +265,7 @@ def _together(left: Cell, right: Cell) -> Cell:
 
 
 def _located(fault: str, block: Block, otherwise: Origin) -> tuple[Origin, str]:
-    """Where the parameter that a fault begins with was written, and the fault without it."""
+    """Return where the parameter that a fault begins with was written, and the fault without it."""
     key, colon, rest = fault.partition(": ")
     if colon and key in block.origins:
         return block.origins[key], rest

@@ -1,4 +1,4 @@
-"""What is wrong with a grid: every mistake with its file, line and key, all of them in one
+"""Collect what is wrong with a grid: every mistake with its file, line and key, all in one
 error."""
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Origin:
         return Problem(self.file, self.line, self.key, message)
 
     def child(self, key: str, line: int | None = None) -> Origin:
-        """The place of a key below this one, on the same line unless told."""
+        """Return the place of a key below this one, on the same line unless another is given."""
         return Origin(
             self.file, self.line if line is None else line, f"{self.key}.{key}" if self.key else key
         )
@@ -62,14 +62,14 @@ class GridError(RunnerError):
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Each problem once, sorted by line; those of the command line come last."""
+    """Return each problem once, sorted by line; those of the command line come last."""
     return tuple(
         sorted(dict.fromkeys(problems), key=lambda problem: (problem.line == 0, problem.line))
     )
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The words that would be valid: the nearest one if it is near, else all of them."""
+    """Return the words that would be valid: the nearest one if it is near, else all of them."""
     words = sorted(known)
     lower = {candidate.lower(): candidate for candidate in words}
     close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
@@ -79,7 +79,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as a person would write it in YAML, cut short."""
+    """Return a value as a person would write it in YAML, cut short."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)

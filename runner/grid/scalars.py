@@ -1,4 +1,4 @@
-"""What an unquoted word of YAML means, by the core schema of YAML 1.2."""
+"""Read unquoted words of YAML, by the core schema of YAML 1.2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TAGGED = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}
 
 
 def core_scalar(text: str) -> Any:
-    """The value of an unquoted scalar, as YAML 1.2's core schema has it."""
+    """Return the value of an unquoted scalar, by YAML 1.2's core schema."""
     if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     if _FLOAT.fullmatch(text):
@@ -34,7 +34,7 @@ def core_scalar(text: str) -> Any:
 
 
 def tagged_scalar(tag: str, text: str) -> Any:
-    """The value of a scalar with one of the tags in ``TAGGED``; ValueError if its text is of
+    """Return the value of a scalar with one of the tags in ``TAGGED``; ValueError if its text is of
     another type."""
     if not TAGGED[tag].fullmatch(text):
         raise ValueError(f"{text!r} is not of the type that its tag says")

@@ -1,4 +1,4 @@
-"""The JSON Schema of grid.yaml, for editors; generated from the structs that the grid is read into.
+"""Generate the JSON Schema of grid.yaml, for editors, from the structs that the grid is read into.
 
 A schema can say which keys there are, and which type and range a value has. What concerns several
 values at once (a key given twice, axes of zip that differ in length, an exclude that matches
@@ -75,7 +75,7 @@ def grid_schema() -> dict[str, Any]:
 
 
 def _group_keys() -> dict[str, Any]:
-    """The keys of a group, without what depends on its workload."""
+    """Return the keys of a group, without those that depend on its workload."""
     entries = {"type": "array", "items": {"type": "object", "minProperties": 1}}
     return {
         "name": _name("what --set NAME.KEY=VALUE and reports call the group"),
@@ -123,8 +123,8 @@ def _group_keys() -> dict[str, Any]:
 
 
 def _by_workload() -> list[dict[str, Any]]:
-    """What a group may give to each built-in workload; the parameters of a user's own function are
-    its arguments."""
+    """Return what a group may give to each built-in workload; the parameters of a user's own
+    function are its arguments."""
     rules = []
     for name in BUILT_IN:
         this: dict[str, Any] = {"properties": {"workload": {"const": name}}}
@@ -144,7 +144,8 @@ def _by_workload() -> list[dict[str, Any]]:
 
 
 def _of_workload(of: Workload) -> dict[str, Any]:
-    """The parameters of a workload: as values, as axes of values, and as keys of an exclude."""
+    """Return the parameters of a workload: as values, as axes of values, and as keys of an
+    exclude."""
     words = {parameter.name: parameter.meaning for parameter in describe(of)}
     (reference,), structs = msgspec.json.schema_components([of.params], ref_template=_REF)
     fields = structs.pop(reference["$ref"].rpartition("/")[2])["properties"]

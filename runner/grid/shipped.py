@@ -1,4 +1,4 @@
-"""The studies that ship: grids that `runner init --study` writes out."""
+"""Find the studies that ship: grids that `runner init --study` writes."""
 
 from __future__ import annotations
 

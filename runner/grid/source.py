@@ -1,4 +1,4 @@
-"""YAML with the line of every value.
+"""Read YAML with the line of every value.
 
 The scalars are those of YAML 1.2's core schema: ``1e-3`` is a number, ``on`` and ``yes`` are text,
 and a date stays text. Nothing is ever constructed but dicts, lists, text, numbers, booleans and
@@ -64,8 +64,8 @@ class GridSource:
     """Whether its lines are none that anybody wrote: problems name keys alone."""
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
-        """The line on which the value at ``path`` is written: its key's; of the nearest parent
-        where it is absent."""
+        """Return the line of the value at ``path``, which is that of its key; if it is absent, that
+        of its nearest parent."""
         line, node = self._root.line, self._root
         for step in path:
             if step not in node.parts:
@@ -90,7 +90,7 @@ class GridSource:
 
 
 def load_yaml(path: Path) -> GridSource:
-    """Read a YAML file; whatever is wrong with it stands in the problems of the answer."""
+    """Read a YAML file; the problems of the result say what is wrong with it."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -105,7 +105,7 @@ def load_yaml(path: Path) -> GridSource:
 
 
 def parse_yaml(text: str, file: str) -> GridSource:
-    """Read YAML from a text; ``file`` is how problems name it."""
+    """Read YAML from a text; problems name it ``file``."""
     builder = _Builder(file)
     try:
         builder.feed(yaml.parse(text, Loader=_PARSER))
@@ -288,7 +288,7 @@ class _Builder:
         self._place(closed.node, closed.node.line, closed.anchor)
 
     def _place(self, node: _Node, line: int, anchor: str | None) -> None:
-        """Put a finished value where it belongs."""
+        """Put a finished value into its parent."""
         if anchor:
             self._anchors[anchor] = node
         if not self._open:
@@ -313,7 +313,7 @@ class _Builder:
             parent.data[top.key] = node.data
 
     def _value_of(self, event: Any, line: int) -> Any:
-        """The value of a scalar that is not a key."""
+        """Return the value of a scalar that is not a key."""
         tag, text = event.tag, event.value
         if tag is None and event.implicit[0]:
             return core_scalar(text)

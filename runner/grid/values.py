@@ -1,4 +1,4 @@
-"""A workload's parameters as a grid needs them: every value converted once, in its axis, and never
+"""Check a workload's parameters for a grid: every value is converted once, in its axis, and not
 again per trial."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BadValue(ValueError):
 
 
 class Parameters:
-    """What one workload takes."""
+    """The parameters that one workload takes."""
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
@@ -43,7 +43,7 @@ class Parameters:
         self._required = {name for name, info in self._fields.items() if info.required}
 
     def knows(self, key: str) -> bool:
-        """Whether the workload takes a parameter of that name."""
+        """Return whether the workload takes a parameter of that name."""
         return key in self._fields or (
             self.workload.accepts_any
             and key not in self.workload.reserved
@@ -51,7 +51,7 @@ class Parameters:
         )
 
     def typed(self, key: str, value: Any) -> Any:
-        """The value as the workload's struct holds it.
+        """Return the value as the workload's struct holds it.
 
         Raises:
             BadValue: No such parameter, or no such value of it.
@@ -67,7 +67,7 @@ class Parameters:
             raise BadValue(_refusal(kind, value)) from None
 
     def refuse_unknown(self, key: str) -> None:
-        """BadValue unless the workload takes a parameter of that name."""
+        """Raise BadValue unless the workload takes a parameter of that name."""
         if self.knows(key):
             return
         if key == "seed":
@@ -92,25 +92,26 @@ class Parameters:
         raise BadValue(f"workload '{self.workload.name}' has no such parameter: {known}{hint}")
 
     def default(self, key: str) -> Any:
-        """The value of a parameter that is not given; UNSET if only the workload itself knows."""
+        """Return the value of a parameter that is not given; UNSET if only the workload itself
+        knows it."""
         info = self._fields.get(key)
         if info is None or info.required:
             return msgspec.UNSET
         return info.default if info.default_factory is msgspec.NODEFAULT else info.default_factory()
 
     def missing(self, given: Iterable[str]) -> list[str]:
-        """The parameters without a default that are not among those given."""
+        """Return the parameters without a default that are not given."""
         return sorted(self._required - set(given))
 
     def struct(self, given: Iterable[str]) -> type[msgspec.Struct]:
-        """The struct that holds the parameters given: the workload's own, wider where it accepts
-        any."""
+        """Return the struct that holds the given parameters: the workload's own, or a wider one if
+        it accepts any."""
         extra = frozenset(given).difference(self._fields)
         return custom.widened(self.workload.params, extra) if extra else self.workload.params
 
 
 def _refusal(kind: Any, value: Any) -> str:
-    """What the type wants instead of the value, with the nearest word where words are wanted."""
+    """Return what the type takes instead of the value, with the nearest word if it takes words."""
     sentence = f"expected {_describe(kind)}, got {show(value)}"
     words = _choices(kind)
     if isinstance(value, str) and words:
@@ -124,7 +125,7 @@ def _refusal(kind: Any, value: Any) -> str:
 
 @cache
 def _describe(kind: Any) -> str:
-    """A type in words."""
+    """Return a type in words."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         bounds = [text for meta in kind.__metadata__ for text in _bounds(meta)]
@@ -161,7 +162,7 @@ def _bounds(meta: Any) -> list[str]:
 
 
 def _choices(kind: Any) -> list[str]:
-    """The words that a type takes, if it takes words."""
+    """Return the words that a type takes, if it takes words."""
     if get_origin(kind) is Literal:
         return [choice for choice in get_args(kind) if isinstance(choice, str)]
     if get_origin(kind) in (Union, types.UnionType, Annotated):

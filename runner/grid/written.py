@@ -1,4 +1,4 @@
-"""A grid as written: its groups, axes and values, each with the place it came from."""
+"""Hold a grid as it was written: its groups, axes and values, each with its place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass
 class Group:
-    """One group as written, ``target`` among the axes; ``--set`` changes it before it is
+    """One group as written, with ``target`` among its axes; ``--set`` changes it before it is
     expanded."""
 
     origin: Origin
@@ -68,7 +68,7 @@ class Group:
     """Keys that ``--set`` gave."""
 
     def origins(self) -> Iterator[tuple[str, Origin]]:
-        """Every parameter that the group gives outside include and exclude, and where."""
+        """Return every parameter that the group gives outside include and exclude, and where."""
         for values in (self.matrix, self.zipped, self.fixed):
             for key, value in values.items():
                 yield key, value.origin

@@ -1,1 +1,1 @@
-"""Tables and paired comparisons of records."""
+"""Make tables of records."""

@@ -1,4 +1,5 @@
-"""Tables of means as files for papers and other tools: CSV, Parquet, JSON, Markdown, LaTeX."""
+"""Write tables of means as files for papers and other tools: CSV, Parquet, JSON, Markdown,
+LaTeX."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _MARKDOWN: Final = str.maketrans({"|": "\\|", "\n": " ", "\t": " ", "<": "&lt;",
 
 
 def write_summary(summary: Summary, table: Table, path: Path) -> None:
-    """Write one row per group, in the format that the file's name ends in; an older file gives way.
+    """Write one row per group, in the format that the file name ends in; an older file is replaced.
 
     CSV, Parquet and JSON have full numbers, a column each for mean, sd and n of a metric; Markdown
     and LaTeX the table as it is printed.
@@ -47,7 +48,7 @@ def write_summary(summary: Summary, table: Table, path: Path) -> None:
 
 
 def write_text(table: Table, path: Path) -> None:
-    """Write a table as it is printed, as Markdown or LaTeX by the end of the file's name."""
+    """Write a table as it is printed, as Markdown or LaTeX by the end of the file name."""
     replace(path, memoryview(TEXT[path.suffix](table).encode(errors="backslashreplace")))
 
 

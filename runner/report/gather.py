@@ -1,4 +1,5 @@
-"""The records of sweeps as one table: those of their latest grids, and what is said of the rest."""
+"""Gather the records of sweeps into one table: those of their latest grids, with notes about the
+rest."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from runner.sweep.sweep import Sweep, submitted_sweeps
 
 @dataclass(frozen=True)
 class Gathered:
-    """The records of some sweeps, and what is to be said about those that are not among them."""
+    """The records of some sweeps, and notes about those that are not among them."""
 
     table: pa.Table
     unreadable: tuple[str, ...]
@@ -96,7 +97,7 @@ def expected_trials(store: Store, sweeps: Sequence[str]) -> dict[str, frozenset[
 
 
 def settle_before(store: Store, sweeps: Sequence[str]) -> list[str]:
-    """Derive the records that workers could not write, and return what stood in the way.
+    """Derive the records that workers could not write, and return what prevented it.
 
     A store that cannot be written to is collected as it is.
     """

@@ -1,4 +1,4 @@
-"""One record as a person reads it: its columns by section with their units, and its history as a
+"""Show one record to a reader: its columns by section with their units, and its history as a
 table."""
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Section:
 
 
 def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a reader wants to know first of one attempt: how well, how long, why not, and what
-    differs from the defaults."""
+    """Return what a reader wants to know first of one attempt: how good, how long, why not, and
+    what differs from the defaults."""
     accuracies = [
         Line(name, with_unit(row[name], "fraction"))
         for name in ACCURACIES
@@ -73,15 +73,15 @@ def headline(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def first_line(message: str | None) -> str:
-    """The line of a message that names the error: the first, or the last if it is a whole
+    """Return the line of a message that names the error: the first, or the last if it is a whole
     traceback."""
     lines = (message or "").strip().splitlines() or [""]
     return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
-    """Every column of one record but its history, in the order of the schema; its parameters and
-    results after its identity."""
+    """Return every column of one record except its history, in the order of the schema; parameters
+    and results follow the identity."""
     found: list[Section] = []
     for title, columns in _by_section().items():
         shown = [column for column in columns if column.name not in OWN_SECTIONS]
@@ -99,7 +99,7 @@ def sections(row: Mapping[str, Any]) -> tuple[Section, ...]:
 
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
-    """One row per epoch; metrics that no epoch has are left out, and the workload's own stand
+    """Return one row per epoch; metrics that no epoch has are left out, and the workload's own come
     last."""
     rows = [epoch(entry) for entry in history]
     names = dict.fromkeys(name for row in rows for name in row)
@@ -107,8 +107,8 @@ def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of a history without what it does not have; the workload's own metrics stand beside
-    the others, and last."""
+    """Return one entry of a history without its missing values; the workload's own metrics come
+    last."""
     extra = entry.get("extra") or ()
     own = dict(
         extra.items() if isinstance(extra, Mapping) else extra
@@ -119,7 +119,7 @@ def epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_unit(value: Any, unit: str) -> str:
-    """A value as text with its unit; a fraction in percent."""
+    """Return a value as text with its unit; a fraction in percent."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="milliseconds").replace(
             "+00:00", f" {unit}" if unit else ""
@@ -157,8 +157,7 @@ class _Used:
 
 
 def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
-    """The parameters under the names that a grid has for them, each with the value that was
-    used."""
+    """Return the parameters by their names in a grid, each with the value that was used."""
     asked = {
         (name.removesuffix("_asked") if name.removesuffix("_asked") in RESERVED else name): row.get(
             name
@@ -191,6 +190,6 @@ def _parameters(row: Mapping[str, Any]) -> dict[str, _Used]:
 
 
 def workload_of(row: Mapping[str, Any]) -> Workload | None:
-    """The built-in workload that computed it; None for a user's own function, whose defaults are in
-    its source."""
+    """Return the built-in workload that computed it; None for a user's own function, whose defaults
+    are in its source."""
     return workload(row["workload"]) if row.get("workload") in BUILT_IN else None

@@ -1,5 +1,4 @@
-"""What a table of records says on average: groups of trials, their means, and what was averaged
-over.
+"""Average a table of records: groups of trials, their means, and what was averaged over.
 
 Only completed trials are averaged; the others are counted. Everything here is numbers; ``tables``
 makes text of it.
@@ -52,7 +51,7 @@ class UnknownColumn(RunnerError):
 
 
 class NoNumbers(RunnerError):
-    """A column was to be averaged that holds no numbers."""
+    """A column that should be averaged has no numbers."""
 
     name: str
     known: tuple[str, ...]
@@ -79,7 +78,8 @@ class Metric:
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean over n values; sd is that of a sample (n - 1), and None for a single value."""
+    """Mean over n values; sd is the sample standard deviation (n - 1), and None for a single
+    value."""
 
     mean: float
     sd: float | None
@@ -127,11 +127,11 @@ class Summary:
     of them gave."""
 
     def title(self, metric: Metric) -> str:
-        """The metric's name, told from a parameter that other trials have under the same one."""
+        """Return the metric's name, marked if other trials have a parameter of the same name."""
         return f"{metric.name} (result)" if metric.name in self.by else metric.name
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """One flat mapping per group, for scripts."""
+        """Return one flat mapping per group, for scripts."""
         rows = []
         for group in self.groups:
             names = (f"{name} (key)" if name in _COUNTS else name for name in self.by)
@@ -285,17 +285,17 @@ def _named_order(sort: str) -> tuple[str, bool]:
 
 
 def varying_columns(table: pa.Table) -> tuple[str, ...]:
-    """Names of the columns that tell the trials of a table apart, but for the seed."""
+    """Return the names of the columns that distinguish the trials of a table, except the seed."""
     return _Columns(table).varying()
 
 
 def metrics_of(table: pa.Table) -> tuple[Metric, ...]:
-    """The metrics that a table's completed trials have."""
+    """Return the metrics that a table's completed trials have."""
     return _Columns(table).metrics()
 
 
 class _Columns:
-    """A table read column by column, each once: a hundred thousand rows of dictionaries would take
+    """Reads a table column by column, each once: a hundred thousand rows of dictionaries would take
     seconds."""
 
     def __init__(self, table: pa.Table) -> None:
@@ -312,7 +312,7 @@ class _Columns:
         ]
 
     def values(self, name: str) -> list[Any]:
-        """Every row's value; nulls where the table has no such column."""
+        """Return every row's value; nulls if the table has no such column."""
         from artifacts.tables import values_of
 
         if name not in self._values:
@@ -322,8 +322,8 @@ class _Columns:
         return self._values[name]
 
     def key(self, name: str) -> list[Any]:
-        """As ``values``; of a parameter only where it is one, not where another workload returned a
-        result of its name."""
+        """Return what ``values`` returns, but a parameter only in rows where it is one, not where
+        another workload returned a result of its name."""
         return (
             self._only_where(name, "parameters")
             if name in self._named_in("parameters")
@@ -331,8 +331,8 @@ class _Columns:
         )
 
     def hashable(self, name: str) -> list[Hashable]:
-        """As ``key``, spelled so that equal keys are equal and no others: lists and mappings, and a
-        column of several kinds."""
+        """Return what ``key`` returns, spelled so that keys are equal only if their values are:
+        lists and mappings, and a column of several kinds."""
         if name not in self._hashable:
             keys = self.key(name)
             kinds = {type(key) for key in keys if key is not None}
@@ -346,8 +346,8 @@ class _Columns:
         return self._hashable[name]
 
     def varying(self) -> tuple[str, ...]:
-        """A parameter that only the other workload has tells nothing apart, so variation is looked
-        for within each workload."""
+        """Return the columns that vary within a workload: a parameter that only another workload
+        has distinguishes nothing."""
         return tuple(
             name
             for name in (*IDENTITY, *self._named_in("parameters"))
@@ -355,8 +355,8 @@ class _Columns:
         )
 
     def metrics(self) -> tuple[Metric, ...]:
-        """Per workload its accuracy (test, else validation) or its first numeric result; then the
-        times that anyone has."""
+        """Return for each workload its accuracy (test, else validation) or its first numeric
+        result; then the times that any trial has."""
         found: dict[str, Metric] = {}
         workloads = self.values("workload")
         for workload in dict.fromkeys(workloads):
@@ -370,7 +370,7 @@ class _Columns:
         return (*found.values(), *times)
 
     def metric(self, name: str) -> Metric:
-        """The column of that name as a metric; NoNumbers if it holds something else."""
+        """Return the column of that name as a metric; NoNumbers if it holds something else."""
         values = [value for value in self.values(name) if value is not None]
         if values and not any(map(_is_number, values)):
             raise NoNumbers(
@@ -386,8 +386,8 @@ class _Columns:
         )
 
     def told_apart(self, by: Sequence[str]) -> tuple[str, ...]:
-        """The keys, and the workload before them where there are several and one has no value for
-        one of them."""
+        """Return the keys, with the workload before them if there are several and one has no value
+        for one of the keys."""
         workloads = self.values("workload")
         lacking = any(
             {workloads[row] for row, value in enumerate(self.key(name)) if value is not None}
@@ -401,7 +401,7 @@ class _Columns:
         )
 
     def distinct(self, rows: Sequence[int]) -> list[int]:
-        """One row of each trial among the rows: its completed one, or else its first."""
+        """Return one row of each trial among the rows: its completed one, or else its first."""
         trials = self.values("trial")
         if len({trials[row] for row in rows}) == len(rows):
             return list(rows)
@@ -415,7 +415,7 @@ class _Columns:
         return list(chosen.values())
 
     def shared(self) -> tuple[int, tuple[str, ...]]:
-        """How many trials stand in several sweeps, and in which."""
+        """Return how many trials are in several sweeps, and in which."""
         sweeps: dict[str, set[str]] = {}
         for trial, sweep in zip(self.values("trial"), self.values("sweep"), strict=True):
             sweeps.setdefault(trial, set()).add(sweep)
@@ -443,8 +443,8 @@ class _Columns:
         )
 
     def no_numbers(self, metrics: Sequence[Metric]) -> tuple[tuple[str, int, Any], ...]:
-        """Of each metric how many completed trials gave something that is no number, and one such
-        value."""
+        """Return for each metric how many completed trials gave something that is not a number, and
+        one such value."""
         found = []
         for metric in metrics:
             values = self._measured(metric.name)
@@ -476,7 +476,7 @@ class _Columns:
         return tuple(found)
 
     def devices(self, rows: Iterable[int]) -> dict[str, int]:
-        """How many completed trials among the rows by the device that computed them."""
+        """Return how many completed trials among the rows each device computed."""
         gpus, cpus, completed = (
             self.values("gpu_name"),
             self.values("cpu_model"),
@@ -494,8 +494,8 @@ class _Columns:
         return self._varying[name]
 
     def _n_values(self, name: str, rows: Iterable[int]) -> int:
-        """The most values that a column takes within one workload; null counts as one, being the
-        default."""
+        """Return the most values that a column takes within one workload; null counts as one, being
+        the default."""
         values = self.hashable(name)
         if name in ACROSS_WORKLOADS:
             return len({values[row] for row in rows})
@@ -509,7 +509,7 @@ class _Columns:
         yield from (Metric(name) for name in self._named_in("results"))
 
     def _named_in(self, list_column: str) -> list[str]:
-        """The parameters, or the results, in the order of the table's columns."""
+        """Return the parameters, or the results, in the order of the table's columns."""
         if list_column not in self._named:
             chunks = self._table.column(list_column).chunks if list_column in self.names else ()
             named = {name for chunk in chunks for name in chunk.flatten().unique().to_pylist()}
@@ -521,8 +521,8 @@ class _Columns:
         return [value for row in rows if _is_number(value := values[row])]
 
     def _measured(self, name: str) -> list[Any]:
-        """A metric's values: those of a result only where it is one, not where another workload has
-        a parameter of its name."""
+        """Return a metric's values: those of a result only in rows where it is one, not where
+        another workload has a parameter of its name."""
         return (
             self._only_where(name, "results")
             if name in self._named_in("results")
@@ -530,8 +530,8 @@ class _Columns:
         )
 
     def _only_where(self, name: str, list_column: str) -> list[Any]:
-        """The column's values in the rows that list it among their parameters, or their results;
-        null in the others."""
+        """Return the column's values in the rows that list it among their parameters, or their
+        results; null in the others."""
         if name not in self._named_in("parameters") or name not in self._named_in("results"):
             return self.values(name)
         if (name, list_column) not in self._masked:
@@ -544,8 +544,8 @@ class _Columns:
 
 
 def mean_of(numbers: Sequence[float]) -> Mean:
-    """Mean and sample standard deviation of at least one number; NaN and infinity where a number
-    is, or where it is out of range."""
+    """Return mean and sample standard deviation of at least one number; NaN and infinity if a
+    number is, or if the result is out of range."""
     n = len(numbers)
     if not all(map(math.isfinite, numbers)):
         mean = sum(
@@ -569,7 +569,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _order(key: Any) -> tuple[int, float, str]:
-    """Nulls first, then numbers, NaN last of them, then everything else as text."""
+    """Return a sort key: nulls first, then numbers with NaN last, then everything else as text."""
     if key is None:
         return (0, 0.0, "")
     if _is_number(key):

@@ -1,4 +1,4 @@
-"""The table as it is printed: strings in columns, without a word about where they are shown."""
+"""Make printed tables: strings in columns, without a word about where they are shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_DECIMALS = 6
 
 @dataclass(frozen=True)
 class Heading:
-    """Head of one column."""
+    """The heading of one column."""
 
     text: str
     right: bool = False
@@ -37,8 +37,8 @@ class Table:
 
 
 def summary_table(summary: Summary) -> Table:
-    """One row per group: its keys, how many completed trials stand behind it, and mean ± sd of
-    every metric."""
+    """Return one row per group: its keys, the number of completed trials, and mean ± sd of every
+    metric."""
     keys = [
         _flush(_key_cells([group.keys[i] for group in summary.groups]))
         for i in range(len(summary.by))
@@ -70,7 +70,7 @@ def summary_table(summary: Summary) -> Table:
 
 
 def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
-    """One row per mapping, one column per name; a missing or null value is left blank."""
+    """Return one row per mapping and one column per name; a missing or null value is blank."""
     columns = [
         _cells(values)
         for values in zip(*([row.get(name) for name in names] for row in rows), strict=True)
@@ -83,8 +83,8 @@ def listing(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def text(value: Any) -> str:
-    """A value as a person would write it in a grid: 16 and not 16.0, blank for null, JSON for
-    lists."""
+    """Return a value as a person would write it in a grid: 16 and not 16.0, blank for null, JSON
+    for lists."""
     if value is None:
         return BLANK
     if isinstance(value, bool):
@@ -97,12 +97,12 @@ def text(value: Any) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction in percent, without the sign: 0.98123 is 98.12."""
+    """Return a fraction in percent, without the sign: 0.98123 is 98.12."""
     return _number(100 * fraction, 2)
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
+    """Return a count with its noun: ``1 trial``, ``2 trials``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
@@ -111,7 +111,7 @@ def _title(summary: Summary, metric: Metric) -> str:
 
 
 def _key_cells(keys: Sequence[Any]) -> list[str]:
-    """Keys as text, no two different ones alike: text that could be a number stands in quotes
+    """Return keys as text, no two different ones alike: text that could be a number is quoted
     beside numbers."""
     cells = _cells(keys)
     numbers = [key for key in keys if isinstance(key, int | float)]
@@ -133,7 +133,7 @@ def _cells(values: Sequence[Any]) -> list[str]:
 
 
 def _means(metric: Metric, groups: Sequence[SummaryGroup]) -> list[str]:
-    """Cells of one metric, padded so that the ± stand below one another."""
+    """Return the cells of one metric, padded so that the ± are below one another."""
     parts = [_mean(metric, group, group.means.get(metric.name)) for group in groups]
     head = max((len(left) for left, _ in parts), default=0)
     tail = max((len(right) for _, right in parts), default=0)
@@ -160,15 +160,15 @@ def _mean(metric: Metric, group: SummaryGroup, mean: Mean | None) -> tuple[str, 
 
 
 def _decimals(value: float) -> int:
-    """Decimals that show three digits of a value; the sd beside it gets as many."""
+    """Return the number of decimals that shows three digits of a value; its sd gets as many."""
     if not math.isfinite(value) or value == 0:
         return 0
     return max(0, 2 - math.floor(math.log10(abs(value))))
 
 
 def _number(value: float, decimals: int) -> str:
-    """A number with so many decimals; in scientific notation if it would take many places, or be
-    shown as the zero it is not."""
+    """Return a number with so many decimals, or in scientific notation if it would be long or look
+    like zero."""
     shown = f"{value:.{decimals}f}"
     if abs(value) >= 1e7 or decimals > _MOST_DECIMALS or (value and not float(shown)):
         return f"{value:.3g}"
@@ -180,7 +180,7 @@ def _count(count: int) -> str:
 
 
 def _flush(cells: list[str]) -> tuple[bool, list[str]]:
-    """Whether a column is one of numbers, to be flushed right, and its cells."""
+    """Return whether a column holds numbers, to be aligned right, and its cells."""
     return all(_is_number(cell) for cell in cells if cell), cells
 
 

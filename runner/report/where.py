@@ -1,4 +1,4 @@
-"""`--where`: which rows of a table are meant, as ``lr < 0.1 and model = resnet18``.
+"""Select rows of a table by `--where`, as in ``lr < 0.1 and model = resnet18``.
 
 A condition is a column, a sign and a value; several are joined by ``and`` or commas, and all must
 hold. Nothing is evaluated: a value is what an unquoted word of a grid means, or text in quotes.
@@ -35,8 +35,7 @@ _JOINT: Final = re.compile(r"\s*(?:,|and\s)\s*")
 
 
 class BadCondition(RunnerError):
-    """What was given with --where is no condition, or asks for an order that its column does not
-    have."""
+    """The --where is not a condition, or asks for an order that its column does not have."""
 
     exit_code: ClassVar[int] = 2
 
@@ -63,7 +62,7 @@ class Condition:
         return f"{self.column} {self.sign} {self.value}"
 
     def holds(self, cell: Any) -> bool:
-        """Return whether a cell fulfills it; a missing one only where null is asked for."""
+        """Return whether a cell fulfills the condition; a missing cell only fulfills ``= null``."""
         if self.value is None or cell is None:
             same = self.value is None and cell is None
             return (
