@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cluster.resources import Resources
-    from runner.planning import packing
+    from runner.planning.plan import Preview
     from runner.planning.request import Request
     from runner.report.gather import Gathered
     from runner.run.progress import Watch
@@ -247,7 +247,7 @@ def plan(
         Infeasible: A target could never run here.
     """
     from artifacts.store import Store
-    from runner.planning.plan import Options, preview_request, scripts
+    from runner.planning.plan import Options, preview_request
     from runner.sweep.sweep import Sweep
 
     opened = Store(_store(store))
@@ -256,8 +256,7 @@ def plan(
         max_trials=max_trials,
     )[0]  # fmt: skip
     sweep = Sweep(opened, request.sweep, request.profile)
-    planned = preview_request(request, sweep, Options(pack=pack, limit=limit))
-    return plan_report(request, planned, scripts(request, sweep, planned))
+    return plan_report(request, preview_request(request, sweep, Options(pack=pack, limit=limit)))
 
 
 def submit(
@@ -362,8 +361,9 @@ def load(
     return Records(opened.root, gathered if where is None else gathered.where(where), warnings)
 
 
-def plan_report(request: Request, plan: packing.Plan, scripts: list[str]) -> PlanReport:
+def plan_report(request: Request, preview: Preview) -> PlanReport:
     """Return a plan as plain data."""
+    plan = preview.plan
     return PlanReport(
         sweep=request.sweep,
         backend=request.about.backend,
@@ -378,7 +378,7 @@ def plan_report(request: Request, plan: packing.Plan, scripts: list[str]) -> Pla
         queued=plan.queued,
         held_back=plan.held_back,
         gpu_hours=plan.gpu_hours,
-        scripts=scripts,
+        scripts=preview.scripts,
         arrays=[
             PlannedArray(
                 target=array.target,

@@ -112,6 +112,33 @@ def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def check_file(grid: Path, store: Path) -> None:
+    """Raise typer.BadParameter unless the file exists. If the name is that of a sweep, the message
+    says where the sweep's grid is."""
+    from artifacts.store import Store
+    from runner.sweep.status import grid_file
+    from runner.sweep.sweep import Sweep, submitted_sweeps
+
+    if grid.exists() and not grid.is_dir():
+        return
+    opened = Store(store)
+    if str(grid) in submitted_sweeps(opened):
+        file = grid_file(Sweep(opened, str(grid)).latest)
+        where = (
+            f"that sweep was submitted from {file}"
+            if file
+            else "give the file that it was submitted from"
+        )
+        raise typer.BadParameter(
+            f"'{grid}' is the name of a sweep, but this command takes the file of a grid: {where}",
+            param_hint="GRID",
+        )
+    what = "is a folder" if grid.is_dir() else "does not exist"
+    raise typer.BadParameter(
+        f"file '{grid}' {what}: 'runner init' writes a first grid.yaml", param_hint="GRID"
+    )
+
+
 def data_folder(store: Path, given: Path | None) -> Path | None:
     """Return the folder of the datasets: the given one, with a note if the store remembers another;
     else the one that the store remembers."""

@@ -15,6 +15,7 @@ from runner.cli.options import (
     DataDirOption,
     JsonOption,
     StoreOption,
+    check_file,
     data_folder,
 )
 
@@ -99,33 +100,6 @@ def plan(
     show(request, store, Options(pack=pack, limit=limit), as_json=json)
 
 
-def check_file(grid: Path, store: Path) -> None:
-    """Raise typer.BadParameter unless the file exists. If the name is that of a sweep, the message
-    says where the sweep's grid is."""
-    from artifacts.store import Store
-    from runner.sweep.status import grid_file
-    from runner.sweep.sweep import Sweep, submitted_sweeps
-
-    if grid.exists() and not grid.is_dir():
-        return
-    opened = Store(store)
-    if str(grid) in submitted_sweeps(opened):
-        file = grid_file(Sweep(opened, str(grid)).latest)
-        where = (
-            f"that sweep was submitted from {file}"
-            if file
-            else "give the file that it was submitted from"
-        )
-        raise typer.BadParameter(
-            f"'{grid}' is the name of a sweep, but this command takes the file of a grid: {where}",
-            param_hint="GRID",
-        )
-    what = "is a folder" if grid.is_dir() else "does not exist"
-    raise typer.BadParameter(
-        f"file '{grid}' {what}: 'runner init' writes a first grid.yaml", param_hint="GRID"
-    )
-
-
 def read(
     grid: Path,
     *,
@@ -154,15 +128,15 @@ def show(request: Request, store: Path, options: Options, *, as_json: bool) -> N
     """Print what submit would do: totals, a row for each array, and for a scheduler the batch
     script of each kind of array."""
     from artifacts.store import Store
-    from runner.planning.plan import preview_request, scripts
+    from runner.planning.plan import preview_request
     from runner.report.tables import Heading, Table
     from runner.sweep.sweep import Sweep
 
     sweep = Sweep(Store(store), request.sweep, request.profile)
-    plan = preview_request(request, sweep, options)
-    batch_scripts = scripts(request, sweep, plan)
+    preview = preview_request(request, sweep, options)
+    plan = preview.plan
     if as_json:
-        output.json(plan_report(request, plan, batch_scripts))
+        output.json(plan_report(request, preview))
         return
     output.heading(f"{request.sweep}: {_n(len(request.specs), 'trial')}")
     for note in _notes(request, plan):
@@ -192,7 +166,7 @@ def show(request: Request, store: Path, options: Options, *, as_json: bool) -> N
     )
     if plan.gpu_hours:
         output.say(f"  {plan.gpu_hours:.1f} GPU-hours at most")
-    for script in batch_scripts:
+    for script in preview.scripts:
         output.say(
             "\nbatch script (submit adds the numbers of the job name and of the .pkl "
             f"file):\n{script.rstrip()}"

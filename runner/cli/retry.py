@@ -57,7 +57,7 @@ def retry(
       runner retry 3f2a --store /shared/results
     """
     from artifacts.store import Store
-    from runner.cli.submit import has_failed, run
+    from runner.cli.running import has_failed, run
     from runner.planning.plan import Options
     from runner.planning.request import frozen_request
     from runner.run.retry import choose

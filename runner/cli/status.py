@@ -12,7 +12,7 @@ import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
-from runner.cli.submit import duration, rate_text, stopped_text
+from runner.cli.running import duration, rate_text, stopped_text
 from runner.report.tables import plural
 
 if TYPE_CHECKING:

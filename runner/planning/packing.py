@@ -211,7 +211,9 @@ def _array(
     # goes on.
     wall = longest if trial_limit is None else min(trial_limit * size, longest or math.inf)
     packs = tuple(tuple(members[start : start + size]) for start in range(0, len(members), size))
-    return PlannedArray(target, resources.merged({"time_min": wall}), trial_limit, packs)
+    return PlannedArray(
+        target, msgspec.structs.replace(resources, time_min=wall), trial_limit, packs
+    )
 
 
 def _pack_size(

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from cluster.errors import ClusterError, Infeasible
-from cluster.open import check_room_here, is_local
+from cluster.errors import ClusterError
+from cluster.open import check_room_here
 from runner.planning.history import history_of
-from runner.planning.packing import UNLIMITED, Plan, PlannedArray, Window, make_plan
+from runner.planning.packing import UNLIMITED, Plan, Window, make_plan
 from runner.planning.request import Request
 from runner.sweep.sweep import Sweep
 
@@ -35,6 +35,19 @@ class Options:
     """Run all trials of a group, also where its first ones fail in one way."""
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What submit would do now."""
+
+    plan: Plan
+    scripts: list[str]
+    """The batch script of each class of arrays that a scheduler would be given.
+
+    Only the number of the array, which is part of the job's name, and the name of the file that
+    carries the call are made at submit.
+    """
+
+
 def plan_request(request: Request, sweep: Sweep, options: Options) -> Plan:
     """Return what submit does; reads and changes nothing.
 
@@ -42,55 +55,32 @@ def plan_request(request: Request, sweep: Sweep, options: Options) -> Plan:
         Infeasible: An array could never run.
         ClusterError: The scheduler does not tell its limits.
     """
-    if is_local(request.backend):
-        plan = _plan(request, sweep, options, None)
-        for array in plan.arrays:
-            check_room_here(request.backend, _name(request, array), array.resources)
-        return plan
-    limits = sweep.limits
-    plan = _plan(request, sweep, options, Window(limits.max_array_size, limits.max_submit))
-    for array in plan.arrays:
-        sweep.scheduler.check_room(_name(request, array), array.resources)
-    return plan
+    return _plan(request, sweep, options, _window(request, sweep))
 
 
-def preview_request(request: Request, sweep: Sweep, options: Options) -> Plan:
+def preview_request(request: Request, sweep: Sweep, options: Options) -> Preview:
     """Return what submit would do, also away from the cluster, where nobody can tell its limits.
 
     Raises:
         Infeasible: An array could never run.
     """
     try:
-        return plan_request(request, sweep, options)
-    except Infeasible:
-        raise
+        window = _window(request, sweep)
     except ClusterError:
-        return _plan(request, sweep, options, UNLIMITED)
+        window = UNLIMITED
+    plan = _plan(request, sweep, options, window)
+    return Preview(plan, [] if request.local else _scripts(sweep, plan))
 
 
-def scripts(request: Request, sweep: Sweep, plan: Plan) -> list[str]:
-    """Return the batch script of each class of arrays that a scheduler would be given; none where
-    no scheduler is.
-
-    Only the number of the array, which is part of the job's name, and the name of the file that
-    carries the call are made at submit.
-    """
-    if is_local(request.backend):
-        return []
-    first = {
-        (array.target, msgspec.json.encode(array.resources)): array
-        for array in reversed(plan.arrays)
-    }
-    return [
-        sweep.scheduler.script(len(array.packs), array.resources, name=request.sweep)
-        for array in reversed(first.values())
-    ]
+def _window(request: Request, sweep: Sweep) -> Window | None:
+    """Return the scheduler's limits; None for a local backend, whose every task is one trial."""
+    if request.local:
+        return None
+    return Window(sweep.limits.max_array_size, sweep.limits.max_submit)
 
 
 def _plan(request: Request, sweep: Sweep, options: Options, window: Window | None) -> Plan:
-    """Return the plan within a scheduler's limits; None for a backend whose every task is one
-    trial."""
-    return make_plan(
+    plan = make_plan(
         request.specs,
         request.ids,
         request.profile,
@@ -102,8 +92,21 @@ def _plan(request: Request, sweep: Sweep, options: Options, window: Window | Non
         extra=options.extra,
         again=options.again,
     )
+    for array in plan.arrays:
+        name = f"{request.sweep}-{array.target}"
+        if request.local:
+            check_room_here(request.local, name, array.resources)
+        elif window is not UNLIMITED:  # else nobody is there to ask
+            sweep.scheduler.check_room(name, array.resources)
+    return plan
 
 
-def _name(request: Request, array: PlannedArray) -> str:
-    """Return what an error calls the array."""
-    return f"{request.sweep}-{array.target}"
+def _scripts(sweep: Sweep, plan: Plan) -> list[str]:
+    first = {
+        (array.target, msgspec.json.encode(array.resources)): array
+        for array in reversed(plan.arrays)
+    }
+    return [
+        sweep.scheduler.script(len(array.packs), array.resources, name=sweep.name)
+        for array in reversed(first.values())
+    ]

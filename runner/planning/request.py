@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cluster.errors import UnknownTarget
-from cluster.open import BackendName, resolve
+from cluster.open import BackendName, LocalName, is_local, resolve
 from cluster.profile import Profile
 from jobs.command import PROMPT
 from jobs.command import read as read_command
@@ -53,6 +53,12 @@ class Request:
     def backend(self) -> BackendName:
         """What runs it: never ``auto``, which ``about`` may say."""
         return resolve(self.about.backend, self.profile)
+
+    @property
+    def local(self) -> LocalName | None:
+        """The local backend that runs it; None where a scheduler does."""
+        backend = self.backend
+        return backend if is_local(backend) else None
 
 
 def read_request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artifacts.store import Store
-from cluster.open import LocalName, is_local, open_local
+from cluster.open import LocalName, open_local
 from runner.errors import SchedulerSilent
 from runner.planning.packing import Plan
 from runner.planning.plan import Options, plan_request
@@ -61,15 +61,14 @@ def submit(
     """
     store.create()
     sweep = Sweep(store, request.sweep, request.profile)
-    backend = request.backend
-    with sweep_lock(sweep.folder, wait_s=0 if is_local(backend) else _QUEUEING_S):
+    with sweep_lock(sweep.folder, wait_s=0 if request.local else _QUEUEING_S):
         reconcile(sweep)
         if sweep.queue.scheduler_error:
             raise SchedulerSilent(sweep.name, sweep.queue.scheduler_error)
         plan = plan_request(request, sweep, options)
         submission = freeze_request(request, sweep.folder, keep_going=options.keep_going)
-        if is_local(backend):
-            return _run_here(backend, sweep, submission, plan, watch)
+        if request.local:
+            return _run_here(request.local, sweep, submission, plan, watch)
         Feeder(sweep, submission).feed(plan, watch)
         return Submitted(submission, plan, None)
 

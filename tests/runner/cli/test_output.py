@@ -16,7 +16,7 @@ import pytest
 
 from artifacts.record import Outcome
 from runner.cli import output
-from runner.cli.submit import progress_display
+from runner.cli.running import progress_display
 from runner.report.tables import Heading, Table
 from runner.run.progress import Progress
 from runner.sweep.journal import AttemptEnded
