@@ -120,7 +120,7 @@ def test_a_full_disk_is_said_and_not_a_crash(tmp_path: Path) -> None:
     )
     assert done.stdout == (
         f"prepared data cannot be written to {disk} (No space left on device): set RUNNER_CACHE to "
-        "a folder with room []\n"
+        "a folder with free space []\n"
     ), f"exit code {done.returncode}: {done.stderr}"
 
 
@@ -136,7 +136,9 @@ def test_a_folder_that_cannot_be_written_gives_way_to_the_users_cache(
 def test_nowhere_to_write_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(CacheNotWritable, match=r"below .*: set RUNNER_CACHE to a folder with room"):
+    with pytest.raises(
+        CacheNotWritable, match=r"below .*: set RUNNER_CACHE to a folder with free space"
+    ):
         open_dataset(SMALL, None)
 
 
