@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 from cluster.resources import Resources
 from cluster.state import State
@@ -100,11 +100,6 @@ class Backend(Protocol):
 
     name: str
 
-    @property
-    def attached(self) -> bool:
-        """Whether the work only advances while this process calls ``wait``, and ends with it; else
-        a scheduler has it."""
-
     def submit(
         self,
         call: Callable[[int], None],
@@ -138,7 +133,7 @@ class Backend(Protocol):
         """What happened since the last call: RUNNING when a task starts, then exactly one final
         event.
 
-        Blocks until something did, the timeout is over, or nothing is outstanding. Attached
+        Blocks until something did, the timeout is over, or nothing is outstanding. Local
         backends do their work in here.
         """
 
@@ -149,7 +144,7 @@ class Backend(Protocol):
         """End these tasks (None: all) that have not ended; each gets a CANCELLED event."""
 
     def close(self) -> None:
-        """Let go. Attached backends kill and reap every process they started, also after Ctrl-C;
+        """Let go. Local backends kill and reap every process they started, also after Ctrl-C;
         may be called twice."""
 
     def __enter__(self) -> Self: ...
@@ -165,9 +160,6 @@ class Backend(Protocol):
 class LocalBackend(Backend, Protocol):
     """A backend whose tasks end with this process, and whose caller is therefore asked to stop
     instead of the tasks."""
-
-    @property
-    def attached(self) -> Literal[True]: ...
 
     def stop(self, grace_s: float) -> None:
         """Begin no other task, and ask those under way to stop as a scheduler would: see
@@ -213,9 +205,6 @@ class Scheduler(Backend, Protocol):
 
     cluster: str
     """Which of the site's clusters; empty for the one of this machine."""
-
-    @property
-    def attached(self) -> Literal[False]: ...
 
     def submit(
         self,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from cluster import signals, startup
 from cluster.backend import NO_ENVIRONMENT, ArrayHandle, TaskEvent
@@ -34,7 +34,6 @@ class InlineBackend:
     """
 
     name = "inline"
-    attached: Literal[True] = True
 
     def __init__(self) -> None:
         self._arrays: dict[str, _InlineArray] = {}

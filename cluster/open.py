@@ -20,8 +20,8 @@ BACKENDS: tuple[BackendName, ...] = ("slurm", "ray", "inline")
 
 
 def is_local(name: str) -> TypeGuard[LocalName]:
-    """Return whether the backend of that name is attached: its tasks end with the process that
-    drives them. Every other one is a scheduler."""
+    """Return whether tasks of the backend of that name end with the process that drives them; every
+    other backend is a scheduler."""
     return name in get_args(LocalName)
 
 
@@ -46,8 +46,7 @@ def resolve(name: str, profile: Profile) -> BackendName:
 def open_backend(
     name: str, profile: Profile, folder: Path | None = None
 ) -> LocalBackend | Scheduler:
-    """Return the backend of that name, as ``resolve`` reads it; its ``attached`` tells which of the
-    two kinds it is.
+    """Return the backend of that name, as ``resolve`` reads it.
 
     Args:
         profile: The site's settings.

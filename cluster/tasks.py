@@ -1,4 +1,4 @@
-"""The tasks of one array as an attached backend keeps them: what waits, what runs, how each
+"""The tasks of one array as a local backend keeps them: what waits, what runs, how each
 ended."""
 
 from __future__ import annotations

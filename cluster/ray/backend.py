@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 # Ray reads this when it is imported. Its listener prints each death of a worker on our stdout,
 # whatever log_to_driver says; we report deaths ourselves.
@@ -50,7 +50,6 @@ class RayBackend:
     """
 
     name = "ray"
-    attached: Literal[True] = True
 
     def __init__(self) -> None:
         self._session = RaySession()

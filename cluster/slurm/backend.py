@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from platformdirs import user_cache_path
 
@@ -59,7 +59,6 @@ class SlurmBackend:
     """
 
     name = "slurm"
-    attached: Literal[False] = False
 
     def __init__(
         self,
