@@ -347,7 +347,7 @@ def load(
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
-    from runner.report.gather import expected_trials, gather, settle_before
+    from runner.report.gather import expected_trials, gather, open_sweeps, settle_before
     from runner.sweep.selection import sweep_of
 
     opened = Store(_store(store))
@@ -355,8 +355,9 @@ def load(
     names = list(dict.fromkeys(sweep_of(opened, name) for name in given))
     if not names and not opened.sweeps():
         raise SweepNotNamed(str(opened.root), ())
-    warnings = settle_before(opened, names)
-    expected = None if earlier else expected_trials(opened, names)
+    chosen = open_sweeps(opened, names)
+    warnings = settle_before(chosen)
+    expected = None if earlier else expected_trials(chosen)
     gathered = gather(opened, names, attempts=attempts, expected=expected)
     return Records(opened.root, gathered if where is None else gathered.where(where), warnings)
 

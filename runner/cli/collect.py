@@ -119,20 +119,21 @@ def collect(
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
-    from runner.report.gather import expected_trials, gather, settle_before
+    from runner.report.gather import expected_trials, gather, open_sweeps, settle_before
     from runner.sweep.sweep import submitted_sweeps
 
     opened = Store(store)
     sweeps = sweeps_of(opened, sweeps)
     if not sweeps and not opened.sweeps() and not submitted_sweeps(opened):
         raise SweepNotNamed(str(store), ())
-    for trouble in settle_before(opened, sweeps):
+    chosen = open_sweeps(opened, sweeps)
+    for trouble in settle_before(chosen):
         output.warn(trouble)
     gathered = gather(
         opened,
         sweeps,
         attempts=attempts,
-        expected=None if earlier else expected_trials(opened, sweeps),
+        expected=None if earlier else expected_trials(chosen),
     )
     if where is not None:
         gathered = gathered.where(where)

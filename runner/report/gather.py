@@ -3,7 +3,7 @@ rest."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -84,33 +84,37 @@ def gather(
     )
 
 
-def expected_trials(store: Store, sweeps: Sequence[str]) -> dict[str, frozenset[str]]:
+def open_sweeps(store: Store, names: Sequence[str]) -> list[Sweep]:
+    """Return the sweeps of these names, or all that were submitted if none is named."""
+    return [Sweep(store, name) for name in names or submitted_sweeps(store)]
+
+
+def expected_trials(sweeps: Iterable[Sweep]) -> dict[str, frozenset[str]]:
     """Return by sweep the trials of its latest submission.
 
     A sweep that was only recorded, never submitted here, is not among them.
     """
-    submitted = [name for name in submitted_sweeps(store) if not sweeps or name in sweeps]
     return {
-        name: frozenset(spec.trial_id for spec in Sweep(store, name).latest.specs)
-        for name in submitted
+        sweep.name: frozenset(spec.trial_id for spec in sweep.latest.specs)
+        for sweep in sweeps
+        if sweep.submitted
     }
 
 
-def settle_before(store: Store, sweeps: Sequence[str]) -> list[str]:
+def settle_before(sweeps: Iterable[Sweep]) -> list[str]:
     """Derive the records that workers could not write, and return what prevented it.
 
     A store that cannot be written to is collected as it is.
     """
     warnings: list[str] = []
-    for name in sweeps or submitted_sweeps(store):
-        sweep = Sweep(store, name)
+    for sweep in sweeps:
         try:
             settled = reconcile_if_idle(sweep)
         except (StoreFull, StoreNotWritable) as error:
             return [*warnings, f"{error}; collected as it is"]
         if settled and sweep.queue.scheduler_error:
             warnings.append(
-                f"the scheduler does not answer, so what it holds of {name} is not known: "
+                f"the scheduler does not answer, so what it holds of {sweep.name} is not known: "
                 f"{sweep.queue.scheduler_error}"
             )
     return warnings

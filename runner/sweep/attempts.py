@@ -214,8 +214,8 @@ def take_over(
     }
     left_open = [
         entry
-        for (trial, attempt), entry in begun.items()
-        if attempt not in outcomes[trial] and trial not in elsewhere
+        for (trial, _), entry in unrecorded(begun.values(), index).items()
+        if trial not in elsewhere
     ]
     if left_open:
         end = earlier_end()

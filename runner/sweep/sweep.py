@@ -63,6 +63,14 @@ class Sweep:
         return submissions(self.folder)
 
     @property
+    def submitted(self) -> bool:
+        """Whether it has a submission that this user may read."""
+        try:
+            return bool(self.submissions)
+        except StoreNotReadable:
+            return False
+
+    @property
     def latest(self) -> Submission:
         """The submission that says which trials the sweep has.
 

@@ -101,3 +101,21 @@ def test_a_task_of_a_withdrawn_array_finds_nothing_to_run(tmp_path: Path) -> Non
     withdraw(path)
     discard(path)
     assert (submission.arrays(), submission.withdrawn()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "damage", [b"targets: {cpu: {cpus: many}}", b"targets: [", b"\xff\xfe", None]
+)
+def test_a_damaged_profile_is_a_damaged_frozen_file(tmp_path: Path, damage: bytes | None) -> None:
+    submission = freeze(
+        tmp_path, grid_text="", profile_text="targets: {cpu: {cpus: 2}}", specs=[], about=ABOUT,
+        patch="",
+    )  # fmt: skip
+    assert submission.profile.targets["cpu"].cpus == 2
+    file = submission.folder / "cluster.yaml"
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    with pytest.raises(FrozenFileDamaged, match=r"cluster\.yaml"):
+        _ = Submission(submission.folder).profile
