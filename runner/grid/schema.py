@@ -102,7 +102,10 @@ def _group_keys() -> dict[str, Any]:
             "type": "object",
             "description": "Parameters that all trials of the group share.",
         },
-        "include": {**entries, "description": "Points to add."},
+        "include": {
+            **entries,
+            "description": "Points to add; an entry never changes a point of the product.",
+        },
         "exclude": {
             **entries,
             "description": "Points to drop: those that match all keys of an entry.",

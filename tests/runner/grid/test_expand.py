@@ -250,6 +250,20 @@ def test_include_starts_from_fixed_and_is_not_excluded(expand: Expand) -> None:
     ]
 
 
+def test_include_adds_a_point_and_changes_none(expand: Expand) -> None:
+    """GitHub's would give batch_size to the points of the matrix that have this lr."""
+    specs = specs_of(
+        "name: x\nmatrix: {lr: [1, 2], epochs: [3, 4]}\ninclude: [{lr: 2, batch_size: 8}]", expand
+    )
+    assert [spec.params for spec in specs] == [
+        {"lr": 1, "epochs": 3},
+        {"lr": 1, "epochs": 4},
+        {"lr": 2, "epochs": 3},
+        {"lr": 2, "epochs": 4},
+        {"lr": 2, "batch_size": 8},
+    ]
+
+
 def test_only_includes(expand: Expand) -> None:
     specs = specs_of("name: x\ninclude: [{lr: 1}, {lr: 2}]", expand)
     assert [spec.params for spec in specs] == [{"lr": 1}, {"lr": 2}]
