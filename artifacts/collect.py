@@ -35,8 +35,8 @@ class Collected:
 
 
 def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> Collected:
-    """One table of the sweeps' records, with all columns of the schema, then the parameters, then
-    the results.
+    """Return one table of the sweeps' records, with all columns of the schema, then the parameters,
+    then the results.
 
     Args:
         store: Where the records are.

@@ -303,7 +303,7 @@ RESERVED: Final[frozenset[str]] = frozenset(column.name for column in COLUMNS)
 
 
 def markdown() -> str:
-    """The text of docs/records.md."""
+    """Return the text of docs/records.md."""
     lines = [_HEAD]
     for section, rows in _SECTIONS.items():
         lines += [

@@ -46,7 +46,7 @@ def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
 
 
 def compact_records(folder: Path, records: Iterable[Record]) -> list[Path]:
-    """The same for records that this process has published itself, which need not be read again."""
+    """Do the same with records that this process has published itself and need not read again."""
     pile, singles = Pile(), dict[_Key, Path]()
     for record in records:
         pile.add(record.to_table())

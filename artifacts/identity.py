@@ -75,8 +75,8 @@ def give_id(root: Path) -> str:
 
 
 def is_same_folder(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one folder, also through two mounts, which may have different
-    device numbers."""
+    """Return whether two paths lead to one folder, also through two mounts, which may have
+    different device numbers."""
     with suppress(OSError):
         if one.samefile(other):
             return True

@@ -52,7 +52,8 @@ class Index:
     completed: frozenset[str]
 
     def attempts(self, trial: str) -> tuple[Attempt, ...]:
-        """The trial's recorded attempts, the first first; none if it has no told_reading record."""
+        """Return the trial's recorded attempts, the first first; none if it has no readable
+        record."""
         return self.trials.get(trial, ())
 
     def last_attempts(self) -> dict[str, int]:
@@ -96,7 +97,7 @@ class Cache:
 
 
 def names(folder: Path) -> dict[str, int]:
-    """Names and inodes of the record files in a folder; empty if there is none.
+    """Return the names and inodes of the record files in a folder; empty if there is none.
 
     Compaction links the file of many before it removes those of one. A single scan may look at the
     place of the former too early and at the latter too late, and miss both; whatever one scan
@@ -132,7 +133,7 @@ def walk(
 
 
 def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
-    """The rows of a record file.
+    """Return the rows of a record file.
 
     Raises:
         FileNotFoundError: It was compacted away.
@@ -149,8 +150,8 @@ def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
 
 
 def file_name(trial: str, attempt: int, *, derived: bool) -> str:
-    """What a single record's file is called: a derived one never takes the place of what the worker
-    itself may still say."""
+    """Return what a single record's file is called: a derived one never takes the place of what the
+    worker itself may still say."""
     return f"{trial}.{attempt}{DERIVED if derived else ''}{SUFFIX}"
 
 
@@ -204,7 +205,7 @@ def _index(known: Mapping[str, Rows], damaged: list[Unreadable]) -> Index:
 
 
 def weight(outcome: str, *, derived: bool) -> int:
-    """Which of several records of one attempt counts: the one that weighs more.
+    """Return which of several records of one attempt counts: the one that weighs more.
 
     What the worker itself says, however late, outweighs what was derived in its place. Of two
     workers that a network partition gave one attempt, the one that came to its end.

@@ -31,8 +31,8 @@ _SCALARS: Final[dict[str, pa.DataType]] = {
 
 
 def list_of(item: pa.DataType) -> pa.DataType:
-    """A list type as Parquet gives it back; Arrow's own name for the items would make it another
-    type."""
+    """Return a list type as Parquet gives it back; Arrow's own name for the items would make it
+    another type."""
     return pa.list_(pa.field("element", item))
 
 
@@ -46,7 +46,7 @@ _KEY: Final = ("schema_version", "sweep", "trial", "attempt", "outcome")
 
 
 def arrow_type(kind: str) -> pa.DataType:
-    """The Arrow type of a column's type word."""
+    """Return the Arrow type of a column's type word."""
     if kind == "history":
         return _HISTORY
     if kind.startswith("list<"):
@@ -99,7 +99,7 @@ def _row_bytes(columns: Sequence[Value]) -> bytes:
 
 
 def table_bytes(table: pa.Table) -> bytes:
-    """Many rows as a Parquet file, sealed."""
+    """Return many rows as a Parquet file, sealed."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, compression="zstd", store_schema=False) as writer:
         writer.add_key_value_metadata(_SEAL)

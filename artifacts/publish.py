@@ -38,7 +38,7 @@ def publish(path: Path, data: memoryview) -> None:
 
 
 def replace(path: Path, data: memoryview) -> None:
-    """Like publish, but an older file gives way: for tables that a person exports.
+    """Publish in the place of an older file: for tables that a person exports.
 
     Raises:
         StoreFull: Disk or quota are used up; the older file is as it was.
@@ -50,7 +50,7 @@ def replace(path: Path, data: memoryview) -> None:
 
 
 def replace_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Like replace, for what would take too much memory as one piece: a function writes it.
+    """Replace a file by what a function writes, for what would take too much memory as one piece.
 
     Raises:
         StoreFull: Disk or quota are used up; the older file is as it was.
@@ -90,7 +90,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def translate_write_errors(path: Path) -> Iterator[None]:
-    """Refusals of the file system become StoreFull or StoreNotWritable of the path."""
+    """Raise StoreFull or StoreNotWritable of the path where the file system refuses."""
     try:
         yield
     except OSError as error:
@@ -102,7 +102,7 @@ def translate_write_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def translate_read_errors(path: Path) -> Iterator[None]:
-    """A folder or file that may not be read becomes StoreNotReadable of the path."""
+    """Raise StoreNotReadable of the path for a folder or file that may not be read."""
     try:
         yield
     except FileNotFoundError:
@@ -112,7 +112,7 @@ def translate_read_errors(path: Path) -> Iterator[None]:
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, in no order; nothing if it is not there.
+    """Return what lies in a folder, in no order; nothing if it is not there.
 
     Raises:
         StoreNotReadable: It cannot be listed, or is no folder.

@@ -172,13 +172,13 @@ class Record:
 
     @property
     def file(self) -> bytes:
-        """The record as the file that is published."""
+        """Return the record as the file that is published."""
         data: bytes = self.__dict__["_file"]
         return data
 
     @property
     def derived(self) -> bool:
-        """Whether it was derived in place of one that its worker could not write."""
+        """Return whether it was derived in place of one that its worker could not write."""
         return bool(self.values.get("derived"))
 
     def columns(self) -> Iterator[tuple[str, str, Any]]:
@@ -189,7 +189,7 @@ class Record:
             yield name, kind, value
 
     def to_table(self) -> pa.Table:
-        """The row as it is published: one row, without columns for what is missing."""
+        """Return the row as it is published: one row, without columns for what is missing."""
         from artifacts.parquet import row_table
 
         return row_table(list(self.columns()))
@@ -266,13 +266,13 @@ def _without(entry: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 
 def parameter_column(name: str) -> str:
-    """The column of a parameter: its own name, or ``engine_asked`` where the record has an
+    """Return the column of a parameter: its own name, or ``engine_asked`` where the record has an
     ``engine`` of its own."""
     return f"{name}_asked" if name in RESERVED else name
 
 
 def check_sweep(name: str) -> None:
-    """BadName unless it is one visible component of a path."""
+    """Raise BadName unless it is one visible component of a path."""
     if (
         not name
         or name.startswith(".")
@@ -290,6 +290,6 @@ def check_sweep(name: str) -> None:
 
 
 def check_trial(name: str) -> None:
-    """BadName unless a file name made of it can be taken apart again."""
+    """Raise BadName unless a file name made of it can be taken apart again."""
     if not _TRIAL.fullmatch(name):
         raise BadName("trial", name, "letters, digits, '-' and '_', the way trial ids are spelled")

@@ -59,7 +59,7 @@ class Store:
 
     @property
     def id(self) -> str:
-        """Its own random id; written if it has none.
+        """Return its own random id; written if it has none.
 
         Raises:
             StoreFull, StoreNotWritable: It cannot be written.
@@ -68,8 +68,8 @@ class Store:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that was given to this folder; none before the first submit, and none in a copy
-        before its own."""
+        """Return every id that was given to this folder; none before the first submit, and none in
+        a copy before its own."""
         return ids_of(self.root)
 
     def publish(self, record: Record) -> Path:
@@ -108,8 +108,8 @@ class Store:
         return compact.compact(self.records_folder(sweep), paths)
 
     def compact_published(self, sweep: str, records: Iterable[Record]) -> list[Path]:
-        """The same for records that this process has published and still holds: a third of the
-        cost, for nothing is read.
+        """Return the same for records that this process has published and still holds: a third of
+        the cost, for nothing is read.
 
         Raises:
             StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
@@ -117,13 +117,13 @@ class Store:
         return compact.compact_records(self.records_folder(sweep), records)
 
     def index(self, sweep: str) -> Index:
-        """The sweep's recorded attempts; empty for a sweep without records. Only files that are new
-        since the last call are read."""
+        """Return the sweep's recorded attempts; empty for a sweep without records. Only files that
+        are new since the last call are read."""
         return self._caches.setdefault(sweep, Cache()).index(self.records_folder(sweep))
 
     def read(self, sweep: str, trial: str) -> list[dict[str, Any]]:
-        """Every recorded attempt of a trial, the first first, each with all columns of the schema,
-        its parameters and its results.
+        """Return every recorded attempt of a trial, the first first, each with all columns of the
+        schema, its parameters and its results.
 
         Raises:
             UnknownTrial: It has no record in this sweep.
@@ -144,7 +144,7 @@ class Store:
             raise UnknownTrial(trial, (sweep,), self.root)
 
     def find(self, prefix: str, sweeps: Iterable[str] | None = None) -> tuple[str, tuple[str, ...]]:
-        """The one trial whose id starts so, and the sweeps that have a record of it.
+        """Return the one trial whose id starts so, and the sweeps that have a record of it.
 
         Raises:
             UnknownTrial: There is none.
@@ -169,7 +169,7 @@ class Store:
         raise UnknownTrial(prefix, searched, self.root)
 
     def sweeps(self) -> list[str]:
-        """Names of all sweeps, submitted or recorded, in order."""
+        """Return the names of all sweeps, submitted or recorded, in order."""
         found = [entry for name in (_SWEEPS, _RECORDS) for entry in entries(self.root / name)]
         return sorted(
             {
@@ -180,27 +180,27 @@ class Store:
         )
 
     def check_known(self, sweep: str) -> None:
-        """UnknownSweep unless the sweep was submitted or has records."""
+        """Raise UnknownSweep unless the sweep was submitted or has records."""
         check_sweep(sweep)
         if not self.sweep_folder(sweep).is_dir() and not self.records_folder(sweep).is_dir():
             raise UnknownSweep(sweep, tuple(self.sweeps()), self.root)
 
     def records_folder(self, sweep: str) -> Path:
-        """Where the sweep's records lie."""
+        """Return where the sweep's records lie."""
         check_sweep(sweep)
         return self.root / _RECORDS / sweep
 
     def sweep_folder(self, sweep: str) -> Path:
-        """Where the sweep's frozen grid, profile and specs lie."""
+        """Return where the sweep's frozen grid, profile and specs lie."""
         check_sweep(sweep)
         return self.root / _SWEEPS / sweep
 
     def logs_folder(self, sweep: str) -> Path:
-        """Where the sweep's tasks print to."""
+        """Return where the sweep's tasks print to."""
         return self.sweep_folder(sweep) / "logs"
 
     def files_folder(self, trial: str) -> Path:
-        """Where the trial's checkpoints, profiles and event files lie."""
+        """Return where the trial's checkpoints, profiles and event files lie."""
         check_trial(trial)
         return self.root / _FILES / trial
 

@@ -37,13 +37,13 @@ class Pile:
             tables[:] = [pa.concat_tables(tables).combine_chunks()]
 
     def tables(self) -> list[pa.Table]:
-        """One table per schema."""
+        """Return one table per schema."""
         return [pa.concat_tables(tables).combine_chunks() for tables in self._tables.values()]
 
 
 def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
-    """Groups of tables that agree in the types of the columns they share: joining such a group
-    changes no value."""
+    """Return the groups of tables that agree in the types of the columns they share: joining such a
+    group changes no value."""
     groups: list[tuple[dict[str, pa.DataType], list[pa.Table]]] = []
     for table in tables:
         types = {field.name: field.type for field in table.schema if field.type != pa.null()}
@@ -58,8 +58,8 @@ def compatible(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
 
 
 def unite(tables: Iterable[pa.Table]) -> pa.Table:
-    """One table with every column of any; numbers that disagree are widened, everything else that
-    does is spelled as text."""
+    """Return one table with every column of any; numbers that disagree are widened, everything else
+    that does is spelled as text."""
     tables = list(tables)
     if not tables:
         return pa.table({})
@@ -82,13 +82,13 @@ def unite(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def is_mixed(field: pa.Field) -> bool:
-    """Whether a text column holds values of several kinds, each spelled as ``artifacts.values``
-    does."""
+    """Return whether a text column holds values of several kinds, each spelled as
+    ``artifacts.values`` does."""
     return bool(field.metadata) and field.metadata.get(b"values") == b"spelled"
 
 
 def values_of(table: pa.Table, name: str) -> list[Any]:
-    """A column's values, each of the kind it had in its record; mappings as dict."""
+    """Return a column's values, each of the kind it had in its record; mappings as dict."""
     values: list[Any] = table.column(name).to_pylist(maps_as_pydicts="strict")
     if is_mixed(table.schema.field(name)):
         return [None if value is None else read_back(value) for value in values]
@@ -96,7 +96,7 @@ def values_of(table: pa.Table, name: str) -> list[Any]:
 
 
 def column_of(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
-    """The values as a column; those of several kinds are spelled, as ``unite`` does."""
+    """Return the values as a column; those of several kinds are spelled, as ``unite`` does."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) > 1 and not kinds <= {int, float}:
         array = pa.array(
@@ -109,7 +109,7 @@ def column_of(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """The table with all columns of the schema, in its order, then the parameters, then the
+    """Return the table with all columns of the schema, in its order, then the parameters, then the
     results."""
     for field in SCHEMA:
         if field.name not in table.column_names:
@@ -120,8 +120,8 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """The table's rows as Python values of the kinds they had: mappings as dict, times of day in
-    datetime's own UTC."""
+    """Return the table's rows as Python values of the kinds they had: mappings as dict, times of
+    day in datetime's own UTC."""
     times = [
         field.with_type(pa.timestamp("us", "+00:00"))
         if pa.types.is_timestamp(field.type)
@@ -137,7 +137,7 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of lists or structures as JSON."""
+    """Return a column of lists or structures as JSON."""
     texts = [
         None if value is None else json.dumps(value, ensure_ascii=False)
         for value in column.to_pylist(maps_as_pydicts="strict")

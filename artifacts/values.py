@@ -19,7 +19,7 @@ _HISTORY_TYPES: Final = {name: kind for name, kind, _, _ in HISTORY}
 
 
 def fit(name: str, kind: str, value: Any) -> Any:
-    """The value as its column holds it, or None.
+    """Return the value as its column holds it, or None.
 
     Args:
         name: The column, for the message.
@@ -47,7 +47,7 @@ def fit(name: str, kind: str, value: Any) -> Any:
 
 
 def infer(name: str, value: Any) -> tuple[str, Any]:
-    """The type and value of a column that the schema does not know: a parameter or a result.
+    """Return the type and value of a column that the schema does not know: a parameter or a result.
 
     Raises:
         BadColumn: It is neither number, text, date, list nor mapping.
@@ -88,7 +88,7 @@ def _infer(name: str, value: Any) -> tuple[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Python's own value in place of an enumeration's, a path, or a NumPy or torch scalar or
+    """Return Python's own value in place of an enumeration's, a path, or a NumPy or torch scalar or
     array."""
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -102,13 +102,13 @@ def plain(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """Text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial its
-    record."""
+    """Return text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial
+    its record."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shown(value: Any) -> str:
-    """The value for a message: short, and whatever its own ``repr`` does."""
+    """Return the value for a message: short, and whatever its own ``repr`` does."""
     try:
         return clean(reprlib.repr(value))
     except Exception:
@@ -116,7 +116,7 @@ def shown(value: Any) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception for a message: its type, and the first line of what it says."""
+    """Return an exception for a message: its type, and the first line of what it says."""
     lines = clean(str(error)).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -134,8 +134,8 @@ def as_json(value: Any) -> str:
 
 
 def spelled(value: Any) -> str:
-    """The value as text beside values of other kinds, so that no two look alike: JSON, and bare
-    text where that is no JSON.
+    """Return the value as text beside values of other kinds, so that no two look alike: JSON, and
+    bare text where that is no JSON.
 
     1 and 1.0 are ``1``, and the text "1" is ``"1"``; the text "auto" is ``auto``.
     """
@@ -145,7 +145,7 @@ def spelled(value: Any) -> str:
 
 
 def read_back(text: str) -> Any:
-    """The inverse of ``spelled``."""
+    """Return the inverse of ``spelled``."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

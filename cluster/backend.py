@@ -130,15 +130,15 @@ class Backend(Protocol):
         """
 
     def wait(self, timeout_s: float) -> list[TaskEvent]:
-        """What happened since the last call: RUNNING when a task starts, then exactly one final
-        event.
+        """Return what happened since the last call: RUNNING when a task starts, then exactly one
+        final event.
 
         Blocks until something did, the timeout is over, or nothing is outstanding. Local
         backends do their work in here.
         """
 
     def states(self, handle: ArrayHandle) -> list[State]:
-        """The state of every task, by index."""
+        """Return the state of every task, by index."""
 
     def cancel(self, handle: ArrayHandle, indices: Sequence[int] | None = None) -> None:
         """End these tasks (None: all) that have not ended; each gets a CANCELLED event."""
@@ -181,7 +181,7 @@ class SchedulerHandle(ArrayHandle, ABC):
     @property
     @abstractmethod
     def cancel_command(self) -> str:
-        """What a person types to cancel all of it."""
+        """Return what a person types to cancel all of it."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class CallEnded(NamedTuple):
 
 
 def pickled(call: Callable[..., None]) -> bytes:
-    """The callable by reference, so that a worker imports it rather than being sent code.
+    """Return the callable by reference, so that a worker imports it rather than being sent code.
 
     Raises:
         CallDoesNotPickle: A lambda, an inner function, one of the script itself, or an argument
@@ -45,14 +45,14 @@ def pickled(call: Callable[..., None]) -> bytes:
 
 
 def described(problem: BaseException) -> str:
-    """The traceback of a failed call, without the frame that called it."""
+    """Return the traceback of a failed call, without the frame that called it."""
     trace = problem.__traceback__.tb_next if problem.__traceback__ else None
     return "".join(traceback.format_exception(type(problem), problem, trace)).strip()
 
 
 def attempt(call: Callable[[int], None], index: int) -> CallEnded:
-    """How one task ended; only Ctrl-C and what a backend raises to stop the task leave it as an
-    exception."""
+    """Return how one task ended; only Ctrl-C and what a backend raises to stop the task leave it as
+    an exception."""
     try:
         call(index)
     except Requeue as wish:

@@ -14,7 +14,7 @@ from cluster.errors import ProfileProblem
 def check_fields(
     struct: type[msgspec.Struct], data: Any
 ) -> tuple[dict[str, Any], list[ProfileProblem]]:
-    """The fields that are right, and what is wrong with the others.
+    """Return the fields that are right, and what is wrong with the others.
 
     Args:
         struct: Whose fields and types are meant.
@@ -37,14 +37,14 @@ def check_fields(
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """`` (did you mean 'cpus'?)`` where one is close, else the words that are known."""
+    """Return `` (did you mean 'cpus'?)`` where one is close, else the words that are known."""
     known = list(known)
     close = difflib.get_close_matches(str(word), known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else f" (known: {', '.join(known)})"
 
 
 def shown(value: object) -> str:
-    """A value as a person would recognize it, shortened."""
+    """Return a value as a person would recognize it, shortened."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -56,7 +56,7 @@ class Child:
         multiprocessing."""
 
     def wait(self, timeout_s: float) -> int | None:
-        """The exit code, None if it has not ended within that time."""
+        """Return the exit code, None if it has not ended within that time."""
         if self.code is None and select.select([self._pipe], [], [], timeout_s)[0]:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self._guard, 0)[1])
             os.close(self._pipe)

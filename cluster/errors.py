@@ -246,5 +246,5 @@ class ProcessLost(ClusterError):
 
 
 def dotted(where: tuple[str | int, ...]) -> str:
-    """The keys that lead to a place, as people write them: ``targets.a30.cpus``."""
+    """Return the keys that lead to a place, as people write them: ``targets.a30.cpus``."""
     return ".".join(str(key) for key in where) or "the whole file"

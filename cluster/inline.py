@@ -86,7 +86,7 @@ class InlineBackend:
         return events
 
     def states(self, handle: ArrayHandle) -> list[State]:
-        """The state of every task, by index."""
+        """Return the state of every task, by index."""
         return list(self._array(handle).tasks.states)
 
     def cancel(self, handle: ArrayHandle, indices: Sequence[int] | None = None) -> None:

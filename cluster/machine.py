@@ -40,7 +40,7 @@ class Gpu:
 
     @property
     def model(self) -> str:
-        """Its name as the short word for a target: ``a30``."""
+        """Return its name as the short word for a target: ``a30``."""
         return model_of(self.name)
 
 

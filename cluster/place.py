@@ -20,17 +20,18 @@ class Place:
 
     @property
     def worker(self) -> str:
-        """A name for this process that no other running one has; those of one array task begin
-        alike."""
+        """Return a name for this process that no other running one has; those of one array task
+        begin alike."""
         return self.worker_name(os.getpid())
 
     def worker_name(self, pid: int) -> str:
-        """The same of another process in this place."""
+        """Return the same of another process in this place."""
         return f"{self.of_task}{self.node}-{pid}"
 
     @property
     def of_task(self) -> str:
-        """How the names of all processes of this array task begin; empty without a scheduler."""
+        """Return how the names of all processes of this array task begin; empty without a
+        scheduler."""
         return (
             "" if self.array_job_id is None else f"{self.array_job_id}_{self.array_task_id or 0}-"
         )
@@ -47,7 +48,7 @@ def enter(place: Place) -> None:
 
 
 def here() -> Place:
-    """What a scheduler's task was told; elsewhere the host's name.
+    """Return what a scheduler's task was told; elsewhere the host's name.
 
     The environment is not asked: a scheduler's variables also reach what a task starts by other
     means, such as a Ray of its own, whose workers are none of its tasks.

@@ -30,7 +30,7 @@ class Birth:
 
     @classmethod
     def of(cls, pid: int) -> Birth | None:
-        """That of a process which is there now; None if none is."""
+        """Return that of a process which is there now; None if none is."""
         try:
             # The name, in parentheses, may hold anything.
             fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
@@ -40,8 +40,8 @@ class Birth:
 
     @property
     def lives(self) -> bool:
-        """Whether the process is there still, and has not ended; false for one that nobody has
-        waited for yet."""
+        """Return whether the process is there still, and has not ended; false for one that nobody
+        has waited for yet."""
         try:
             process = psutil.Process(self.pid)
             return Birth.of(self.pid) == self and process.status() != psutil.STATUS_ZOMBIE
@@ -64,8 +64,8 @@ def kill_tree(pid: int) -> None:
 
 
 def held_bytes(pid: int, limit: int) -> int:
-    """Memory that a process and its children hold for themselves: anonymous and shared, without the
-    files they map.
+    """Return the memory that a process and its children hold for themselves: anonymous and shared,
+    without the files they map.
 
     Mapped files are page cache, which the kernel takes back when it needs to. Pages that a fork
     shares are first counted for each process, and exactly (which is slow) only if that sum is
@@ -112,8 +112,8 @@ class OomKills:
         self._seen.append((time.monotonic(), self._count()))
 
     def lately(self) -> bool:
-        """It killed something within the last twenty ticks, the last two where only the machine's
-        count is to be had."""
+        """Return whether it killed something within the last twenty ticks, the last two where only
+        the machine's count is to be had."""
         return self._count() > self._seen[0][1]
 
     def _count(self) -> int:

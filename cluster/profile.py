@@ -61,7 +61,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     slurm: SlurmSettings = SlurmSettings()
 
     def target(self, name: str) -> Resources:
-        """The resources of a target, or UnknownTarget."""
+        """Return the resources of a target, or UnknownTarget."""
         try:
             return self.targets[name]
         except KeyError:
@@ -69,7 +69,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(data: Any, name: str = "cluster.yaml") -> Profile:
-    """The profile that plain data describes.
+    """Return the profile that plain data describes.
 
     Args:
         data: What YAML or JSON gave: the keys ``backend``, ``targets``, ``slurm``.
@@ -98,7 +98,7 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
 
 
 def builtin() -> Profile:
-    """One machine: ``cpu``, and with GPUs ``gpu`` and one target named after each model
+    """Return one machine: ``cpu``, and with GPUs ``gpu`` and one target named after each model
     (``a30``)."""
     targets = {"cpu": Resources(cpus=1)}
     models = [gpu.model for gpu in machine.gpus()]

@@ -65,7 +65,7 @@ class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=
     time_min: Positive | None = None
 
     def merged(self, overrides: Mapping[str, Any]) -> Resources:
-        """These resources with some replaced; ``additional`` is added to, key by key.
+        """Return these resources with some replaced; ``additional`` is added to, key by key.
 
         Raises:
             InvalidResources: An override is unknown or of the wrong type; all problems are listed.
@@ -86,7 +86,7 @@ class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def wants_gpu(self) -> bool:
-        """One task is given a GPU, or a share of one."""
+        """Return one task is given a GPU, or a share of one."""
         return self.gpus > 0
 
 
@@ -126,8 +126,8 @@ _SHORT = {
 
 
 def not_ours_to_give(values: Mapping[str, Any]) -> list[ProfileProblem]:
-    """Options in ``additional`` by which the runner finds and runs its jobs; sbatch also takes the
-    beginning of an option's name."""
+    """Return the options in ``additional`` by which the runner finds and runs its jobs; sbatch also
+    takes the beginning of an option's name."""
     problems: list[ProfileProblem] = []
     for written in values.get("additional", {}):
         name = written.strip("-").replace("_", "-")
@@ -141,8 +141,8 @@ def not_ours_to_give(values: Mapping[str, Any]) -> list[ProfileProblem]:
 def contradictions(
     resources: Resources, mistakes: Sequence[ProfileProblem] = ()
 ) -> list[ProfileProblem]:
-    """What each field allows and all together do not; silent where ``mistakes`` already names one
-    of the fields."""
+    """Return what each field allows and all together do not; silent where ``mistakes`` already
+    names one of the fields."""
     problems: list[ProfileProblem] = []
     asked = [way for way in MEMORY_WAYS if getattr(resources, way) is not None]
     if len(asked) > 1:

@@ -22,7 +22,7 @@ class Need:
 
     @classmethod
     def of(cls, resources: Resources) -> Self:
-        """The part of a target's resources that takes room on a node."""
+        """Return the part of a target's resources that takes room on a node."""
         memory = int(resources.mem_gb * GIB) if resources.mem_gb else 0
         return cls(
             resources.cpus,
@@ -43,7 +43,7 @@ class Room:
 
     @classmethod
     def here(cls) -> Self:
-        """This machine, as far as this process may use it."""
+        """Return this machine, as far as this process may use it."""
         gpus = machine.gpus()
         return cls(
             machine.cpus(), len(gpus), frozenset(gpu.model for gpu in gpus), machine.memory_bytes()
@@ -51,7 +51,7 @@ class Room:
 
 
 def lacking(rooms: Sequence[Room], need: Need) -> str | None:
-    """Why not even one worker fits an empty node; None if it does."""
+    """Return why not even one worker fits an empty node; None if it does."""
     if any(Free(room).take(need) for room in rooms):
         return None
     if need.cpus > (most := max((room.cpus for room in rooms), default=0)):
@@ -86,7 +86,7 @@ class Free:
         self.gpus = [1.0] * room.gpus  # the share that is free of each
 
     def take(self, need: Need) -> bool:
-        """Place one worker, if it fits."""
+        """Return the place one worker, if it fits."""
         if need.cpus > self.cpus or need.memory > self.memory or not _right_model(self.room, need):
             return False
         if need.gpus:

@@ -50,12 +50,12 @@ class Neighbor:
 
     @property
     def worker(self) -> str:
-        """The name it has as a worker, if it is one."""
+        """Return the name it has as a worker, if it is one."""
         return self.place.worker_name(self.process.pid)
 
     @property
     def unwatched(self) -> bool:
-        """Whether nothing of its task stands above it."""
+        """Return whether nothing of its task stands above it."""
         return self.top == self.process
 
     def end(self) -> None:
@@ -76,19 +76,19 @@ def ask_scheduler(
 
 
 def sequel() -> Sequel:
-    """What follows now that the task was asked to stop; asks the scheduler, so ask once."""
+    """Return what follows now that the task was asked to stop; asks the scheduler, so ask once."""
     return Sequel.GOES_ON if _ask_sequel is None else _ask_sequel()
 
 
 def earlier_end() -> State:
-    """How the life of this task before the present one ended; UNKNOWN where nobody can tell. Asks
-    the scheduler."""
+    """Return how the life of this task before the present one ended; UNKNOWN where nobody can tell.
+    Asks the scheduler."""
     return State.UNKNOWN if _ask_earlier_end is None else _ask_earlier_end()
 
 
 def neighbors() -> Iterable[Neighbor]:
-    """Other processes of the scheduler's tasks on this node, whoever queued them; none where no
-    scheduler is."""
+    """Return other processes of the scheduler's tasks on this node, whoever queued them; none where
+    no scheduler is."""
     return () if _find_neighbors is None else _find_neighbors()
 
 
@@ -103,10 +103,10 @@ def forget_stop() -> None:
 
 
 def warned() -> bool:
-    """Whether the warning has reached this process, which has it blocked."""
+    """Return whether the warning has reached this process, which has it blocked."""
     return WARNING in signal.sigpending()
 
 
 def stop_requested() -> bool:
-    """Whether the task should write a checkpoint and raise Requeue."""
+    """Return whether the task should write a checkpoint and raise Requeue."""
     return _stop.is_set() or warned()

@@ -11,7 +11,7 @@ _since: float | None = None
 
 
 def process_began() -> float:
-    """When this process was started, in seconds since the epoch."""
+    """Return when this process was started, in seconds since the epoch."""
     return float(psutil.Process().create_time())
 
 
@@ -23,8 +23,8 @@ def count_from(at: float) -> None:
 
 
 def took_s() -> float:
-    """Seconds that the start took, when asked for the first time; 0 for a worker that has told, or
-    that nobody had to start."""
+    """Return the seconds that the start took, when asked for the first time; 0 for a worker that
+    has told, or that nobody had to start."""
     global _since
     since, _since = _since, None
     return 0.0 if since is None else max(0.0, time.time() - since)

@@ -26,5 +26,5 @@ class State(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Nothing more will happen to the task by itself."""
+        """Return nothing more will happen to the task by itself."""
         return self not in (State.PENDING, State.RUNNING, State.UNKNOWN)

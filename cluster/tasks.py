@@ -22,7 +22,8 @@ class TaskArray:
         self._queue = deque(range(handle.n_tasks))
 
     def take(self) -> int | None:
-        """The next task that waits, None if none does; its start is to be told with ``began``."""
+        """Return the next task that waits, None if none does; its start is to be told with
+        ``began``."""
         while self._queue:
             index = self._queue.popleft()
             if self.states[index] is State.PENDING:  # else it was cancelled while it waited
@@ -31,7 +32,7 @@ class TaskArray:
         return None
 
     def began(self, index: int, node: str, pid: int | None) -> TaskEvent:
-        """A task that was taken runs now."""
+        """Return a task that was taken runs now."""
         self.states[index] = State.RUNNING
         return TaskEvent(self.handle.id, index, State.RUNNING, "", node, pid)
 
@@ -44,7 +45,7 @@ class TaskArray:
         pid: int | None = None,
         code: int = 0,
     ) -> TaskEvent:
-        """A task that was taken has ended."""
+        """Return a task that was taken has ended."""
         self.states[index] = state
         self.unfinished -= 1
         return TaskEvent(self.handle.id, index, state, detail, node, pid, code)

@@ -59,7 +59,7 @@ class Command:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The placeholders that the grid fills, in their order."""
+        """Return the placeholders that the grid fills, in their order."""
         names = (
             name
             for word in self.words
@@ -236,7 +236,7 @@ class _Output:
 
     @property
     def end(self) -> str:
-        """The end of all that was passed on."""
+        """Return the end of all that was passed on."""
         return self._kept.decode("utf-8", "replace")
 
     def pass_on(self) -> bool:

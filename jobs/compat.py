@@ -24,8 +24,8 @@ _declared: list[
 
 
 def torchvision() -> ModuleType:
-    """torchvision, imported; its missing operators declared first where its compiled part cannot
-    load."""
+    """Return torchvision, imported; its missing operators declared first where its compiled part
+    cannot load."""
     if "torchvision" not in sys.modules and not _declared and not _operators_load():
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for operator in ("nms", "qnms"):

@@ -91,7 +91,8 @@ class Context:
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
-        """``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has one.
+        """Return ``cuda`` where the target promises a GPU, else ``cpu``, also on a machine that has
+        one.
 
         A workload that leaves its GPU unused sets it to ``cpu`` (or to torch's device), and the
         record says so. BadMetric for anything but ``cpu`` and what was granted.
@@ -111,14 +112,14 @@ class Context:
 
     @property
     def files(self) -> Path:
-        """The trial's own folder in the store, for anything that is not a column; the same for all
-        its attempts."""
+        """Return the trial's own folder in the store, for anything that is not a column; the same
+        for all its attempts."""
         return self._made(self._files)
 
     @property
     def checkpoint_folder(self) -> Path:
-        """Where a checkpoint is looked for and left; write aside and rename, so that it is whole or
-        not there."""
+        """Return where a checkpoint is looked for and left; write aside and rename, so that it is
+        whole or not there."""
         return self._made(self._files / "checkpoint")
 
     def _made(self, folder: Path) -> Path:
@@ -134,25 +135,25 @@ class Context:
 
     @property
     def resumed(self) -> bool:
-        """Whether an earlier attempt left anything in the checkpoint folder."""
+        """Return whether an earlier attempt left anything in the checkpoint folder."""
         folder = self._files / "checkpoint"
         return folder.is_dir() and any(folder.iterdir())
 
     def phase(self, name: str) -> AbstractContextManager[None]:
-        """Time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``, ``eval`` or
-        ``write``.
+        """Return the time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``,
+        ``eval`` or ``write``.
 
         A phase inside another stops the outer one's time. UnknownPhase for any other name.
         """
         return self._clock.phase(name)
 
     def phases(self) -> dict[str, float]:
-        """Seconds of each phase so far."""
+        """Return the seconds of each phase so far."""
         return self._clock.phases()
 
     def snapshot(self) -> dict[str, Any]:
-        """What a checkpoint keeps for ``carry``, plain values: ledger, history, and what disturbed
-        the measurement."""
+        """Return what a checkpoint keeps for ``carry``, plain values: ledger, history, and what
+        disturbed the measurement."""
         return {
             "phases": self.phases(),
             "history": self.history,
@@ -171,7 +172,8 @@ class Context:
         self._readings = readings
 
     def readings(self) -> Readings:
-        """Disturbances and energy so far, those of the attempts that were carried too."""
+        """Return the disturbances and energy so far, those of the attempts that were carried
+        too."""
         now = self._readings()
         return now if self._earlier is None else now.after(self._earlier)
 
@@ -222,13 +224,14 @@ class Context:
             self.noted[name] = taken(name, value)
 
     def stop_requested(self) -> bool:
-        """Whether to write a checkpoint and raise StopRequested now: the walltime is near, or a
-        preemption."""
+        """Return whether to write a checkpoint and raise StopRequested now: the walltime is near,
+        or a preemption."""
         return self._stop()
 
 
 def measured(name: str, value: Any) -> float | int | None:
-    """The value as the column's number: 0-dimensional arrays and tensors too; None stays missing.
+    """Return the value as the column's number: 0-dimensional arrays and tensors too; None stays
+    missing.
 
     Raises:
         BadMetric: Not a number, or an accuracy outside [0, 1].

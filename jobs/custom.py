@@ -67,17 +67,17 @@ def read(name: str, import_path: tuple[str, ...] = ()) -> Signature:
 
 @cache
 def widened(params: type[msgspec.Struct], extra: frozenset[str]) -> type[msgspec.Struct]:
-    """The struct with more fields, of any type: the parameters that ``**kwargs`` takes."""
+    """Return the struct with more fields, of any type: the parameters that ``**kwargs`` takes."""
     return _struct([(key, Any) for key in sorted(extra)], params)
 
 
 def struct_of(names: Iterable[str]) -> type[msgspec.Struct]:
-    """A struct of required parameters of any type."""
+    """Return a struct of required parameters of any type."""
     return _struct([(name, Any) for name in names])
 
 
 def command_hint(name: str, import_path: tuple[str, ...], parameter: str = "lr") -> str:
-    """How to run a script that reads its arguments itself; empty where the module of
+    """Return how to run a script that reads its arguments itself; empty where the module of
     ``module:function`` does not."""
     file = importing.file_of(name.partition(":")[0], import_path)
     if file is None or file.suffix != ".py":
@@ -97,18 +97,18 @@ def command_hint(name: str, import_path: tuple[str, ...], parameter: str = "lr")
 
 
 def fields_of(params: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    """The fields by the names of their parameters, which may be no names of attributes."""
+    """Return the fields by the names of their parameters, which may be no names of attributes."""
     return {info.encode_name: info for info in msgspec.structs.fields(params)}
 
 
 def made(params: type[msgspec.Struct], values: Mapping[str, Any]) -> msgspec.Struct:
-    """A struct of parameters from their values as typed, by their names."""
+    """Return a struct of parameters from their values as typed, by their names."""
     fields = fields_of(params)
     return params(**{fields[name].name: value for name, value in values.items()})
 
 
 def unusable(name: str) -> str | None:
-    """Why no parameter can have this name; None if one can."""
+    """Return why no parameter can have this name; None if one can."""
     if not name.strip():
         return "is no name"
     if any(

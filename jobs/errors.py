@@ -143,6 +143,6 @@ class StopRequested(JobsError):
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
-    """' (did you mean 'x'?)' for the nearest of the known words, else nothing."""
+    """Return ' (did you mean 'x'?)' for the nearest of the known words, else nothing."""
     close = get_close_matches(word, known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -42,7 +42,8 @@ _OWN_FAULT = frozenset(
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """How an attempt ended that ended in this exception, or in one that was raised from it."""
+    """Return how an attempt ended that ended in this exception, or in one that was raised from
+    it."""
     if isinstance(error, StopRequested):
         return Outcome.preempted
     if isinstance(error, WrongDevice):
@@ -64,7 +65,7 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def columns_of(error: BaseException, outcome: Outcome) -> dict[str, Any]:
-    """``error_type``, ``error_message`` (with a fix if one is known) and ``traceback``,
+    """Return ``error_type``, ``error_message`` (with a fix if one is known) and ``traceback``,
     whatever the exception is like."""
     message = _text(error)
     if outcome in FIXES:

@@ -27,12 +27,13 @@ class Hardware:
 
     @property
     def before_ampere(self) -> bool:
-        """Whether this GPU is known to be older than Ampere, with which TF32 and bf16 began."""
+        """Return whether this GPU is known to be older than Ampere, with which TF32 and bf16
+        began."""
         return any(BEFORE_AMPERE.fullmatch(word) for word in words(self.model or ""))
 
 
 def words(name: str) -> list[str]:
-    """The words of a product's name, in lower case, without what stands between them."""
+    """Return the words of a product's name, in lower case, without what stands between them."""
     return re.findall(r"[a-z0-9]+", name.lower())
 
 

@@ -37,7 +37,8 @@ def add_to_path(folders: Sequence[str]) -> None:
 
 
 def find(module: str, folders: Sequence[str]) -> ModuleSpec | None:
-    """Where a worker will find the module; None if nowhere. None of its packages is imported."""
+    """Return where a worker will find the module; None if nowhere. None of its packages is
+    imported."""
     importlib.invalidate_caches()  # the file may have been written a moment ago
     front, back = _arranged(tuple(folders))
     top, *rest = module.split(".")
@@ -54,8 +55,8 @@ def find(module: str, folders: Sequence[str]) -> ModuleSpec | None:
 
 
 def file_of(module: str, folders: Sequence[str]) -> Path | None:
-    """The file that a worker will find the module in; None for one without a file, or that is not
-    here."""
+    """Return the file that a worker will find the module in; None for one without a file, or that
+    is not here."""
     spec = find(module, folders)
     return (
         Path(spec.origin)
@@ -65,8 +66,8 @@ def file_of(module: str, folders: Sequence[str]) -> Path | None:
 
 
 def why_out_of_reach(module: str, folders: Sequence[str]) -> str | None:
-    """Why a module that lies in one of the folders is not the one that would be imported; None if
-    it is, or none lies there."""
+    """Return why a module that lies in one of the folders is not the one that would be imported;
+    None if it is, or none lies there."""
     top = module.partition(".")[0]
     here, found = PathFinder.find_spec(top, list(folders)), find(top, folders)
     if here is None or here.origin is None or found is None or found.origin == here.origin:

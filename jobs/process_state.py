@@ -76,7 +76,7 @@ class ProcessState:
         )
 
     def changed_to(self, later: ProcessState) -> Changes:
-        """What is different in a later state."""
+        """Return what is different in a later state."""
         return Changes(
             {
                 name: value
@@ -91,7 +91,7 @@ class ProcessState:
         )
 
     def changed_by(self, changes: Changes) -> ProcessState:
-        """This state with some changes made to it."""
+        """Return this state with some changes made to it."""
         variables = {**self._environment, **changes.environment}
         environment = {name: value for name, value in variables.items() if value is not None}
         return ProcessState({**self._values, **changes.values}, environment, self._descriptors)

@@ -65,17 +65,17 @@ class Workload:
 
     @property
     def is_custom(self) -> bool:
-        """Whether this is the user's own function or command."""
+        """Return whether this is the user's own function or command."""
         return not self.defaults_are_frozen
 
     @property
     def is_command(self) -> bool:
-        """Whether this is a command line."""
+        """Return whether this is a command line."""
         return self.name.startswith(command.PROMPT)
 
     def load(self) -> Callable[..., Any]:
-        """The function itself; imports its module, so anything the module raises comes out of
-        here."""
+        """Return the function itself; imports its module, so anything the module raises comes out
+        of here."""
         if self.is_command:
             return partial(command.run, command.read(self.name, self.import_path))
         importing.add_to_path(self.import_path)
@@ -84,7 +84,7 @@ class Workload:
         return loaded
 
     def read(self, raw: Mapping[str, Any]) -> msgspec.Struct:
-        """The parameters as a typed struct.
+        """Return the parameters as a typed struct.
 
         Raises:
             BadParameters: All problems at once: unknown, missing, of the wrong type or outside
@@ -97,8 +97,8 @@ class Workload:
             raise BadParameters(self.name, tuple(self._problems(raw, struct))) from None
 
     def canonical(self, params: msgspec.Struct) -> dict[str, Any]:
-        """The parameters as a spec holds them: plain, sorted, and without those left at a frozen
-        default."""
+        """Return the parameters as a spec holds them: plain, sorted, and without those left at a
+        frozen default."""
         names, values, defaults = _fields_of(type(params))
         canonical = {}
         for name, value, default in zip(names, values(params), defaults, strict=True):
@@ -110,14 +110,14 @@ class Workload:
         return canonical
 
     def written_out(self, params: msgspec.Struct) -> dict[str, Any]:
-        """Every parameter, defaults too: what the record says about the trial."""
+        """Return every parameter, defaults too: what the record says about the trial."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self.values(params).items()
         }
 
     def fault_of(self, name: str, value: Any) -> str | None:
-        """What is wrong with a value of one of the parameters that are judged alone; None if
+        """Return what is wrong with a value of one of the parameters that are judged alone; None if
         nothing, or if others decide."""
         if name not in self.judged_alone:
             return None
@@ -128,12 +128,12 @@ class Workload:
         )
 
     def names(self) -> tuple[str, ...]:
-        """The parameters it knows, for messages and for completion."""
+        """Return the parameters it knows, for messages and for completion."""
         return tuple(sorted(custom.fields_of(self.params)))
 
     def values(self, params: msgspec.Struct) -> dict[str, Any]:
-        """Every parameter by its name, with the value that the function is called with; without
-        those left to it."""
+        """Return every parameter by its name, with the value that the function is called with;
+        without those left to it."""
         names, values, _ = _fields_of(type(params))
         return {
             name: value
@@ -183,20 +183,20 @@ class Workload:
 
 
 def is_custom(name: str) -> bool:
-    """Whether the user's own function or command computes the workload, whose parameters mean what
-    the user likes."""
+    """Return whether the user's own function or command computes the workload, whose parameters
+    mean what the user likes."""
     return ":" in name or name.startswith(command.PROMPT)
 
 
 @cache
 def defaults_of(name: str) -> Mapping[str, Any]:
-    """Every parameter of a built-in workload with its default."""
+    """Return every parameter of a built-in workload with its default."""
     return msgspec.structs.asdict(workload(name).params())
 
 
 @cache
 def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
-    """The workload of that name.
+    """Return the workload of that name.
 
     Args:
         name: ``train``, ``svm``, ``package.module:function`` or ``$ command line``.

@@ -51,14 +51,14 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     isolate: bool = False
 
     def check(self) -> None:
-        """NotPlain unless it has an id, which a spec from a damaged file may not."""
+        """Raise NotPlain unless it has an id, which a spec from a damaged file may not."""
         plain(self.seed)
         if not _is_plain(self.params.values()):
             plain(self.params)
 
     @property
     def trial_id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of what defines the computation."""
+        """Return the first 16 hexadecimal digits of the SHA-256 of what defines the computation."""
         params = self.params if _is_plain(self.params.values()) else plain(self.params)
         # Under the names that the parameters had at first: a new name makes no other trial.
         params = renamed.parameters_of_before(self.workload, params)
@@ -67,7 +67,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types, spelled in one way only.
+    """Return the value in JSON's own types, spelled in one way only.
 
     1.0 becomes 1 and -0.0 becomes 0 (so that 1, 1.0 and 1e0 are one trial, also where no type says
     which is meant), tuples become lists, and mappings have text for keys.
@@ -100,12 +100,12 @@ def plain(value: Any) -> Any:
 
 
 def encode(specs: Iterable[JobSpec]) -> bytes:
-    """The specs as JSON lines, in their order."""
+    """Return the specs as JSON lines, in their order."""
     return _ENCODER.encode_lines(list(specs))
 
 
 def decode(lines: bytes) -> list[JobSpec]:
-    """The inverse of ``encode``; msgspec.ValidationError if a line is no spec."""
+    """Return the inverse of ``encode``; msgspec.ValidationError if a line is no spec."""
     return [_of_today(spec) for spec in _DECODER.decode_lines(lines)]
 
 

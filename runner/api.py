@@ -109,7 +109,7 @@ class SubmitReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything that ran here completed."""
+        """Return whether everything that ran here completed."""
         failed = sum(count for outcome, count in (self.ran or {}).items() if outcome != "completed")
         return not failed and not self.unstarted
 

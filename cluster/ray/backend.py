@@ -131,7 +131,7 @@ class RayBackend:
                 self._start_anew(loss)
 
     def states(self, handle: ArrayHandle) -> list[State]:
-        """The state of every task, by index."""
+        """Return the state of every task, by index."""
         return list(self._array(handle).states)
 
     def cancel(self, handle: ArrayHandle, indices: Sequence[int] | None = None) -> None:

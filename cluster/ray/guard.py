@@ -24,7 +24,7 @@ _KILLED_WITHIN_S = 5.0
 
 
 def marked(folder: Path) -> list[int]:
-    """The processes of the Ray that lives in this folder, but for the caller."""
+    """Return the processes of the Ray that lives in this folder, but for the caller."""
     mark = f"{MARK}={folder}".encode()
     found = []
     for entry in Path("/proc").iterdir():

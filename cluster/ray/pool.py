@@ -39,16 +39,16 @@ class PoolWorker:
 
     @property
     def node(self) -> str:
-        """Its host's name, once it is up."""
+        """Return its host's name, once it is up."""
         return self.started.node if self.started else ""
 
     @property
     def pid(self) -> int | None:
-        """Its process, once it is up."""
+        """Return its process, once it is up."""
         return self.started.pid if self.started else None
 
     def is_on(self, node_id: str) -> bool:
-        """It is up, on this node."""
+        """Return whether it is up, on this node."""
         return self.started is not None and self.started.node_id == node_id
 
 
@@ -73,12 +73,12 @@ class Pool:
 
     @property
     def wanted(self) -> int:
-        """Workers it has something to do for."""
+        """Return the workers it has something to do for."""
         return self.tasks.pending + self.busy
 
     @property
     def busy(self) -> int:
-        """Workers that run a task."""
+        """Return the workers that run a task."""
         return sum(worker.index is not None for worker in self.workers)
 
     def spawn(self) -> None:
@@ -112,7 +112,7 @@ class Pool:
         answered(lambda: ray.kill(worker.actor))
 
     def abandon(self, worker: PoolWorker) -> None:
-        """The same where there is no Ray to be asked any more."""
+        """Drop a worker, and kill its processes, without asking Ray, which may be gone."""
         self.workers.discard(worker)
         if worker.pid is not None and worker.is_on(self.node_id):
             kill_tree(worker.pid)

@@ -137,23 +137,23 @@ class RaySession:
                 raise _lost("its part on this machine is counted as dead")
 
     def rooms(self) -> list[Room]:
-        """The nodes that are alive."""
+        """Return the nodes that are alive."""
         if self._own_room is not None:
             return [self._own_room]
         self.check(at_once=True)
         return [_room(node["Resources"]) for node in answered(ray.nodes) if node["Alive"]]
 
     def search_path(self) -> list[str]:
-        """Where this process finds modules, for workers of this machine; elsewhere they are to be
-        installed."""
+        """Return where this process finds modules, for workers of this machine; elsewhere they are
+        to be installed."""
         return [os.path.abspath(entry) for entry in sys.path] if self.folder is not None else []  # noqa: PTH100
 
     def alive(self, node_id: str) -> bool:
-        """Whether Ray still counts on a node."""
+        """Return whether Ray still counts on a node."""
         return any(node["Alive"] and node["NodeID"] == node_id for node in answered(ray.nodes))
 
     def model_resource(self, model: str | None) -> dict[str, float]:
-        """The sliver of a resource that makes Ray choose nodes of this GPU model."""
+        """Return the sliver of a resource that makes Ray choose nodes of this GPU model."""
         names = answered(ray.cluster_resources) if model is not None and self.folder is None else {}
         return {
             name: 0.001
@@ -222,7 +222,7 @@ class RaySession:
 
 
 def answered(call: Callable[[], T], within_s: float = _ANSWERS_WITHIN_S) -> T:
-    """What a call to Ray returns.
+    """Return what a call to Ray returns.
 
     Raises:
         BackendLost: It failed, or did not return in time; it may still be waiting, in a thread of

@@ -9,7 +9,7 @@ from cluster.room import Free, Need, Room
 
 
 def pool_sizes(rooms: Sequence[Room], wants: Sequence[tuple[Need, int]]) -> list[int]:
-    """Workers for each array.
+    """Return the workers for each array.
 
     Those that need a GPU choose first: a CPU finds other work more easily than a GPU does. Within
     each kind one worker is given to each array in turn, until nothing more fits or no array wants

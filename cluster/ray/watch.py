@@ -25,7 +25,7 @@ class Watch:
         self._next_look = 0.0
 
     def next_due(self, pools: Iterable[Pool]) -> float:
-        """When to ask again, on the monotonic clock."""
+        """Return when to ask again, on the monotonic clock."""
         deadlines = (
             worker.deadline
             for pool in pools
@@ -35,7 +35,7 @@ class Watch:
         return min(self._next_look, min(deadlines, default=self._next_look))
 
     def over_limit(self, pools: Iterable[Pool], node_id: str) -> Iterator[OverLimit]:
-        """Tasks to be stopped, and why.
+        """Yield the tasks to be stopped, and why.
 
         Args:
             pools: Whose workers to look at.
@@ -61,7 +61,7 @@ class Watch:
                         )
 
     def hold_to_start(self, pools: Iterable[Pool], within_s: float) -> None:
-        """BackendLost if a worker was asked for that long ago and is not up."""
+        """Raise BackendLost if a worker was asked for that long ago and is not up."""
         now = time.monotonic()
         for pool in pools:
             for worker in pool.workers:
@@ -73,6 +73,6 @@ class Watch:
                     )
 
     def kernel_killed_lately(self) -> bool:
-        """The kernel's out-of-memory killer was at work on this machine since the look before the
-        last."""
+        """Return the kernel's out-of-memory killer was at work on this machine since the look
+        before the last."""
         return self._oom.lately()

@@ -20,7 +20,7 @@ _MONITOR = "OOM kill reason"  # the words of Ray's own watch over a node's memor
 def explain_death(
     crash_file: Path | None, told: str, *, node_alive: bool, oom_killed: bool
 ) -> tuple[State, str]:
-    """The state of the task that was running, and what can be said about it.
+    """Return the state of the task that was running, and what can be said about it.
 
     Args:
         crash_file: Where faulthandler writes on a fatal signal; None if the worker is on another

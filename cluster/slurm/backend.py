@@ -85,7 +85,7 @@ class SlurmBackend:
 
     @property
     def calls(self) -> Counter[str]:
-        """How often each of SLURM's commands was run."""
+        """Return how often each of SLURM's commands was run."""
         return self.commands.calls
 
     def submit(
@@ -138,7 +138,7 @@ class SlurmBackend:
         return self.attach(handle)
 
     def check_room(self, name: str, resources: Resources) -> None:
-        """Infeasible unless a node of the site could ever run one task."""
+        """Raise Infeasible unless a node of the site could ever run one task."""
         problems = obstacles(resources, self.profile.slurm, self.site())
         if problems:
             raise Infeasible(
@@ -162,8 +162,8 @@ class SlurmBackend:
         name: str = "array",
         environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> str:
-        """The batch script that ``submit`` would queue (of the first array job); touches neither
-        SLURM nor the disk."""
+        """Return the batch script that ``submit`` would queue (of the first array job); touches
+        neither SLURM nor the disk."""
         executor = self._executor(resources, name, environment)
         return executor.text(
             self.folder / "CALL.pkl",
@@ -180,8 +180,8 @@ class SlurmBackend:
         return handle
 
     def find(self, arrays: Mapping[str, int], since: float) -> dict[str, SlurmHandle]:
-        """Arrays of this cluster that a submit queued and did not live to note down; one squeue and
-        at most one sacct call.
+        """Return the arrays of this cluster that a submit queued and did not live to note down; one
+        squeue and at most one sacct call.
 
         Args:
             arrays: The number of tasks by the name given to ``submit``.
@@ -219,8 +219,8 @@ class SlurmBackend:
         return handles
 
     def reports(self, handles: Iterable[SchedulerHandle]) -> dict[str, list[TaskReport]]:
-        """What SLURM says of every task, by handle and index: one squeue and at most one sacct call
-        for all of them (of each cluster)."""
+        """Return what SLURM says of every task, by handle and index: one squeue and at most one
+        sacct call for all of them (of each cluster)."""
         own = [self._own(handle) for handle in handles]
         asked: dict[str, list[Asked]] = {}
         for handle in own:
@@ -290,7 +290,8 @@ class SlurmBackend:
         self._ask_at = 0.0  # there is news
 
     def limits(self) -> Limits:
-        """How much can be queued now: one squeue call; scontrol and sacctmgr are asked once."""
+        """Return how much can be queued now: one squeue call; scontrol and sacctmgr are asked
+        once."""
         if self._max_submit is None:
             self._max_submit = self._ask_max_submit()
         limits = [limit for limit in (self.profile.slurm.max_submit, self._max_submit) if limit]
@@ -299,7 +300,7 @@ class SlurmBackend:
         )
 
     def site(self) -> Site:
-        """What the cluster has and allows; asked once."""
+        """Return what the cluster has and allows; asked once."""
         if self._site is None:
             self._site = read_site(self.commands)
         return self._site

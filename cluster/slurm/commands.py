@@ -38,8 +38,8 @@ ENDED_BY_SIGNAL = "ended by signal"
 
 
 def outer_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment without the variables that SLURM set for the job we are in, or that would
-    override a batch script.
+    """Return an environment without the variables that SLURM set for the job we are in, or that
+    would override a batch script.
 
     Args:
         environment: What to clean; None for this process's own.
@@ -55,13 +55,14 @@ def outer_environment(environment: Mapping[str, str] | None = None) -> dict[str,
 
 
 def default_cluster() -> str:
-    """The one cluster that the user's environment names; empty for the cluster of this machine."""
+    """Return the one cluster that the user's environment names; empty for the cluster of this
+    machine."""
     named = os.environ.get(_CLUSTERS, "")
     return named if is_one_cluster(named) else ""
 
 
 def is_one_cluster(name: str) -> bool:
-    """Whether a text names one cluster, and not several or all."""
+    """Return whether a text names one cluster, and not several or all."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is not None and name != "all"
 
 
@@ -78,11 +79,11 @@ class Commands:
         self.calls: Counter[str] = Counter() if calls is None else calls
 
     def at(self, cluster: str) -> Commands:
-        """The same for another cluster, counted together."""
+        """Return the same for another cluster, counted together."""
         return self if cluster == self.cluster else Commands(cluster, self.calls)
 
     def run(self, program: str, *arguments: str, timeout_s: float = 120) -> str:
-        """What a command printed.
+        """Return what a command printed.
 
         Raises:
             BackendUnavailable: There is no such program here.

@@ -15,8 +15,8 @@ _NEEDS_FAILURE = frozenset({"afternotok"})
 
 
 def never_satisfied(commands: Commands, dependency: str) -> str:
-    """Why a job with this ``--dependency`` would never start; empty where it may, or where nobody
-    can tell.
+    """Return why a job with this ``--dependency`` would never start; empty where it may, or where
+    nobody can tell.
 
     ``afterok:12:13,afterany:14`` wants all of its parts, ``afterok:12?afterok:13`` any one of them.
     """

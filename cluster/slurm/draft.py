@@ -34,7 +34,7 @@ class _Draft:
 
 
 def draft_here() -> str:
-    """The profile of the SLURM that answers here.
+    """Return the profile of the SLURM that answers here.
 
     Raises:
         BackendUnavailable, SlurmCommandFailed: None does.
@@ -50,7 +50,7 @@ def draft_here() -> str:
 
 
 def draft(site: Site, accounts: Accounts | None = None, max_submit: int | None = None) -> str:
-    """The text of a profile that parses, with comments.
+    """Return the text of a profile that parses, with comments.
 
     Args:
         site: What scontrol and sinfo report.

@@ -9,8 +9,8 @@ from cluster.slurm.site import NodeKind, Site, SitePartition, read_gpus
 
 
 def obstacles(resources: Resources, settings: SlurmSettings, site: Site) -> list[str]:
-    """Why no node of the site can ever run one task of this size; empty if one can, though perhaps
-    not now.
+    """Return why no node of the site can ever run one task of this size; empty if one can, though
+    perhaps not now.
 
     A task may name several partitions: one that can run it is enough.
     """

@@ -64,11 +64,12 @@ class SlurmHandle(SchedulerHandle):
 
     @property
     def cancel_command(self) -> str:
-        """What a person types to cancel all of it."""
+        """Return what a person types to cancel all of it."""
         return f"scancel {' '.join(chunk.job for chunk in self.chunks)}"
 
     def logs(self, index: int) -> tuple[Path, Path]:
-        """Where a task's output and its errors are; KeyError for a task that was never queued."""
+        """Return where a task's output and its errors are; KeyError for a task that was never
+        queued."""
         chunk = self.chunk_of(index)
         # as submitit names them, which only submitting needs to import
         task = f"{chunk.job}_{index - chunk.first}_0"
@@ -83,7 +84,7 @@ class SlurmHandle(SchedulerHandle):
         return ""
 
     def chunk_of(self, index: int) -> Chunk:
-        """The array job that a task is in; KeyError for a task that was never queued."""
+        """Return the array job that a task is in; KeyError for a task that was never queued."""
         for chunk in self.chunks:
             if chunk.first <= index < chunk.first + chunk.n:
                 return chunk
@@ -91,6 +92,6 @@ class SlurmHandle(SchedulerHandle):
 
 
 def chunk_name(name: str, first: int) -> str:
-    """The job name of a chunk: the array's own for the first one. squeue separates names by
+    """Return the job name of a chunk: the array's own for the first one. squeue separates names by
     commas."""
     return name.replace(",", ";") + (f"+{first}" if first else "")

@@ -89,7 +89,7 @@ class Row:
 
 
 def squeue_rows(text: str) -> list[Row]:
-    """The lines that ``squeue --Format SQUEUE_FORMAT`` printed."""
+    """Return the lines that ``squeue --Format SQUEUE_FORMAT`` printed."""
     rows = []
     for line in text.splitlines():
         fields = line.strip().split("|", 9)
@@ -108,8 +108,8 @@ def squeue_rows(text: str) -> list[Row]:
 
 
 def sacct_rows(text: str) -> list[Row]:
-    """The lines that ``sacct --format SACCT_FORMAT`` printed; what its steps add is folded into
-    each job's line."""
+    """Return the lines that ``sacct --format SACCT_FORMAT`` printed; what its steps add is folded
+    into each job's line."""
     rows: list[Row] = []
     granted_mb = 0.0
     for line in text.splitlines():
@@ -196,14 +196,14 @@ def _mb(written: str) -> float:
 
 
 def from_slurm(word: str) -> State:
-    """SLURM's word for a state, as squeue, scontrol or sacct print it (``CANCELLED by 1000``,
-    ``TIMEOUT+``)."""
+    """Return SLURM's word for a state, as squeue, scontrol or sacct print it (``CANCELLED by
+    1000``, ``TIMEOUT+``)."""
     first = word.split()[0].rstrip("+") if word.strip() else ""
     return SLURM_WORDS.get(first, State.UNKNOWN)
 
 
 def read_job(written: str) -> tuple[str, list[int]] | None:
-    """The job and the indices that an id stands for.
+    """Return the job and the indices that an id stands for.
 
     A job without an array has none; text that is no job id (a step, ``123.batch``) gives None.
     """
@@ -216,7 +216,7 @@ def read_job(written: str) -> tuple[str, list[int]] | None:
 
 
 def read_indices(written: str) -> list[int]:
-    """``0-3,7,10-20:5%2`` as numbers; the throttle after ``%`` is no index."""
+    """Return ``0-3,7,10-20:5%2`` as numbers; the throttle after ``%`` is no index."""
     indices: list[int] = []
     for part in written.partition("%")[0].split(","):
         span, _, step = part.partition(":")
@@ -227,7 +227,7 @@ def read_indices(written: str) -> list[int]:
 
 
 def write_indices(indices: Iterable[int]) -> str:
-    """Numbers as SLURM reads them, neighbors joined: ``0-3,7``."""
+    """Return the numbers as SLURM reads them, neighbors joined: ``0-3,7``."""
     spans: list[list[int]] = []
     for index in sorted(set(indices)):
         if spans and spans[-1][1] == index - 1:

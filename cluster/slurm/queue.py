@@ -51,8 +51,8 @@ class Queue:
         self.has_accounting = True
 
     def ask(self, asked: Iterable[Asked]) -> dict[tuple[str, int], TaskReport]:
-        """A report for every task, by job and array index; UNKNOWN with the reason where SLURM has
-        nothing to say.
+        """Return a report for every task, by job and array index; UNKNOWN with the reason where
+        SLURM has nothing to say.
 
         squeue first: it is fresh and knows what waits. sacct only for tasks that squeue has
         forgotten, that were killed (it knows the memory they took) or that were queued again (it
@@ -87,8 +87,8 @@ class Queue:
         return found
 
     def find(self, names: Iterable[str], since: float) -> dict[str, str]:
-        """The job ids of this user's arrays with these names, submitted after `since` (seconds
-        since 1970).
+        """Return the job ids of this user's arrays with these names, submitted after `since`
+        (seconds since 1970).
 
         Of two with the same name the older is given. An array that nobody knows of is absent.
 
@@ -120,7 +120,7 @@ class Queue:
         return {name: found[name] for name in wanted & set(found)}
 
     def count(self) -> int:
-        """How many tasks this user has in the queue, each counting against MaxSubmitJobs."""
+        """Return how many tasks this user has in the queue, each counting against MaxSubmitJobs."""
         text = self.commands.run(
             "squeue", "--noheader", f"--user={_user()}", "--Format=JobArrayID:|"
         )

@@ -43,7 +43,7 @@ class Fate(StrEnum):
 
     @property
     def runs_again(self) -> bool:
-        """The task will be started once more."""
+        """Return the task will be started once more."""
         return self in (Fate.ASKS_AGAIN, Fate.QUEUED_AGAIN)
 
 
@@ -64,7 +64,7 @@ def listen() -> None:
 
 
 def fate() -> Fate:
-    """What becomes of this array task if it stops now; one squeue call."""
+    """Return what becomes of this array task if it stops now; one squeue call."""
     if warned() and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):
         return Fate.OUT_OF_REQUEUES
     try:
@@ -91,7 +91,7 @@ def queue_again() -> None:
 
 
 def sequel() -> Sequel:
-    """What becomes of this array task if it stops now, in the words of all schedulers."""
+    """Return what becomes of this array task if it stops now, in the words of all schedulers."""
     found = fate()
     if found.runs_again:
         return Sequel.GOES_ON
@@ -99,8 +99,8 @@ def sequel() -> Sequel:
 
 
 def earlier_end() -> State:
-    """How the run of this array task before the present one ended; one sacct call, UNKNOWN where
-    the site keeps no accounts."""
+    """Return how the run of this array task before the present one ended; one sacct call, UNKNOWN
+    where the site keeps no accounts."""
     options = (
         "--noheader",
         "--parsable2",
@@ -120,7 +120,7 @@ def earlier_end() -> State:
 
 
 def place(variables: Mapping[str, str] = os.environ) -> Place:
-    """Where an array task runs, by its environment."""
+    """Return where an array task runs, by its environment."""
     return Place(
         node=variables.get("SLURMD_NODENAME") or socket.gethostname(),
         partition=variables.get("SLURM_JOB_PARTITION"),
@@ -131,7 +131,7 @@ def place(variables: Mapping[str, str] = os.environ) -> Place:
 
 
 def neighbors() -> list[Neighbor]:
-    """Processes of array tasks on this node, but for this one and those above it."""
+    """Return the processes of array tasks on this node, but for this one and those above it."""
     here = place()
     found = []
     for process in psutil.process_iter():
@@ -148,7 +148,7 @@ def neighbors() -> list[Neighbor]:
 
 
 def restarts() -> int:
-    """How often this array task was queued again before this run."""
+    """Return how often this array task was queued again before this run."""
     return place().life
 
 

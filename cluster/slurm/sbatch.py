@@ -93,7 +93,7 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
 
     @classmethod
     def affinity(cls) -> int:
-        """Also good where there is no srun: a batch script can be shown without it."""
+        """Return a rank above zero also where there is no srun: a batch script needs none."""
         return 2
 
     def prepare(
@@ -121,7 +121,7 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
         return path
 
     def text(self, pickle: Path, first: int, n_tasks: int, name: str) -> str:
-        """The batch script of a chunk: array index 0 is the call's index `first`."""
+        """Return the batch script of a chunk: array index 0 is the call's index `first`."""
         wanted = parameters(
             self.resources, self.settings, name, n_tasks, self.job_environment, self.cluster
         )

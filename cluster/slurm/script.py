@@ -43,7 +43,8 @@ def parameters(
     environment: Mapping[str, str],
     cluster: str = "",
 ) -> dict[str, Any]:
-    """What submitit's SlurmExecutor.update_parameters takes; None for what SLURM shall decide.
+    """Return what submitit's SlurmExecutor.update_parameters takes; None for what SLURM shall
+    decide.
 
     Args:
         resources: What one task gets; its options win over the site's.
@@ -101,7 +102,7 @@ def parameters(
 
 
 def failed_setup(printed: str) -> str:
-    """What a task's output says of a line of setup that failed; empty if none did."""
+    """Return what a task's output says of a line of setup that failed; empty if none did."""
     return next(
         (line.strip() for line in reversed(printed.splitlines()) if line.startswith(_SETUP_FAILED)),
         "",
@@ -114,8 +115,8 @@ def _checked(setup: Sequence[str]) -> list[str]:
 
 
 def signal_delay_s(resources: Resources, settings: SlurmSettings) -> int:
-    """How long before the limit the task is told to stop; of a short limit so little that it is not
-    told at once."""
+    """Return how long before the limit the task is told to stop; of a short limit so little that it
+    is not told at once."""
     if resources.time_min is None:
         return settings.signal_delay_s
     return min(

@@ -39,7 +39,7 @@ class SitePartition:
 
     @property
     def up(self) -> bool:
-        """Whether it starts jobs now."""
+        """Return whether it starts jobs now."""
         return self.state == "UP"
 
 
@@ -54,7 +54,7 @@ class Site:
     partitions: tuple[SitePartition, ...]
 
     def partition(self, name: str) -> SitePartition | None:
-        """The partition of that name."""
+        """Return the partition of that name."""
         return next((one for one in self.partitions if one.name == name), None)
 
 
@@ -105,14 +105,14 @@ def read_site(commands: Commands) -> Site:
 
 
 def read_number(written: str) -> int:
-    """``128``, ``1K`` or ``1.50K`` (from 1024 on SLURM shortens counts), ``96+`` (of nodes that
-    differ, the smallest); 0 for none."""
+    """Return ``128``, ``1K`` or ``1.50K`` (from 1024 on SLURM shortens counts), ``96+`` (of nodes
+    that differ, the smallest); 0 for none."""
     match = re.fullmatch(r"([\d.]+)([KMGT]?)\+?", written)
     return int(float(match[1]) * _THOUSANDS[match[2]]) if match else 0
 
 
 def read_gpus(gres: str) -> dict[str, int]:
-    """``gpu:a30:2(S:0-1),gpu:t4:1`` as counts by model; ``gpu:4`` has the model ""."""
+    """Return ``gpu:a30:2(S:0-1),gpu:t4:1`` as counts by model; ``gpu:4`` has the model ""."""
     gpus: dict[str, int] = {}
     for item in re.sub(r"\([^)]*\)", "", gres).split(","):
         kind, *described = item.split(":")
@@ -124,8 +124,8 @@ def read_gpus(gres: str) -> dict[str, int]:
 
 
 def max_submit(commands: Commands, user: str, account: str | None, qos: str | None) -> int | None:
-    """How many tasks the user may have in the queue, by association and QOS; None where neither
-    says.
+    """Return how many tasks the user may have in the queue, by association and QOS; None where
+    neither says.
 
     Raises:
         SlurmCommandFailed: The site keeps no accounts, or slurmdbd gave no answer.
@@ -159,7 +159,7 @@ def max_submit(commands: Commands, user: str, account: str | None, qos: str | No
 
 
 def minutes(written: str) -> float | None:
-    """SLURM's ``days-hours:minutes:seconds`` in minutes; None for UNLIMITED and NONE."""
+    """Return SLURM's ``days-hours:minutes:seconds`` in minutes; None for UNLIMITED and NONE."""
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", written)
     if match is None:
         return None
@@ -168,7 +168,7 @@ def minutes(written: str) -> float | None:
 
 
 def in_words(partition: SitePartition) -> str:
-    """What a partition offers: ``1 node of 8 CPUs, 8 GB, 2 a30; up to 8 h``."""
+    """Return what a partition offers: ``1 node of 8 CPUs, 8 GB, 2 a30; up to 8 h``."""
     nodes = " and ".join(
         f"{kind.count} node{'' if kind.count == 1 else 's'} of {_size(kind)}"
         for kind in partition.nodes
@@ -182,7 +182,7 @@ def in_words(partition: SitePartition) -> str:
 
 
 def duration(minutes: float) -> str:
-    """Minutes as a person says them: 90 min, 8 h, 7 days."""
+    """Return the minutes as a person says them: 90 min, 8 h, 7 days."""
     for unit, name in ((1440, "days"), (60, "h")):
         if minutes >= 2 * unit and minutes % unit == 0:
             return f"{minutes / unit:g} {name}"

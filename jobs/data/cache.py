@@ -37,8 +37,8 @@ _TAKEN: Final = frozenset((errno.ENOTEMPTY, errno.EEXIST))
 
 
 def folders(data_dir: Path | None) -> tuple[Path, ...]:
-    """Where prepared data may lie, in the order of looking: RUNNER_CACHE alone, else beside the
-    data, else the user's cache."""
+    """Return where prepared data may lie, in the order of looking: RUNNER_CACHE alone, else beside
+    the data, else the user's cache."""
     if given := os.environ.get("RUNNER_CACHE"):
         return (Path(given).expanduser(),)
     home = user_cache_path("runner") / "data"
@@ -46,7 +46,7 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
 
 
 def find(source: Source, data_dir: Path | None) -> Path | None:
-    """The prepared folder of these very sources, if one was built."""
+    """Return the prepared folder of these very sources, if one was built."""
     for folder in folders(data_dir):
         path = _place(source, folder)
         if (path / MANIFEST).is_file():
@@ -99,7 +99,8 @@ def locked(path: Path) -> Iterator[bool]:
 
 
 def state_of(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change in ns: what tells cheaply that a file is still the same."""
+    """Return the size in bytes and time of change in ns: what tells cheaply that a file is still
+    the same."""
     try:
         found = path.stat()
     except OSError as error:

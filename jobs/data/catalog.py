@@ -105,13 +105,14 @@ class Source:
 
 
 def names() -> tuple[str, ...]:
-    """The built-in names, the default first; `npz:FILE`, `folder:DIR` and `synthetic:SHAPE` come on
-    top."""
+    """Return the built-in names, the default first; `npz:FILE`, `folder:DIR` and `synthetic:SHAPE`
+    come on top."""
     return (DEFAULT, *PUBLISHED)
 
 
 def name_problem(name: str) -> str | None:
-    """What is wrong with a dataset's name, seen without looking at any file; None if nothing."""
+    """Return what is wrong with a dataset's name, seen without looking at any file; None if
+    nothing."""
     kind, colon, rest = name.partition(":")
     if not colon:
         if name in names():
@@ -137,7 +138,7 @@ def name_problem(name: str) -> str | None:
 
 
 def synthetic_shape(name: str) -> tuple[int, int, int, int, int]:
-    """(channels, height, width, classes, images) of a synthetic dataset's name."""
+    """Return (channels, height, width, classes, images) of a synthetic dataset's name."""
     found = _SHAPE.fullmatch(name.partition(":")[2])
     if found is None:
         raise UnknownDataset(name, name_problem(name) or "it is not synthetic")
@@ -165,8 +166,8 @@ def locate(name: str, data_dir: Path | None) -> Source:
 
 
 def missing(name: str, data_dir: Path | None) -> str | None:
-    """Why a dataset cannot be read on this machine, and the command that fixes it; None if it
-    can."""
+    """Return why a dataset cannot be read on this machine, and the command that fixes it; None if
+    it can."""
     try:
         locate(name, data_dir)
     except DataError as error:
@@ -175,7 +176,7 @@ def missing(name: str, data_dir: Path | None) -> str | None:
 
 
 def prepare_command(name: str, data_dir: Path | None) -> str:
-    """The command that brings a dataset onto this machine."""
+    """Return the command that brings a dataset onto this machine."""
     return f"runner data prepare {name} --data-dir {data_dir or 'DIR'}"
 
 

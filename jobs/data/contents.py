@@ -31,7 +31,8 @@ class Contents:
 
 
 def require_whole(source: Source, path: str, part: str, found: int) -> None:
-    """BadSource if a part of a published dataset does not have as many images as were published.
+    """Raise BadSource if a part of a published dataset does not have as many images as were
+    published.
 
     A record that says `mnist` must have been computed on all of it.
     """

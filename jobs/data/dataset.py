@@ -51,22 +51,22 @@ class Dataset:
 
     @property
     def train_images(self) -> NDArray[np.uint8]:
-        """The official training set, a view."""
+        """Return the official training set, a view."""
         return self.images[: self.n_train]
 
     @property
     def train_labels(self) -> NDArray[np.int64]:
-        """Labels of the official training set, a view."""
+        """Return the labels of the official training set, a view."""
         return self.labels[: self.n_train]
 
     @property
     def test_images(self) -> NDArray[np.uint8] | None:
-        """The official test set, a view; None if there is none."""
+        """Return the official test set, a view; None if there is none."""
         return self.images[self.n_train :] if self.n_train < len(self.images) else None
 
     @property
     def test_labels(self) -> NDArray[np.int64] | None:
-        """Labels of the official test set, a view; None if there is none."""
+        """Return the labels of the official test set, a view; None if there is none."""
         return self.labels[self.n_train :] if self.n_train < len(self.labels) else None
 
     def split(

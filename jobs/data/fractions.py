@@ -15,7 +15,8 @@ _TOLERANCE: Final = Fraction(1, 10**6)
 
 
 def problem_of(how: object) -> str | None:
-    """What is wrong with a split as a grid writes it, seen without the data; None if nothing."""
+    """Return what is wrong with a split as a grid writes it, seen without the data; None if
+    nothing."""
     try:
         if how != "official":
             as_fractions(how)
@@ -25,7 +26,7 @@ def problem_of(how: object) -> str | None:
 
 
 def sizes_of(n: int, n_train: int, how: object) -> list[int]:
-    """How many images the parts [train, val, test] have.
+    """Return how many images the parts [train, val, test] have.
 
     Args:
         n: Images of the whole dataset.
@@ -45,7 +46,7 @@ def sizes_of(n: int, n_train: int, how: object) -> list[int]:
 
 
 def check_subset(size: int | None, part: int, name: str) -> None:
-    """BadSplit unless so many images can be kept of a part of that size."""
+    """Raise BadSplit unless so many images can be kept of a part of that size."""
     if size is not None and not 1 <= size <= part:
         raise BadSplit(
             f"{name}_subset {size} is not between 1 and the {part} images of the {name} part"
@@ -53,7 +54,7 @@ def check_subset(size: int | None, part: int, name: str) -> None:
 
 
 def rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
-    """Sizes of the parts of n, by largest remainder; they add up to n."""
+    """Return the sizes of the parts of n, by largest remainder; they add up to n."""
     sizes = [int(n * fraction) for fraction in fractions]
     by_remainder = sorted(
         range(len(sizes)), key=lambda part: (sizes[part] - n * fractions[part], part)
@@ -64,7 +65,7 @@ def rounded(n: int, fractions: Sequence[Fraction]) -> list[int]:
 
 
 def as_fractions(how: object) -> list[Fraction]:
-    """The parts [train, val, test] as exact fractions that add up to 1; BadSplit if they are
+    """Return the parts [train, val, test] as exact fractions that add up to 1; BadSplit if they are
     none."""
     if isinstance(how, str) or not isinstance(how, Sequence):
         raise BadSplit(f"a split is 'official' or three fractions [train, val, test], not {how!r}")

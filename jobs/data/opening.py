@@ -51,8 +51,8 @@ def open_dataset(name: str, data_dir: Path | None) -> Dataset:
 def split_refusal(
     name: str, data_dir: Path | None, how: object, train_subset: int | None, test_subset: int | None
 ) -> str | None:
-    """Why a dataset that is prepared cannot be split so; None if it can, or if it is not prepared
-    and nobody knows its size."""
+    """Return why a dataset that is prepared cannot be split so; None if it can, or if it is not
+    prepared and nobody knows its size."""
     try:
         folder = cache.find(locate(name, data_dir), data_dir)
         if folder is None:

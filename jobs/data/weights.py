@@ -24,27 +24,29 @@ SHA-256."""
 
 
 def weights_names() -> tuple[str, ...]:
-    """What `prepare_weights` can fetch."""
+    """Return what `prepare_weights` can fetch."""
     return tuple(PREFIX + model for model in ADDRESSES)
 
 
 def are_weights(name: str) -> bool:
-    """Whether a name that `runner data prepare` was given asks for weights, published or not."""
+    """Return whether a name that `runner data prepare` was given asks for weights, published or
+    not."""
     return name.startswith(PREFIX)
 
 
 def weights_path(model: str, data_dir: Path) -> Path:
-    """Where the weights of a model lie below the data folder: under their published name."""
+    """Return where the weights of a model lie below the data folder: under their published name."""
     return data_dir / "weights" / ADDRESSES[model].rpartition("/")[2]
 
 
 def checksum(model: str) -> str:
-    """The first eight hexadecimal digits of the SHA-256 of a model's published weights."""
+    """Return the first eight hexadecimal digits of the SHA-256 of a model's published weights."""
     return Path(ADDRESSES[model]).stem.rpartition("-")[2]
 
 
 def require_weights(model: str, data_dir: Path | None) -> Path:
-    """The file with a model's published weights; all of it is read, and its checksum compared.
+    """Return the file with a model's published weights; all of it is read, and its checksum
+    compared.
 
     Raises:
         WeightsMissing: It is not there, or is not what was published; the message says which
@@ -58,8 +60,8 @@ def require_weights(model: str, data_dir: Path | None) -> Path:
 
 
 def missing_weights(model: str, data_dir: Path | None) -> str | None:
-    """Why a model's weights cannot be loaded on this machine, and the command that fixes it; None
-    if they can."""
+    """Return why a model's weights cannot be loaded on this machine, and the command that fixes it;
+    None if they can."""
     try:
         require_weights(model, data_dir)
     except WeightsMissing as error:

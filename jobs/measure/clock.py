@@ -62,12 +62,12 @@ class PhaseClock:
             self._carried += more
 
     def phases(self) -> dict[str, float]:
-        """Seconds of each phase entered so far, a running one up to now."""
+        """Return the seconds of each phase entered so far, a running one up to now."""
         self._turn()
         return dict(self._seconds)
 
     def ledger(self) -> dict[str, float]:
-        """The record's time columns; the phases and ``overhead_s`` add up to ``total_s``."""
+        """Return the record's time columns; the phases and ``overhead_s`` add up to ``total_s``."""
         self._turn()
         total = self._since - self._started + self._carried
         columns = {f"{name}_s": seconds for name, seconds in self._seconds.items()}

@@ -38,18 +38,18 @@ class Expectation:
 
     @property
     def wants_gpu(self) -> bool:
-        """Whether the trial is to run on a GPU."""
+        """Return whether the trial is to run on a GPU."""
         return self.gpu != NO_GPU and (self.gpus > 0 or self.gpu is not None)
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
-        """Where the trial is to run, as torch says it."""
+        """Return where the trial is to run, as torch says it."""
         return "cuda" if self.wants_gpu else "cpu"
 
 
 def describe(expect: Expectation, used: Literal["cpu", "cuda"]) -> dict[str, Any]:
-    """The device columns of the record; GPU columns only for a trial that was to have one and
-    compute on it.
+    """Return the device columns of the record; GPU columns only for a trial that was to have one
+    and compute on it.
 
     Args:
         used: Where it computed, as torch says it.
@@ -96,13 +96,13 @@ def check(expect: Expectation) -> None:
 
 
 def cpu_shortage(expect: Expectation) -> str | None:
-    """What to say if fewer CPUs were granted than asked for."""
+    """Return what to say if fewer CPUs were granted than asked for."""
     granted = machine.granted_cpus()
     return f"fewer CPUs than asked: {granted:g} of {expect.cpus}" if granted < expect.cpus else None
 
 
 def threads(expect: Expectation) -> int:
-    """Threads to compute with: one for each CPU that was both asked for and granted."""
+    """Return the threads to compute with: one for each CPU that was both asked for and granted."""
     return max(1, min(expect.cpus, machine.cpus()))
 
 
@@ -117,7 +117,7 @@ def memory_gb(expect: Expectation) -> float:
 
 
 def is_model(wanted: str, name: str) -> bool:
-    """Whether NVML's name is the model that a profile means.
+    """Return whether NVML's name is the model that a profile means.
 
     Words are compared whole: ``t4`` is "Tesla T4" and not "NVIDIA T400", ``rtx3090`` is "NVIDIA
     GeForce RTX 3090", ``a100-80gb`` is "NVIDIA A100-SXM4-80GB".

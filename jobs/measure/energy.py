@@ -26,7 +26,7 @@ class Rapl:
 
     @property
     def readable(self) -> bool:
-        """Whether all packages can be read; most sites allow it to root only."""
+        """Return whether all packages can be read; most sites allow it to root only."""
         return bool(self._packages) and None not in self._last
 
     def sample(self) -> None:
@@ -39,7 +39,7 @@ class Rapl:
             self._last[index] = now
 
     def joules(self) -> float | None:
-        """What the samples add up to; None where a counter cannot be read."""
+        """Return what the samples add up to; None where a counter cannot be read."""
         return self._total if self.readable else None
 
 

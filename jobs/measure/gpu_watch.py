@@ -86,8 +86,8 @@ class GpuWatch:
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
 
     def columns(self) -> dict[str, Any]:
-        """The record's GPU readings: means over time; power and energy added up over the GPUs, the
-        highest temperature."""
+        """Return the record's GPU readings: means over time; power and energy added up over the
+        GPUs, the highest temperature."""
         if not self._readings:
             return {}
         columns: dict[str, Any] = {
@@ -101,7 +101,7 @@ class GpuWatch:
         return columns
 
     def disturbances(self) -> list[str]:
-        """What went on for a tenth of the readings or more."""
+        """Return what went on for a tenth of the readings or more."""
         return sorted(
             reason
             for reason, count in self._reasons.items()

@@ -84,7 +84,7 @@ def _own() -> float:
 
 
 def disturbance(first: CpuTimes, last: CpuTimes, seconds: float, cpus: int) -> list[str]:
-    """What disturbed a trial with ``cpus`` CPUs between two readings.
+    """Return what disturbed a trial with ``cpus`` CPUs between two readings.
 
     Others may use what the trial was not promised: a sibling worker on its own CPUs is no
     disturbance. Only what they took beyond that came out of the trial's share, and only more than a

@@ -10,7 +10,7 @@ from cluster.machine import GIB
 
 
 def module() -> Any | None:
-    """torch if this process has imported it (wholly), else None."""
+    """Return torch if this process has imported it (wholly), else None."""
     torch = sys.modules.get("torch")
     return (
         torch
@@ -20,7 +20,7 @@ def module() -> Any | None:
 
 
 def cuda() -> Any | None:
-    """``torch.cuda`` if a context lives in this process, else None."""
+    """Return ``torch.cuda`` if a context lives in this process, else None."""
     torch = module()
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
@@ -33,7 +33,7 @@ def synchronize() -> None:
 
 
 def versions() -> dict[str, str | None]:
-    """CUDA and cuDNN as torch has them; empty where torch is not loaded."""
+    """Return CUDA and cuDNN as torch has them; empty where torch is not loaded."""
     torch = module()
     if torch is None:
         return {}

@@ -22,8 +22,8 @@ class Readings(msgspec.Struct, frozen=True):
     energy_j: dict[str, float] = {}
 
     def after(self, earlier: Readings) -> Readings:
-        """Both together, this attempt having gone on from the earlier ones; energy only where all
-        of them have it."""
+        """Return both together, this attempt having gone on from the earlier ones; energy only
+        where all of them have it."""
         reasons = [
             reason if reason.startswith(_EARLIER) else _EARLIER + reason
             for reason in earlier.disturbed_by or ()

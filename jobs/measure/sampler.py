@@ -62,7 +62,7 @@ class Sampler:
         self._ended = self._look()
 
     def columns(self) -> dict[str, Any]:
-        """Energy and GPU readings; what could not be measured is missing."""
+        """Return the energy and GPU readings; what could not be measured is missing."""
         if self._first is None:
             return {}
         columns = self._gpu_watch.columns() if self._gpu_watch else {}
@@ -74,7 +74,7 @@ class Sampler:
         )
 
     def readings(self, *, of_gpu: bool = True) -> Readings:
-        """Disturbances and energy: of the whole attempt, or while it runs until now.
+        """Return the disturbances and energy: of the whole attempt, or while it runs until now.
 
         Args:
             of_gpu: Whether what the GPU says counts; not for a trial that leaves it unused.
@@ -95,7 +95,7 @@ class Sampler:
         return Readings(reasons if reasons or self._gpu_watch.answered else None, energy)
 
     def tick(self) -> None:
-        """Called by the watcher every now and then: begin, or take a reading if one is due."""
+        """Begin, or take a reading if one is due."""
         now = time.monotonic()
         if self._first is None:
             if now - self._entered >= SETTLE_S:
@@ -152,7 +152,7 @@ class _Watcher:
             self._current = None
 
     def held(self) -> AbstractContextManager[bool]:
-        """No tick happens inside."""
+        """Return no tick happens inside."""
         return self._lock
 
     def _run(self) -> None:

@@ -36,8 +36,8 @@ def limit(threads: int) -> None:
 
 
 def used() -> int | None:
-    """Threads that the loaded libraries are set to: torch's, else the most of any pool; None where
-    none is loaded."""
+    """Return the threads that the loaded libraries are set to: torch's, else the most of any pool;
+    None where none is loaded."""
     torch = loaded_torch.module()
     if torch is not None:
         return int(torch.get_num_threads())

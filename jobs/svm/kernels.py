@@ -51,8 +51,8 @@ class Kernel:
 
 
 def predict(model: Any, kernel: Kernel, images: Matrix) -> NDArray[Any]:
-    """The class of each image, by libsvm's votes: every pair of classes casts one, and the first of
-    equals wins.
+    """Return the class of each image, by libsvm's votes: every pair of classes casts one, and the
+    first of equals wins.
 
     Args:
         model: A fitted SVC of scikit-learn or scikit-learn-intelex.

@@ -98,13 +98,14 @@ ACTS_ON = {"gamma": ("poly", "rbf", "sigmoid"), "degree": ("poly",), "coef0": ("
 
 
 def problems(params: SvmParams, there: Hardware) -> list[str]:
-    """What is wrong with values that cannot act together; an SVM runs on the CPU of any target."""
+    """Return what is wrong with values that cannot act together; an SVM runs on the CPU of any
+    target."""
     found = {"dataset": name_problem(params.dataset), "split": problem_of(params.split)}
     return [f"{name}: {problem}" for name, problem in found.items() if problem]
 
 
 def collapse(params: SvmParams, there: Hardware) -> tuple[SvmParams, list[str]]:
-    """The params with every parameter that its kernel (or split) ignores at its default, and
+    """Return the params with every parameter that its kernel (or split) ignores at its default, and
     why."""
     defaults = SvmParams()
     idle = {

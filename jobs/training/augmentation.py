@@ -33,7 +33,7 @@ class Draws:
         )
 
     def to(self, device: torch.device) -> Draws:
-        """The same draws on another device."""
+        """Return the same draws on another device."""
         return Draws(
             *(
                 None if part is None else part.to(device)

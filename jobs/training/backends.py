@@ -20,7 +20,7 @@ take 24 MiB more on small GPUs."""
 
 
 def device_of(params: TrainParams, offered: str) -> torch.device:
-    """Where the trial computes.
+    """Return where the trial computes.
 
     Args:
         offered: ``cpu`` or ``cuda``, what its target has.

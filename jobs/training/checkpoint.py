@@ -27,8 +27,8 @@ NAME: Final = "checkpoint.pt"
 
 
 def state(session: Session) -> dict[str, Any]:
-    """Everything in a session that a step changes, as tensors and plain values; the tensors are the
-    session's own."""
+    """Return everything in a session that a step changes, as tensors and plain values; the tensors
+    are the session's own."""
     weights = session.model.state_dict()
     return {
         "model": weights,

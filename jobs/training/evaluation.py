@@ -41,7 +41,7 @@ class Evaluation:
 
     @property
     def batch_sizes(self) -> set[int]:
-        """Sizes of the batches that the model will be given."""
+        """Return the sizes of the batches that the model will be given."""
         return {
             min(self._order.batch_size, self._n),
             self._n % self._order.batch_size or self._order.batch_size,

@@ -46,12 +46,12 @@ def collapse(params: TrainParams, there: Hardware) -> tuple[TrainParams, list[st
 
 
 def has_validation(params: TrainParams) -> bool:
-    """Whether the split sets images apart for validation."""
+    """Return whether the split sets images apart for validation."""
     return params.split != "official" and len(params.split) == 3 and params.split[1] > 0
 
 
 def is_fused(params: TrainParams) -> bool:
-    """Whether the optimizer's fused implementation is used."""
+    """Return whether the optimizer's fused implementation is used."""
     return params.foreach is None if params.fused is None else params.fused
 
 

@@ -16,8 +16,8 @@ from jobs.training.shape import ImageShape
 
 
 def build(params: TrainParams, shape: ImageShape, data_dir: Path | None) -> nn.Module:
-    """The model that the parameters name, newly initialized from torch's global generator, on the
-    CPU.
+    """Return the model that the parameters name, newly initialized from torch's global generator,
+    on the CPU.
 
     Raises:
         BadModel: The user's factory cannot be imported or returns no module.
@@ -67,8 +67,8 @@ class SimpleCNN(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores of shape (n, classes), unnormalized, for images of shape (n, channels, height,
-        width)."""
+        """Return the scores of shape (n, classes), unnormalized, for images of shape (n, channels,
+        height, width)."""
         logits: Tensor = self.classifier(self.features(self.scale(images)))
         return logits
 
@@ -104,5 +104,6 @@ def _own(name: str, shape: ImageShape) -> nn.Module:
 
 
 def to_layout(model: nn.Module, *, channels_last: bool) -> nn.Module:
-    """The model with its convolution weights in the memory order that the images will have."""
+    """Return the model with its convolution weights in the memory order that the images will
+    have."""
     return model.to(memory_format=torch.channels_last) if channels_last else model  # type: ignore[call-overload]

@@ -18,7 +18,7 @@ _CLASSES: dict[str, type[optim.Optimizer]] = {
 
 
 def build(params: TrainParams, weights: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """The optimizer that the parameters name; what is null is left to PyTorch."""
+    """Return the optimizer that the parameters name; what is null is left to PyTorch."""
     options: dict[str, Any] = {"lr": params.lr}
     if params.weight_decay is not None:
         options["weight_decay"] = params.weight_decay

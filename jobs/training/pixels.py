@@ -13,12 +13,12 @@ from jobs.training.augmentation import Draws
 
 
 def layout_of(*, channels_last: bool) -> torch.memory_format:
-    """The memory order of the images that a model is fed."""
+    """Return the memory order of the images that a model is fed."""
     return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def in_layout(images: Tensor, layout: torch.memory_format) -> Tensor:
-    """The images with the strides that new ones of this order have.
+    """Return the images with the strides that new ones of this order have.
 
     `Tensor.contiguous` leaves those of a single channel as they are, which is either order to it
     and not to a compiled program.
@@ -67,8 +67,8 @@ class Pixels:
 
 
 def statistics(normalization: str, dataset: Dataset, train: Indices) -> tuple[Tensor, Tensor]:
-    """(mean, std) of each channel, float64, that the images are normalized with; taken from the
-    training part alone."""
+    """Return (mean, std) of each channel, float64, that the images are normalized with; taken from
+    the training part alone."""
     if normalization == "dataset":
         measured = dataset.statistics(train)
         return torch.from_numpy(measured.mean), torch.from_numpy(measured.std)

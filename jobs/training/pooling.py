@@ -19,7 +19,7 @@ class MaxPool2x2(nn.Module):
     gradient may go to the other one."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """(n, channels, height, width) to (n, channels, height // 2, width // 2)."""
+        """Return (n, channels, height, width) to (n, channels, height // 2, width // 2)."""
         even = images.shape[2] % 2 == images.shape[3] % 2 == 0
         if even and not torch.compiler.is_compiling() and self._is_better(images):
             pooled: Tensor = _RowsThenColumns.apply(images)  # type: ignore[no-untyped-call]

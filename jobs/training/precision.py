@@ -28,7 +28,7 @@ class Precision:
         self.scaler = torch.amp.GradScaler(device.type, enabled=enabled)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context that the forward pass and the loss belong in."""
+        """Return the context that the forward pass and the loss belong in."""
         if self._type is None:
             return nullcontext()
         return torch.autocast(self._device.type, dtype=self._type, cache_enabled=self._keep_casts)

@@ -82,8 +82,8 @@ def _steps(session: Session) -> Generator[None]:
 
 
 def write_operators(path: Path, averages: Any, *, on_gpu: bool) -> None:
-    """The operators that took most time by themselves, on the GPU where there is one, with their
-    share of all of it.
+    """Write the operators that took most time by themselves, on the GPU where there is one, with
+    their share of all of it.
 
     A kernel on the GPU has a row of its own beside that of the operator that launched it, and its
     time is in both: here it counts for the operator. Kernels that no operator launched, those of a

@@ -49,10 +49,10 @@ class TrainingProgress:
             self.evaluations_since_best += 1
 
     def as_plain(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return it as a checkpoint holds it."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> TrainingProgress:
-        """From a checkpoint."""
+        """Return what a checkpoint holds."""
         return cls(**plain)

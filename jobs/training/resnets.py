@@ -24,7 +24,7 @@ _NO_WEIGHTS_OF_STEM_OR_HEAD = ("conv1.weight", "fc.weight", "fc.bias")
 def build(
     name: str, shape: ImageShape, stem: str, data_dir: Path | None, *, pretrained: bool
 ) -> nn.Module:
-    """A ResNet, newly initialized, with the published ImageNet weights loaded over it if
+    """Return a ResNet, newly initialized, with the published ImageNet weights loaded over it if
     ``pretrained``.
 
     The last layer always starts anew; so does the first with ``stem="cifar"``, which ImageNet's 7x7

@@ -23,7 +23,7 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder), purge_step=epoch)
 
     def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """One point for each figure."""
+        """Add one point for each figure."""
         for name, value in figures.items():
             self._writer.add_scalar(name, value, epoch)
 

@@ -12,7 +12,7 @@ from jobs.training.fields import TrainParams
 
 
 def build(params: TrainParams, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler | None:
-    """The schedule that the parameters name; None where the learning rate never changes.
+    """Return the schedule that the parameters name; None where the learning rate never changes.
 
     Args:
         steps_per_epoch: Optimizer steps in one epoch, at least 1.
@@ -27,7 +27,7 @@ def build(params: TrainParams, optimizer: Optimizer, steps_per_epoch: int) -> LR
 
 
 def factor(params: TrainParams, steps_per_epoch: int, step: int) -> float:
-    """What the learning rate is multiplied with in optimizer step ``step``, counted from 0.
+    """Return what the learning rate is multiplied with in optimizer step ``step``, counted from 0.
 
     A warm-up rises in a line to 1 and ends with its last step; the schedule proper fills the epochs
     after it.

@@ -18,7 +18,7 @@ import torch
 
 
 def stream(seed: int, purpose: str, epoch: int) -> torch.Generator:
-    """A CPU generator at the start of the named stream."""
+    """Return a CPU generator at the start of the named stream."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return torch.Generator().manual_seed(
         int.from_bytes(digest[:4], "little")
@@ -33,7 +33,7 @@ def begin(seed: int) -> None:
 
 
 def states(device: torch.device) -> dict[str, Any]:
-    """Where the process's generators are, as tensors and plain values."""
+    """Return where the process's generators are, as tensors and plain values."""
     numbers: dict[str, Any] = dict(np.random.get_state(legacy=False))
     key, pos = numbers["state"]["key"], numbers["state"]["pos"]
     return {

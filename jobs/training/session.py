@@ -82,18 +82,19 @@ class Session:
 
     @property
     def replays(self) -> bool:
-        """Whether passes are replays of CUDA graphs, of which torch's allocator sees nothing."""
+        """Return whether passes are replays of CUDA graphs, of which torch's allocator sees
+        nothing."""
         return self.device.type == "cuda" and (
             self.params.cuda_graphs or _compiles_graphs(self.params)
         )
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step."""
+        """Return the learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def update(self) -> None:
-        """One optimizer step from the gradients that are there, and one of the schedule."""
+        """Take one optimizer step from the gradients that are there, and one of the schedule."""
         scaler = self.precision.scaler
         if scaler.is_enabled():
             scaler.step(self.optimizer)
@@ -104,7 +105,7 @@ class Session:
             self.schedule.step()
 
     def order(self, epoch: int, start: int = 0) -> Order:
-        """The training part's order in an epoch, from batch ``start`` on."""
+        """Return the training part's order in an epoch, from batch ``start`` on."""
         size = self.data.shape.height, self.data.shape.width
         batch_size, augment = self.params.batch_size, self.params.augmentation
         return training_order(
@@ -120,7 +121,7 @@ class Session:
 
     @property
     def n_fed(self) -> int:
-        """Images of an epoch."""
+        """Return the images of an epoch."""
         return n_fed(self.data.n_train, self.params.batch_size, self.pairs)
 
 
@@ -214,8 +215,8 @@ def _compiles_graphs(params: TrainParams) -> bool:
 
 
 def compiled(params: TrainParams, model: nn.Module, batch_size: int) -> Forward:
-    """The model, its full training batches through what torch.compile makes of it; nothing is
-    compiled before the first.
+    """Return the model, its full training batches through what torch.compile makes of it; nothing
+    is compiled before the first.
 
     Only one shape is compiled: a program for each of the odd batches would take longer to make than
     it could ever save.

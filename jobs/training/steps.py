@@ -43,7 +43,7 @@ class Sums:
         self._right.add_((logits.detach().argmax(1) == labels).sum())
 
     def read(self) -> dict[str, float]:
-        """The sums themselves, ``loss`` and ``right``."""
+        """Return the sums themselves, ``loss`` and ``right``."""
         return {"loss": self._loss.item(), "right": self._right.item()}
 
     def set(self, sums: Mapping[str, float]) -> None:
@@ -52,7 +52,7 @@ class Sums:
         self._right.fill_(int(sums.get("right", 0)))
 
     def means(self, n: int) -> tuple[float, float]:
-        """(loss, accuracy) over n images; not a number if there are none."""
+        """Return (loss, accuracy) over n images; not a number if there are none."""
         sums = self.read()
         return (sums["loss"] / n, sums["right"] / n) if n else (float("nan"), float("nan"))
 
@@ -106,7 +106,7 @@ class Pass:
         self._optimizer.zero_grad(set_to_none=not self._keep_gradients)
 
     def run(self, images: Tensor, labels: Tensor, share: float = 1.0) -> None:
-        """The pass alone; gradients are added to those that are there."""
+        """Run the pass alone; gradients are added to those that are there."""
         with self._precision.autocast():
             logits = self._forward(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)

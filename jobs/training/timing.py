@@ -25,12 +25,12 @@ class StepTimes:
         self._seconds = array("f")
 
     def begin(self) -> None:
-        """The first step of an epoch begins now."""
+        """Note that the first step of an epoch begins now."""
         self._n_marks = 0
         self.mark(begins=True)
 
     def mark(self, *, begins: bool = False) -> None:
-        """A step ends here and the next begins."""
+        """Note that a step ends here and the next begins."""
         if self._on_gpu:
             if self._n_marks == len(self._events):
                 self._events.append(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
@@ -43,13 +43,13 @@ class StepTimes:
         self._last = now
 
     def end(self) -> None:
-        """The epoch is over, and the device has done all of it."""
+        """Note that the epoch is over, and the device has done all of it."""
         marks = self._events[: self._n_marks]
         self._seconds.extend(before.elapsed_time(after) / 1e3 for before, after in pairwise(marks))
         self._n_marks = 0
 
     def seconds(self) -> list[float]:
-        """All steps so far, for a checkpoint."""
+        """Return all steps so far, for a checkpoint."""
         return self._seconds.tolist()
 
     def carry(self, seconds: Iterable[float]) -> None:
@@ -57,7 +57,7 @@ class StepTimes:
         self._seconds = array("f", seconds) + self._seconds
 
     def columns(self) -> dict[str, float]:
-        """``step_p50_s`` and ``step_p95_s``; empty if there was no step."""
+        """Return ``step_p50_s`` and ``step_p95_s``; empty if there was no step."""
         if not self._seconds:
             return {}
         median, late = np.percentile(self._seconds, (50, 95)).tolist()

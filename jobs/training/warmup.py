@@ -29,8 +29,8 @@ PASSES_OF_A_PROGRAM: Final = 3
 
 
 def warm_up(session: Session) -> Session:
-    """The session, ready to be timed; its forward and backward pass captured if that was asked
-    for."""
+    """Return the session, ready to be timed; its forward and backward pass captured if that was
+    asked for."""
     full, *rest = _batch_sizes(session)
     compiles = session.params.compile != "off"
     with _undone(session):

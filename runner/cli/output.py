@@ -49,14 +49,15 @@ def shown(text: str) -> str:
 
 
 def is_rich() -> bool:
-    """Whether stdout is a terminal that colors and boxes are wanted on."""
+    """Return whether stdout is a terminal that colors and boxes are wanted on."""
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
 
 
 def console() -> Console:
-    """Rich's view of stdout: prints text as it is, without markup, highlighting or emoji codes."""
+    """Return Rich's view of stdout: prints text as it is, without markup, highlighting or emoji
+    codes."""
     from rich.console import Console  # a tenth of a second that plain output does without
 
     return Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
@@ -176,7 +177,8 @@ def table(content: Table, *, indent: int = 0) -> None:
 
 
 def redraws() -> bool:
-    """Whether stdout is a terminal on which something can be printed in place of what was."""
+    """Return whether stdout is a terminal on which something can be printed in place of what
+    was."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 

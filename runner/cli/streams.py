@@ -62,7 +62,7 @@ def prepare() -> None:
 
 
 def lost() -> OSError | None:
-    """Why not all of the result has reached stdout; None if it has."""
+    """Return why not all of the result has reached stdout; None if it has."""
     with suppress(OSError):
         sys.stdout.flush()
     outlet = getattr(getattr(sys.stdout, "buffer", None), "raw", None)

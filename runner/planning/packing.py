@@ -76,12 +76,13 @@ class PlannedArray:
 
     @property
     def trials(self) -> int:
-        """Trials in all packs."""
+        """Return the trials in all packs."""
         return sum(len(pack) for pack in self.packs)
 
     @property
     def gpu_hours(self) -> float | None:
-        """GPU-hours asked for if every task used its whole limit; None without a limit."""
+        """Return the GPU-hours asked for if every task used its whole limit; None without a
+        limit."""
         limit = self.resources.time_min
         return None if limit is None else self.resources.gpus * len(self.packs) * limit / 60
 
@@ -100,13 +101,13 @@ class Plan:
 
     @property
     def trials(self) -> int:
-        """Trials to run."""
+        """Return the trials to run."""
         return sum(array.trials for array in self.arrays)
 
     @property
     def gpu_hours(self) -> float | None:
-        """GPU-hours asked for if every task used its whole limit; None if a task with a GPU has no
-        limit."""
+        """Return the GPU-hours asked for if every task used its whole limit; None if a task with a
+        GPU has no limit."""
         asked = [array.gpu_hours for array in self.arrays if array.resources.gpus]
         known = [hours for hours in asked if hours is not None]
         return sum(known) if len(known) == len(asked) else None

@@ -27,7 +27,7 @@ class FoundProfile:
 
 
 def find_profile(named: Path | None, grid_folder: Path) -> FoundProfile:
-    """The profile for a grid in ``grid_folder``; ProblemsFound lists every mistake in it by
+    """Return the profile for a grid in ``grid_folder``; ProblemsFound lists every mistake in it by
     line."""
     candidates = [named] if named else [grid_folder / FILE, user_profile()]
     for path in candidates:
@@ -46,7 +46,7 @@ def find_profile(named: Path | None, grid_folder: Path) -> FoundProfile:
 
 
 def user_profile() -> Path:
-    """Where a user keeps a profile for all their grids."""
+    """Return where a user keeps a profile for all their grids."""
     return user_config_path("runner") / FILE
 
 

@@ -46,17 +46,17 @@ class Request:
 
     @property
     def profile(self) -> Profile:
-        """The site's targets and limits."""
+        """Return the site's targets and limits."""
         return self.site.profile
 
     @property
     def backend(self) -> BackendName:
-        """What runs it: never ``auto``, which ``about`` may say."""
+        """Return what runs it: never ``auto``, which ``about`` may say."""
         return resolve(self.about.backend, self.profile)
 
     @property
     def local(self) -> LocalName | None:
-        """The local backend that runs it; None where a scheduler does."""
+        """Return the local backend that runs it; None where a scheduler does."""
         backend = self.backend
         return backend if is_local(backend) else None
 
@@ -128,8 +128,8 @@ def read_request(
 
 
 def frozen_request(submission: Submission) -> Request:
-    """The request that a submission froze, for running its trials again whatever the files say
-    today.
+    """Return the request that a submission froze, for running its trials again whatever the files
+    say today.
 
     Code of the user's is run as it is now, and described as it is now.
     """
@@ -150,7 +150,7 @@ def frozen_request(submission: Submission) -> Request:
 
 
 def own_modules(specs: Sequence[JobSpec]) -> tuple[str, ...]:
-    """The modules of the user's own functions and models, each once."""
+    """Return the modules of the user's own functions and models, each once."""
     names = (
         spec.workload if is_custom(spec.workload) else str(spec.params.get("model", ""))
         for spec in specs

@@ -76,40 +76,42 @@ class Progress:
             self.failed[entry.outcome] = self.failed.get(entry.outcome, 0) + 1
 
     def has_ended(self, trial: str, attempt: int) -> bool:
-        """Whether that attempt's record was announced."""
+        """Return whether that attempt's record was announced."""
         return (trial, attempt) in self._ended
 
     @property
     def running(self) -> int:
-        """Attempts under way."""
+        """Return the attempts under way."""
         return len(self._running)
 
     @property
     def done(self) -> int:
-        """Attempts that have ended, however."""
+        """Return the attempts that have ended, however."""
         return len(self._ended)
 
     @property
     def left(self) -> int:
-        """Trials that were not begun, or that ended with what drove them: the next submit runs
-        them."""
+        """Return the trials that were not begun, or that ended with what drove them: the next
+        submit runs them."""
         return self.total - self.done + sum(self.failed.get(outcome, 0) for outcome in _CUT_SHORT)
 
     @property
     def words(self) -> str:
-        """How the attempts ended, counted."""
+        """Return how the attempts ended, counted."""
         counts = {Outcome.completed.value: self.completed, **dict(sorted(self.failed.items()))}
         return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
 
     @property
     def rate(self) -> float | None:
-        """Attempts ended per second, from the start to the last end; None before the first."""
+        """Return the attempts ended per second, from the start to the last end; None before the
+        first."""
         elapsed = self._ended_at - self.began
         return self.done / elapsed if self.done and elapsed > 0 else None
 
     @property
     def left_s(self) -> float | None:
-        """Seconds left at this rate; None before the first end, and when that time is over."""
+        """Return the seconds left at this rate; None before the first end, and when that time is
+        over."""
         if not self.rate:
             return None
         left = (self.total - self.done) / self.rate - (self.now() - self._ended_at)

@@ -101,7 +101,7 @@ class _Supervisor:
         return Journal(self._folder, self._place.worker)
 
     def watch(self, child: Child, *, first: bool) -> tuple[Outcome, str] | None:
-        """Until the child has ended; the outcome and the reason if it had to be killed.
+        """Wait until the child has ended; return the outcome and the reason if it had to be killed.
 
         Args:
             child: Runs the pack.
@@ -134,7 +134,7 @@ class _Supervisor:
         return verdict
 
     def explain_death(self, child: Child, *, first: bool) -> tuple[Outcome, str]:
-        """What became of the trial that the dead child was at."""
+        """Return what became of the trial that the dead child was at."""
         code = child.code or 0
         if -code in _OWN_FAULT:
             return Outcome.crashed, f"its process died of {_word(code)}; its log has the stack"
@@ -167,7 +167,7 @@ class _Supervisor:
         return len(opened)
 
     def left_open(self, child: Child) -> list[AttemptStarted]:
-        """Attempts that the child began and did not finish."""
+        """Return the attempts that the child began and did not finish."""
         return list(unrecorded(self._entries(child)).values())
 
     def _outlived_its_limit(self, child: Child) -> bool:

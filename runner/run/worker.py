@@ -127,12 +127,12 @@ class Worker:
 
     @cached_property
     def journal(self) -> Journal:
-        """This worker's own file."""
+        """Return this worker's own file."""
         return Journal(self.store.sweep_folder(self.sweep), self.name)
 
     def take_over(self, array: str, trials: list[str], number: int) -> Taken:
-        """What the trials of this array task have behind them; nothing where no scheduler started
-        it, and none can start it again."""
+        """Return what the trials of this array task have behind them; nothing where no scheduler
+        started it, and none can start it again."""
         if self.place.array_job_id is None:
             return Taken({}, frozenset())
         self._alone = number == 0
@@ -155,7 +155,7 @@ class Worker:
     def run(
         self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int
     ) -> None:
-        """One attempt, from its line in the journal to its record."""
+        """Run one attempt, from its line in the journal to its record."""
         spec = submission.spec(line)
         trial = spec.trial_id
         # Inline, what a trial prints belongs on the terminal of the person who debugs it.

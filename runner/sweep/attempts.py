@@ -114,8 +114,8 @@ def unrecorded(
 
 
 def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
-    """What an attempt is called that was asked to stop, and did; and why, if it does not go on by
-    itself.
+    """Return what an attempt is called that was asked to stop, and did; and why, if it does not go
+    on by itself.
 
     Args:
         what: Follows for its task.
@@ -136,7 +136,7 @@ def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
 def circumstances(
     submission: Submission, array: FrozenArray, started: AttemptStarted
 ) -> dict[str, Any]:
-    """The columns that are known once an attempt has begun, whoever writes its record."""
+    """Return the columns that are known once an attempt has begun, whoever writes its record."""
     spec, environment = submission.spec(started.line), submission.about.environment
     return {
         "workload": spec.workload,
@@ -282,7 +282,8 @@ def _array_of(store: Store, started: AttemptStarted) -> tuple[Submission, Frozen
 
 
 def array_name(store: Store, path: Path) -> str:
-    """How the journal names an array: its path below the store, so that a store can be moved."""
+    """Return how the journal names an array: its path below the store, so that a store can be
+    moved."""
     return str(path.relative_to(store.root))
 
 

@@ -54,7 +54,7 @@ class Stopped(msgspec.Struct, frozen=True):
     """One of its trials is completed after all: nothing is left out any more."""
 
     def looks_like(self, spec: JobSpec) -> bool:
-        """Whether none of the trial's settings is new."""
+        """Return whether none of the trial's settings is new."""
         settings = _settings(spec)
         return settings.keys() <= self.tried.keys() and all(
             len(values) == SAME_FAULT_LIMIT or settings.get(name, _ABSENT) in values
@@ -73,8 +73,8 @@ class _Round(msgspec.Struct, frozen=True):
 
 
 def fault(error_type: str | None, traceback: str | None) -> str | None:
-    """A short name for a way to fail: the traceback without numbers that differ from trial to
-    trial; None without an exception."""
+    """Return a short name for a way to fail: the traceback without numbers that differ from trial
+    to trial; None without an exception."""
     if not error_type:
         return None
     frames = [line for line in (traceback or "").splitlines() if line.lstrip().startswith("File ")]
@@ -129,7 +129,7 @@ def consider(
 
 
 def is_stopped(submission: Submission, spec: JobSpec) -> bool:
-    """Whether the trial is not to be begun any more."""
+    """Return whether the trial is not to be begun any more."""
     stopped = _decoded(_mark(submission, spec.group), Stopped)
     return stopped is not None and not stopped.lifted and stopped.looks_like(spec)
 
@@ -143,7 +143,7 @@ def lift(submission: Submission, group: str) -> None:
 
 
 def stopped_groups(submission_folder: Path) -> list[Stopped]:
-    """Every group of a submission of which something was left out."""
+    """Return every group of a submission of which something was left out."""
     folder = submission_folder / _FOLDER
     marks = sorted(
         Path(entry.path)

@@ -57,7 +57,8 @@ class AttemptStarted(msgspec.Struct, frozen=True, tag="started"):
 
     @property
     def process(self) -> Birth | None:
-        """Its process, as it is known on its node; None in a journal of an earlier version."""
+        """Return its process, as it is known on its node; None in a journal of an earlier
+        version."""
         return None if self.born is None else Birth(self.pid, self.born)
 
 
@@ -90,7 +91,7 @@ _decoder: msgspec.json.Decoder[Entry | _Head] = msgspec.json.Decoder(Entry | _He
 
 
 def folder_of(sweep_folder: Path) -> Path:
-    """Where the sweep's journal files are."""
+    """Return where the sweep's journal files are."""
     return sweep_folder / _FOLDER
 
 
@@ -124,12 +125,12 @@ class Journal:
 
 
 def read_all(sweep_folder: Path) -> list[Entry]:
-    """What every worker of the sweep has written so far."""
+    """Return what every worker of the sweep has written so far."""
     return Follower(sweep_folder).new_entries()
 
 
 def entries(sweep_folder: Path, worker: str) -> list[Entry]:
-    """The whole lines of one worker's file, in order."""
+    """Return the whole lines of one worker's file, in order."""
     path = _file(sweep_folder, worker)
     try:
         with translate_read_errors(path):
@@ -140,7 +141,7 @@ def entries(sweep_folder: Path, worker: str) -> list[Entry]:
 
 
 def workers(sweep_folder: Path, pattern: str) -> list[str]:
-    """Names of the workers that have a file, those that fit the pattern of a shell."""
+    """Return the names of the workers that have a file, those that fit the pattern of a shell."""
     return sorted(path.stem for path in folder_of(sweep_folder).glob(f"{pattern}.jsonl"))
 
 
@@ -157,7 +158,7 @@ class Follower:
                     self._seen[path] = path.stat().st_size
 
     def new_entries(self) -> list[Entry]:
-        """Entries not yet returned, in the order of each file."""
+        """Return the entries not yet returned, in the order of each file."""
         found: list[Entry] = []
         for path in self._files():
             start = self._seen.get(path, 0)

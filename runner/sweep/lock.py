@@ -62,7 +62,7 @@ def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def is_held(sweep_folder: Path) -> bool:
-    """Whether a submit is driving the sweep right now; changes nothing."""
+    """Return whether a submit is driving the sweep right now; changes nothing."""
     try:
         with (sweep_folder / _FILE).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

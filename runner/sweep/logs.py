@@ -32,7 +32,7 @@ number."""
 
 
 def log_name(trial: str, attempt: int, worker: str) -> str:
-    """The file's name; two lives of one attempt, on two nodes, write two files."""
+    """Return the file's name; two lives of one attempt, on two nodes, write two files."""
     return f"{_beginning(trial, attempt)}{worker}.log"
 
 
@@ -72,7 +72,7 @@ def section(log: Path) -> Iterator[None]:
 
 
 def section_lines(log: Path, trial: str, attempt: int) -> Iterator[str]:
-    """The lines that belong to one attempt; none if the file is gone."""
+    """Yield the lines that belong to one attempt; none if the file is gone."""
     whole = is_its_own(log, trial, attempt)
     inside = whole
     try:
@@ -88,7 +88,8 @@ def section_lines(log: Path, trial: str, attempt: int) -> Iterator[str]:
 
 
 def is_its_own(log: Path, trial: str, attempt: int) -> bool:
-    """Whether the file is this attempt's alone; in an earlier version's store it is a worker's."""
+    """Return whether the file is this attempt's alone; in an earlier version's store it is a
+    worker's."""
     return log.name.startswith(_beginning(trial, attempt))
 
 

@@ -103,8 +103,8 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
 
 
 def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
-    """The state of the repositories that hold the modules, or the grid where it has none; installed
-    packages are known by version."""
+    """Return the state of the repositories that hold the modules, or the grid where it has none;
+    installed packages are known by version."""
     own = [
         module for module in modules if not {"site-packages", "dist-packages"} & set(module.parts)
     ]

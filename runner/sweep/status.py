@@ -48,12 +48,12 @@ class SweepStatus:
 
     @property
     def counts(self) -> Counter[str]:
-        """All targets together."""
+        """Return all targets together."""
         return sum(self.by_target.values(), Counter())
 
     @property
     def settled(self) -> bool:
-        """Whether nothing of it runs or is queued any more."""
+        """Return whether nothing of it runs or is queued any more."""
         return (
             not self.submit_is_running
             and not self.scheduler_error
@@ -63,12 +63,13 @@ class SweepStatus:
 
     @property
     def completed(self) -> bool:
-        """Whether every trial has a completed record."""
+        """Return whether every trial has a completed record."""
         return self.counts[Outcome.completed] == self.trials
 
 
 def sweep_status(sweep: Sweep) -> SweepStatus:
-    """How a sweep stands: what the scheduler says, then what the journal and the records say.
+    """Return how a sweep stands: what the scheduler says, then what the journal and the records
+    say.
 
     Raises:
         UnknownSweep: It was never submitted.
@@ -114,8 +115,8 @@ def sweep_status(sweep: Sweep) -> SweepStatus:
 
 
 def grid_file(submission: Submission) -> str:
-    """The file that a submission was read from, as one would type it here; empty if it is not there
-    any more."""
+    """Return the file that a submission was read from, as one would type it here; empty if it is
+    not there any more."""
     path = Path(submission.about.grid)
     if not submission.about.grid or not path.is_file():
         return ""

@@ -87,7 +87,7 @@ class Submission:
 
     @property
     def number(self) -> int:
-        """1 for the sweep's first submission."""
+        """Return 1 for the sweep's first submission."""
         return int(self.folder.name)
 
     @cached_property
@@ -97,17 +97,18 @@ class Submission:
 
     @property
     def grid_text(self) -> str:
-        """The grid as it was read; raises FrozenFileDamaged."""
+        """Return the grid as it was read; raises FrozenFileDamaged."""
         return _frozen_text(self.folder / _GRID)
 
     @property
     def profile_text(self) -> str:
-        """The profile as it was read; raises FrozenFileDamaged."""
+        """Return the profile as it was read; raises FrozenFileDamaged."""
         return _frozen_text(self.folder / _PROFILE)
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile; raises FrozenFileDamaged, also where it has what is a mistake today."""
+        """Return the profile; raises FrozenFileDamaged, also where it has what is a mistake
+        today."""
         path = str(self.folder / _PROFILE)
         source = parse_yaml(self.profile_text, path)
         if source.problems:
@@ -119,7 +120,7 @@ class Submission:
 
     @property
     def patch(self) -> str:
-        """What the user's code had that no commit has; raises FrozenFileDamaged."""
+        """Return what the user's code had that no commit has; raises FrozenFileDamaged."""
         return _frozen_bytes(self.folder / _PATCH).decode(errors="surrogateescape")
 
     def check_format(self) -> None:
@@ -133,7 +134,7 @@ class Submission:
         return _frozen_bytes(self.folder / _SPECS).splitlines()
 
     def spec(self, line: int) -> JobSpec:
-        """The job spec in a line, counted from 0; raises FrozenFileDamaged."""
+        """Return the job spec in a line, counted from 0; raises FrozenFileDamaged."""
         path = self.folder / _SPECS
         if not 0 <= line < len(self._lines):
             raise FrozenFileDamaged(
@@ -148,7 +149,7 @@ class Submission:
 
     @cached_property
     def specs(self) -> list[JobSpec]:
-        """Every spec, in the order of the grid."""
+        """Return every spec, in the order of the grid."""
         return [self.spec(line) for line in range(len(self._lines))]
 
     def add_array(self, array: FrozenArray) -> Path:
@@ -165,12 +166,13 @@ class Submission:
         return path
 
     def arrays(self) -> list[Path]:
-        """Paths of the arrays frozen so far, oldest first, without those that were withdrawn."""
+        """Return the paths of the arrays frozen so far, oldest first, without those that were
+        withdrawn."""
         return self._files(_ARRAY)
 
     def withdrawn(self) -> list[Path]:
-        """Paths of the arrays that were withdrawn while it was not known whether they are
-        queued."""
+        """Return the paths of the arrays that were withdrawn while it was not known whether they
+        are queued."""
         return [path.with_suffix(_ARRAY) for path in self._files(_WITHDRAWN)]
 
     def _files(self, suffix: str) -> list[Path]:
@@ -251,7 +253,7 @@ def freeze(
 
 
 def submissions(sweep_folder: Path) -> list[Submission]:
-    """Every frozen submission of a sweep, oldest first."""
+    """Return every frozen submission of a sweep, oldest first."""
     with translate_read_errors(sweep_folder):
         folders = (
             [path for path in sweep_folder.iterdir() if path.name.isdecimal()]
@@ -263,7 +265,7 @@ def submissions(sweep_folder: Path) -> list[Submission]:
 
 @lru_cache(maxsize=8)
 def read_array(path: Path) -> tuple[Submission, FrozenArray]:
-    """An array file and the submission around it, kept in memory for a warm worker.
+    """Return an array file and the submission around it, kept in memory for a warm worker.
 
     Raises:
         ArrayWithdrawn: It was queued so late that its trials are with another array by now.

@@ -59,12 +59,12 @@ class Sweep:
 
     @cached_property
     def submissions(self) -> list[Submission]:
-        """What was frozen, oldest first."""
+        """Return what was frozen, oldest first."""
         return submissions(self.folder)
 
     @property
     def submitted(self) -> bool:
-        """Whether it has a submission that this user may read."""
+        """Return whether it has a submission that this user may read."""
         try:
             return bool(self.submissions)
         except StoreNotReadable:
@@ -72,7 +72,7 @@ class Sweep:
 
     @property
     def latest(self) -> Submission:
-        """The submission that says which trials the sweep has.
+        """Return the submission that says which trials the sweep has.
 
         Raises:
             UnknownSweep: It was never submitted.
@@ -84,12 +84,12 @@ class Sweep:
 
     @property
     def profile(self) -> Profile:
-        """The profile that the latest submission froze; raises FrozenFileDamaged."""
+        """Return the profile that the latest submission froze; raises FrozenFileDamaged."""
         return self.latest.profile
 
     @cached_property
     def arrays(self) -> Arrays:
-        """What this store gave to a scheduler."""
+        """Return what this store gave to a scheduler."""
         return arrays_of(self.store, self.submissions)
 
     @cached_property
@@ -99,23 +99,23 @@ class Sweep:
 
     @cached_property
     def journal(self) -> list[Entry]:
-        """What all workers have noted."""
+        """Return what all workers have noted."""
         return self.follower.new_entries()
 
     @cached_property
     def index(self) -> Index:
-        """The records, read after the journal."""
+        """Return the records, read after the journal."""
         _ = self.journal
         return self.store.index(self.name)
 
     @cached_property
     def opened(self) -> dict[tuple[str, int], AttemptStarted]:
-        """Attempts that have begun and have no record, by trial and number."""
+        """Return the attempts that have begun and have no record, by trial and number."""
         return unrecorded(self.journal, self.index)
 
     @cached_property
     def queue(self) -> QueueView:
-        """What the scheduler says; it is asked only if this store gave it something."""
+        """Return what the scheduler says; it is asked only if this store gave it something."""
         answer = Answer()
         if self.arrays.known or self.arrays.damaged:
             answer = ask(self.store, self.arrays, self.store.index(self.name), self.scheduler_of)
@@ -126,12 +126,12 @@ class Sweep:
 
     @cached_property
     def scheduler(self) -> Scheduler:
-        """The scheduler, opened once; it holds nothing that would have to be closed."""
+        """Return the scheduler, opened once; it holds nothing that would have to be closed."""
         return self._open(None)
 
     @cached_property
     def limits(self) -> Limits:
-        """How much the scheduler takes now."""
+        """Return how much the scheduler takes now."""
         return self.scheduler.limits()
 
     def scheduler_of(self, queued: QueuedArray) -> Scheduler:

@@ -27,7 +27,7 @@ def remember(submission: Submission) -> None:
 
 
 def check(submission: Submission) -> None:
-    """NotYourSubmission unless this user froze exactly what the submission holds now."""
+    """Raise NotYourSubmission unless this user froze exactly what the submission holds now."""
     note = _note(submission)
     with suppress(OSError):
         if note.stat().st_uid == os.getuid():

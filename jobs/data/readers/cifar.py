@@ -54,7 +54,7 @@ def read(source: Source, allocate: Allocate) -> Contents:
 
 
 def read_batch(path: Path, md5: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pixels (n, 3 * 32 * 32), channel by channel, and labels (n,) of one batch.
+    """Return the pixels (n, 3 * 32 * 32), channel by channel, and labels (n,) of one batch.
 
     Raises:
         ChecksumMismatch: The file is not the published one; it was not unpickled.

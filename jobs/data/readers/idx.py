@@ -47,7 +47,7 @@ def read(source: Source, allocate: Allocate) -> Contents:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """One IDX file of unsigned bytes, of any number of dimensions.
+    """Return one IDX file of unsigned bytes, of any number of dimensions.
 
     Raises:
         BadSource: It is cut off, or something else.

@@ -32,7 +32,7 @@ class Order:
 
     @property
     def n_batches(self) -> int:
-        """Batches of the whole pass, those left out included."""
+        """Return the batches of the whole pass, those left out included."""
         return -(-len(self.positions) // self.batch_size)
 
 
@@ -40,8 +40,8 @@ class Loader(Protocol):
     """Feeds one part of a data set."""
 
     def batches(self, order: Order) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images of shape (n, channels, height, width), float32, and labels of shape (n,), both on
-        the device."""
+        """Return the images of shape (n, channels, height, width), float32, and labels of shape
+        (n,), both on the device."""
 
     def close(self) -> None:
         """End what the loader started."""
@@ -58,7 +58,7 @@ def training_order(
     start: int = 0,
     pairs: bool = False,
 ) -> Order:
-    """A seeded permutation of the part; a function of its arguments alone, on every machine.
+    """Return a seeded permutation of the part; a function of its arguments alone, on every machine.
 
     Args:
         n: Images in the part.
@@ -75,12 +75,12 @@ def training_order(
 
 
 def n_batches_of(n: int, batch_size: int, pairs: bool) -> int:
-    """Batches of one pass over a training part of n images."""
+    """Return the batches of one pass over a training part of n images."""
     return -(-n_fed(n, batch_size, pairs) // batch_size)
 
 
 def n_fed(n: int, batch_size: int, pairs: bool) -> int:
-    """Images of one pass over a training part of n.
+    """Return the images of one pass over a training part of n.
 
     Args:
         pairs: A last batch of a single image is left out.
@@ -89,5 +89,5 @@ def n_fed(n: int, batch_size: int, pairs: bool) -> int:
 
 
 def plain_order(n: int, batch_size: int) -> Order:
-    """All images of the part as they lie."""
+    """Return all images of the part as they lie."""
     return Order(torch.arange(n), batch_size)

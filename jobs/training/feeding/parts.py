@@ -44,7 +44,7 @@ class Parts:
 
 
 def cut(params: TrainParams, dataset: Dataset) -> Split:
-    """The split that the parameters ask for.
+    """Return the split that the parameters ask for.
 
     Raises:
         BadSplit: It cannot be cut from this data set.
@@ -64,7 +64,7 @@ def cut(params: TrainParams, dataset: Dataset) -> Split:
 
 
 def parts_of(dataset: Dataset, split: Split) -> Parts:
-    """The parts over one pair of tensors, which share the memory of the mapped arrays."""
+    """Return the parts over one pair of tensors, which share the memory of the mapped arrays."""
     images, labels = _as_tensor(dataset.images), _as_tensor(dataset.labels)
     return Parts(
         *(

@@ -37,7 +37,7 @@ class ResidentLoader:
         self._image_bytes = 4 * part.images[0].numel()
 
     def batches(self, order: Order) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of the pass; the order goes to the device once, at its beginning."""
+        """Yield the batches of the pass; the order goes to the device once, at its beginning."""
         size = order.batch_size
         rows = self._rows.index_select(0, order.positions.to(self._device))
         labels = self._labels.index_select(0, rows)
@@ -51,4 +51,4 @@ class ResidentLoader:
             yield from zip(torch.split(images, size), torch.split(labels[span], size), strict=True)
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Do nothing: nothing was started."""

@@ -53,7 +53,7 @@ class WorkersLoader:
         )
 
     def batches(self, order: Order) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of the pass, each copied to the device when it is asked for."""
+        """Yield the batches of the pass, each copied to the device when it is asked for."""
         self._requests.order = order
         for images, labels in self._loader:
             images = images.to(self._device, non_blocking=self._non_blocking)
