@@ -31,19 +31,22 @@ class SlurmSettings(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """How this site's SLURM wants to be used; sbatch options here hold for every target that does
     not set its own."""
 
-    array_parallelism: Count | None = (
-        None  # tasks of one array at a time (%N); None: as many as there is room for
-    )
-    setup: tuple[str, ...] = ()  # shell lines before the task: "module load cuda"
+    array_parallelism: Count | None = None
+    """Tasks of one array at a time (%N); None: as many as there is room for."""
+    setup: tuple[str, ...] = ()
+    """Shell lines before the task: "module load cuda"."""
     teardown: tuple[str, ...] = ()
-    signal_delay_s: Annotated[int, Meta(ge=1)] = 120  # USR2 this long before the limit
-    max_submit: Count | None = (
-        None  # tasks queued at a time, if the site's MaxSubmitJobs is smaller than scontrol tells
-    )
+    signal_delay_s: Annotated[int, Meta(ge=1)] = 120
+    """USR2 this long before the limit."""
+    max_submit: Count | None = None
+    """Tasks queued at a time, if the site's MaxSubmitJobs is smaller than scontrol tells."""
     max_requeues: Annotated[int, Meta(ge=0)] = 3
-    pack: Count | None = None  # trials per array task; None: chosen from their expected durations
-    pack_min: Positive = 15  # minutes that a chosen pack should last
-    python: str | None = None  # the interpreter on the nodes; None: the one that submits
+    pack: Count | None = None
+    """Trials per array task; None: chosen from their expected durations."""
+    pack_min: Positive = 15
+    """Minutes that a chosen pack should last."""
+    python: str | None = None
+    """The interpreter on the nodes; None: the one that submits."""
     srun_args: tuple[str, ...] = ()
     use_srun: bool = True
     clusters: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = (
@@ -55,7 +58,8 @@ class SlurmSettings(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fie
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One site: its targets, and how its scheduler wants to be used."""
 
-    name: str  # what messages call it: its path, as a rule
+    name: str
+    """What messages call it: its path, as a rule."""
     backend: Literal["auto", "slurm", "ray", "inline"] = "auto"
     targets: dict[str, Resources]
     slurm: SlurmSettings = SlurmSettings()

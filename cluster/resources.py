@@ -30,11 +30,13 @@ class SbatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     partition: str | None = None
-    gres: str | None = None  # "gpu:a30:1", instead of gpus_per_node
+    gres: str | None = None
+    """Such as "gpu:a30:1", instead of gpus_per_node."""
     gpus_per_node: Count | str | None = None
     gpus_per_task: Count | str | None = None
     cpus_per_gpu: Count | None = None
-    mem_per_cpu: str | None = None  # "4G"
+    mem_per_cpu: str | None = None
+    """Such as "4G"."""
     mem_per_gpu: str | None = None
     constraint: str | None = None
     qos: str | None = None
@@ -47,9 +49,8 @@ class SbatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     mail_type: str | None = None
     mail_user: str | None = None
     wckey: str | None = None
-    additional: dict[
-        str, str | int | float | bool | None
-    ] = {}  # any other option, without its dashes; true for a bare flag
+    additional: dict[str, str | int | float | bool | None] = {}
+    """Any other option, without its dashes; true for a bare flag."""
 
 
 class Resources(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,8 +17,10 @@ class Need:
 
     cpus: int
     gpus: float = 0
-    gpu: str | None = None  # the model wanted
-    memory: int = 0  # bytes; 0: no claim
+    gpu: str | None = None
+    """The model wanted."""
+    memory: int = 0
+    """Bytes; 0: no claim."""
 
     @classmethod
     def of(cls, resources: Resources) -> Self:
@@ -38,8 +40,10 @@ class Room:
 
     cpus: int
     gpus: int = 0
-    models: frozenset[str] = frozenset()  # of its GPUs
-    memory: int = 0  # bytes
+    models: frozenset[str] = frozenset()
+    """Of its GPUs."""
+    memory: int = 0
+    """Bytes."""
 
     @classmethod
     def here(cls) -> Self:

@@ -45,17 +45,14 @@ Word = tuple[tuple[str, str | None], ...]
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, read.
-
-    Attributes:
-        words: Split as a shell would, not yet filled.
-        folder: Where it runs: the first of the folders that has the script it names.
-        script: That script.
-    """
+    """A command line, read."""
 
     words: tuple[Word, ...]
+    """Split as a shell would, not yet filled."""
     folder: str
+    """Where it runs: the first of the folders that has the script it names."""
     script: Path | None = None
+    """That script."""
 
     @property
     def parameters(self) -> tuple[str, ...]:

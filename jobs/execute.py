@@ -49,25 +49,22 @@ manager, a time limit."""
 
 @dataclass(frozen=True)
 class Finished:
-    """What an attempt leaves behind.
-
-    Attributes:
-        outcome: How it ended.
-        values: Columns of the record, by name; without identity and place, which the worker knows.
-        results: What the user's function returned beside metrics.
-        parameters: All of the trial's parameters, defaults written out.
-        spent: Why no other trial may run in this process: the GPU has faulted, or something cannot
-            be put back (see jobs.process_state). Empty if one may.
-        stopped: What stopped the trial from outside although it came to its end: whoever called is
-            to raise it.
-    """
+    """What an attempt leaves behind."""
 
     outcome: Outcome
+    """How it ended."""
     values: dict[str, Any]
+    """Columns of the record, by name; without identity and place, which the worker knows."""
     results: dict[str, Any] = field(default_factory=dict)
+    """What the user's function returned beside metrics."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    """All of the trial's parameters, defaults written out."""
     spent: str = ""
+    """Why no other trial may run in this process: the GPU has faulted, or something cannot be put
+    back (see jobs.process_state). Empty if one may."""
     stopped: BaseException | None = None
+    """What stopped the trial from outside although it came to its end: whoever called is to raise
+    it."""
 
 
 def execute(

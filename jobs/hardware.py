@@ -13,17 +13,14 @@ BEFORE_AMPERE: Final = re.compile(r"[kmptv]\d+[gs]?|gtx\d*|titan\w*|rtx20\d0\w*"
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a trial's target has.
-
-    Attributes:
-        gpu: Whether it has a GPU.
-        model: Of the GPU, as the cluster profile spells it; None where it does not say.
-        cpus: How many a trial is given; None where nobody says.
-    """
+    """What a trial's target has."""
 
     gpu: bool
+    """Whether it has a GPU."""
     model: str | None = None
+    """Of the GPU, as the cluster profile spells it; None where it does not say."""
     cpus: int | None = None
+    """How many a trial is given; None where nobody says."""
 
     @property
     def before_ampere(self) -> bool:

@@ -47,17 +47,14 @@ _UNKNOWN = object()
 
 @dataclass(frozen=True)
 class StatePart:
-    """One thing that a trial may change.
-
-    Attributes:
-        name: For people.
-        read: Its present value.
-        write: Puts a value back; None where only a new process can.
-    """
+    """One thing that a trial may change."""
 
     name: str
+    """For people."""
     read: Callable[[], Any]
+    """Its present value."""
     write: Callable[[Any], object] | None
+    """Puts a value back; None where only a new process can."""
 
 
 class ProcessState:

@@ -27,41 +27,36 @@ StandsFor = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Workload:
-    """What can be asked of a workload before, and when, it runs.
-
-    Attributes:
-        name: As the grid spells it.
-        params: A frozen msgspec struct of the named parameters.
-        function: ``module:function``, imported by ``load``.
-        check: (params, the target's hardware) -> what is wrong with values that cannot act
-            together.
-        collapse: (params, the target's hardware) -> the params with every parameter that cannot act
-            set to its default, and one note for each, "name: why".
-        defaults_are_frozen: The defaults are ours and never change, so a spec leaves them out. A
-            user's own change as they please: a spec writes them out, so that a new default is a new
-            trial and never an old result.
-        accepts_any: Parameters that ``params`` does not name are taken too (``**kwargs``).
-        reserved: Names that no parameter may have, with the reason.
-        import_path: Folders of the user's modules, see ``jobs.importing``.
-        takes: Which of ``context`` and ``seed`` the user's function has parameters for; None where
-            only the function itself can tell.
-        judged_alone: Parameters whose values ``check`` judges whatever the others are.
-        stands_for: (params, a record's columns) -> what null and auto stood for there, by
-            parameter.
-    """
+    """What can be asked of a workload before, and when, it runs."""
 
     name: str
+    """As the grid spells it."""
     params: type[msgspec.Struct]
+    """A frozen msgspec struct of the named parameters."""
     function: str
+    """``module:function``, imported by ``load``."""
     check: Problems
+    """(params, the target's hardware) -> what is wrong with values that cannot act together."""
     collapse: Collapse
+    """(params, the target's hardware) -> the params with every parameter that cannot act set to its
+    default, and one note for each, "name: why"."""
     defaults_are_frozen: bool = True
+    """The defaults are ours and never change, so a spec leaves them out. A user's own change as
+    they please: a spec writes them out, so that a new default is a new trial and never an old
+    result."""
     accepts_any: bool = False
+    """Parameters that ``params`` does not name are taken too (``**kwargs``)."""
     reserved: Mapping[str, str] = field(default_factory=dict)
+    """Names that no parameter may have, with the reason."""
     import_path: tuple[str, ...] = ()
+    """Folders of the user's modules, see ``jobs.importing``."""
     takes: frozenset[str] | None = None
+    """Which of ``context`` and ``seed`` the user's function has parameters for; None where only the
+    function itself can tell."""
     judged_alone: frozenset[str] = frozenset()
+    """Parameters whose values ``check`` judges whatever the others are."""
     stands_for: StandsFor = lambda _params, _record: {}
+    """(params, a record's columns) -> what null and auto stood for there, by parameter."""
 
     @property
     def is_custom(self) -> bool:

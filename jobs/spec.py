@@ -28,27 +28,24 @@ class NotPlain(ValueError):
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One trial in its serialized form.
-
-    Attributes:
-        workload: ``train``, ``svm`` or ``package.module:function``.
-        target: The resource class of the cluster profile that it runs on.
-        seed: Which repeat this is.
-        params: What ``Workload.canonical`` made of the parameters: plain values, sorted keys,
-            frozen defaults left out.
-        resources: The group's own resources on top of the target's; not part of the id.
-        group: The group's name, a label; not part of the id.
-        isolate: Whether it runs in a process of its own, which no other trial has used or will use;
-            not part of the id.
-    """
+    """One trial in its serialized form."""
 
     workload: str
+    """``train``, ``svm`` or ``package.module:function``."""
     target: str
+    """The resource class of the cluster profile that it runs on."""
     seed: int
+    """Which repeat this is."""
     params: dict[str, Any]
+    """What ``Workload.canonical`` made of the parameters: plain values, sorted keys, frozen
+    defaults left out."""
     resources: dict[str, Any] = {}
+    """The group's own resources on top of the target's; not part of the id."""
     group: str = ""
+    """The group's name, a label; not part of the id."""
     isolate: bool = False
+    """Whether it runs in a process of its own, which no other trial has used or will use; not part
+    of the id."""
 
     def check(self) -> None:
         """Raise NotPlain unless it has an id, which a spec from a damaged file may not."""

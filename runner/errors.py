@@ -193,7 +193,8 @@ class PackFailed(RunnerError):
 class SubmitStopped(RunnerError):
     """Ctrl-C or a signal like it stopped a submit; every running attempt got its record."""
 
-    exit_code: ClassVar[int] = 130  # as a shell has it for a command that Ctrl-C ended
+    exit_code: ClassVar[int] = 130
+    """As a shell has it for a command that Ctrl-C ended."""
 
     sweep: str
     ended: str

@@ -31,11 +31,16 @@ class PoolWorker:
     actor: Any
     pool: Pool
     crash_file: Path | None
-    asked_at: float  # when Ray was asked for it, on the monotonic clock
-    started: TaskStarted | None = None  # None: not up yet
-    ready: bool = False  # it is warm
-    index: int | None = None  # of the task it runs
-    deadline: float = float("inf")  # of that task, on the monotonic clock
+    asked_at: float
+    """When Ray was asked for it, on the monotonic clock."""
+    started: TaskStarted | None = None
+    """What it said when it was up; None until then."""
+    ready: bool = False
+    """Whether it can run tasks."""
+    index: int | None = None
+    """Index of the task it runs."""
+    deadline: float = float("inf")
+    """When that task is ended, on the monotonic clock."""
 
     @property
     def node(self) -> str:
@@ -61,15 +66,16 @@ class Pool:
     need: Need
     time_min: float | None
     options: dict[str, Any]
-    arguments: tuple[
-        bytes, bytes | None, dict[str, str], list[str]
-    ]  # of TaskWorker, but for the last
+    arguments: tuple[bytes, bytes | None, dict[str, str], list[str]]
+    """Those of TaskWorker, but for the last."""
     folder: Path | None
-    node_id: str  # this machine's
+    node_id: str
+    """Ray's id of this machine."""
     report: Report
     workers: set[PoolWorker] = field(default_factory=set)
     share: int = 0
-    deaths_before_work: int = 0  # in a row
+    deaths_before_work: int = 0
+    """How many workers have died in a row before they could run a task."""
 
     @property
     def wanted(self) -> int:

@@ -25,8 +25,10 @@ from cluster.state import State
 class TaskStarted:
     """A worker is up."""
 
-    node: str  # the host's name
-    node_id: str  # Ray's
+    node: str
+    """The host's name."""
+    node_id: str
+    """Ray's id of it."""
     pid: int
 
 
@@ -34,7 +36,8 @@ class TaskStarted:
 class Ready:
     """A worker can run tasks, or why it never will."""
 
-    problem: str = ""  # what importing the call or warming up raised
+    problem: str = ""
+    """What importing the call or warming up raised."""
 
 
 class TaskWorker:

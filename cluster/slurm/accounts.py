@@ -11,18 +11,15 @@ from cluster.slurm.commands import Commands
 
 @dataclass(frozen=True)
 class Accounts:
-    """What sacctmgr says about this user.
-
-    Attributes:
-        default: The account that a job without one is charged to.
-        qos: By account of this user, the QOS that it may ask for.
-        known_qos: Every QOS of the cluster.
-    """
+    """What sacctmgr says about this user."""
 
     user: str
     default: str | None
+    """The account that a job without one is charged to."""
     qos: dict[str, frozenset[str]]
+    """By account of this user, the QOS that it may ask for."""
     known_qos: frozenset[str]
+    """Every QOS of the cluster."""
 
 
 def read_accounts(commands: Commands, cluster: str) -> Accounts:

@@ -28,17 +28,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class SlurmHandle(SchedulerHandle):
-    """A submitted array, as plain data: ``to_dict`` and ``from_dict`` carry it to another process.
-
-    Attributes:
-        submitted_at: Seconds since 1970.
-        cluster: That has it, empty for the one of the machine it was submitted from; None where
-            nobody wrote it down.
-    """
+    """A submitted array, as plain data: ``to_dict`` and ``from_dict`` carry it to another
+    process."""
 
     chunks: tuple[Chunk, ...] = ()
     submitted_at: float = 0.0
+    """Seconds since 1970."""
     cluster: str | None = None
+    """That has it, empty for the one of the machine it was submitted from; None where nobody wrote
+    it down."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for JSON."""

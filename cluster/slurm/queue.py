@@ -28,19 +28,16 @@ _CLOCK_SKEW_S = 600
 
 @dataclass(frozen=True)
 class Asked:
-    """One job whose tasks are asked for.
-
-    Attributes:
-        name: The name it was queued under; a job with the same number and another name is another
-            job, for numbers are recycled.
-        indices: The array indices that belong to it.
-        since: When it was submitted, seconds since 1970.
-    """
+    """One job whose tasks are asked for."""
 
     job: str
     name: str
+    """The name it was queued under; a job with the same number and another name is another job, for
+    numbers are recycled."""
     indices: range
+    """The array indices that belong to it."""
     since: float
+    """When it was submitted, seconds since 1970."""
 
 
 class Queue:

@@ -34,22 +34,19 @@ _SHARD: Final = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
 
 @dataclass(frozen=True)
 class Known:
-    """A published dataset: what a whole copy of it holds.
-
-    Attributes:
-        native: Folder below data_dir in torchvision's layout.
-        reader: The reader of that layout.
-        files: Its files; each may also lie there with ``.gz``, where the reader unpacks.
-        n_train: Images in the official training set; `n_test` likewise.
-        shape: (height, width, channels) of one image.
-    """
+    """A published dataset: what a whole copy of it holds."""
 
     native: str
+    """Folder below data_dir in torchvision's layout."""
     reader: str
+    """The reader of that layout."""
     files: tuple[str, ...]
+    """Its files; each may also lie there with ``.gz``, where the reader unpacks."""
     n_train: int
+    """Images in the official training set; `n_test` likewise."""
     n_test: int
     shape: tuple[int, int, int]
+    """(height, width, channels) of one image."""
     classes: tuple[str, ...]
 
 
@@ -89,19 +86,16 @@ PUBLISHED: Final[Mapping[str, Known]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where one dataset comes from on this machine.
-
-    Attributes:
-        name: As the grid writes it.
-        reader: Module of `jobs.data.readers` that reads `files`.
-        files: What is read, in the reader's order; empty where the data is generated.
-        known: What a whole copy holds, for a published dataset.
-    """
+    """Where one dataset comes from on this machine."""
 
     name: str
+    """As the grid writes it."""
     reader: str
+    """Module of `jobs.data.readers` that reads `files`."""
     files: tuple[Path, ...]
+    """What is read, in the reader's order; empty where the data is generated."""
     known: Known | None = None
+    """What a whole copy holds, for a published dataset."""
 
 
 def names() -> tuple[str, ...]:

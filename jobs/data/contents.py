@@ -17,17 +17,14 @@ Allocate = Callable[[tuple[int, int, int, int]], Images]
 
 @dataclass(frozen=True)
 class Contents:
-    """A dataset as read; its images are already in the array that `Allocate` gave.
-
-    Attributes:
-        labels: Shape (n,), the training set first, each in [0, number of classes).
-        n_train: Size of the training set; n where there is no test set.
-        classes: A name for each class.
-    """
+    """A dataset as read; its images are already in the array that `Allocate` gave."""
 
     labels: NDArray[np.int64]
+    """Shape (n,), the training set first, each in [0, number of classes)."""
     n_train: int
+    """Size of the training set; n where there is no test set."""
     classes: tuple[str, ...]
+    """A name for each class."""
 
 
 def require_whole(source: Source, path: str, part: str, found: int) -> None:

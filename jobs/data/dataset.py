@@ -28,25 +28,22 @@ class ChannelStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All images of a dataset, its official training set first, then its test set if it has one.
-
-    Attributes:
-        name: As the grid writes it.
-        images: uint8, shape (n, height, width, channels), read-only and mapped from disk.
-        labels: int64, shape (n,), read-only.
-        n_train: Size of the official training set; n where there is no official test set.
-        classes: A name for each class.
-        digest: sha256 of pixels and labels: equal on two machines exactly if the data is.
-        folder: The prepared folder the arrays are mapped from.
-    """
+    """All images of a dataset, its official training set first, then its test set if it has one."""
 
     name: str
+    """As the grid writes it."""
     images: NDArray[np.uint8]
+    """uint8, shape (n, height, width, channels), read-only and mapped from disk."""
     labels: NDArray[np.int64]
+    """int64, shape (n,), read-only."""
     n_train: int
+    """Size of the official training set; n where there is no official test set."""
     classes: tuple[str, ...]
+    """A name for each class."""
     digest: str
+    """sha256 of pixels and labels: equal on two machines exactly if the data is."""
     folder: Path
+    """The prepared folder the arrays are mapped from."""
     _sums: NDArray[np.int64] = field(repr=False)
 
     @property

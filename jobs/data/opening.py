@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` found or built.
-
-    Attributes:
-        built: False if it was there already.
-    """
+    """What `prepare` found or built."""
 
     name: str
     folder: Path
@@ -33,6 +29,7 @@ class Prepared:
     classes: tuple[str, ...]
     digest: str
     built: bool
+    """False if it was there already."""
 
 
 def open_dataset(name: str, data_dir: Path | None) -> Dataset:

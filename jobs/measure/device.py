@@ -21,20 +21,17 @@ VARIANTS = frozenset({"ti", "super", "laptop", "mobile", "max", "mig", "ada", "b
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the target promises a trial.
-
-    Attributes:
-        gpu: Model, as the cluster profile spells it; ``none`` declares that there is none, whatever
-            ``gpus`` says.
-        gpus: GPUs or a share of one.
-        cpus: CPUs.
-        mem_gb: Memory in GiB (2**30 bytes), as SLURM counts.
-    """
+    """What the target promises a trial."""
 
     gpu: str | None = None
+    """Model, as the cluster profile spells it; ``none`` declares that there is none, whatever
+    ``gpus`` says."""
     gpus: float = 0
+    """GPUs or a share of one."""
     cpus: int = 1
+    """CPUs."""
     mem_gb: float | None = None
+    """Memory in GiB (2**30 bytes), as SLURM counts."""
 
     @property
     def wants_gpu(self) -> bool:

@@ -15,17 +15,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """CPU seconds since some start, of the CPUs that this process may use.
-
-    Attributes:
-        busy: In which one of them ran anything.
-        stolen: In which the hypervisor ran another machine instead.
-        own: That this process, its children and theirs used.
-    """
+    """CPU seconds since some start, of the CPUs that this process may use."""
 
     busy: float
+    """In which one of them ran anything."""
     stolen: float
+    """In which the hypervisor ran another machine instead."""
     own: float
+    """That this process, its children and theirs used."""
 
 
 def cpu_times() -> CpuTimes:

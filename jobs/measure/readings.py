@@ -12,14 +12,12 @@ _EARLIER: Final = "in an earlier attempt: "
 class Readings(msgspec.Struct, frozen=True):
     """Disturbances and energy of one attempt, or of several that went on from each other; plain
     data, for checkpoints.
-
-    Attributes:
-        disturbed_by: What disturbed the measurement; None if nobody looked.
-        energy_j: Joules, by the record's column; without those that could not be measured.
     """
 
     disturbed_by: list[str] | None = None
+    """What disturbed the measurement; None if nobody looked."""
     energy_j: dict[str, float] = {}
+    """Joules, by the record's column; without those that could not be measured."""
 
     def after(self, earlier: Readings) -> Readings:
         """Return both together, this attempt having gone on from the earlier ones; energy only

@@ -16,33 +16,27 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
-
-    Attributes:
-        target: Of the profile; empty for what concerns all of them.
-        what: As observed.
-        fix: What to do about it.
-    """
+    """One thing that is wrong."""
 
     target: str
+    """Of the profile; empty for what concerns all of them."""
     level: Level
     what: str
+    """As observed."""
     fix: str
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
 class TargetCheck:
-    """One target: where it leads, and what became of its probe.
-
-    Attributes:
-        node: Where the probe ran; empty if it did not.
-        seconds: From submit to its answer; None without one.
-    """
+    """One target: where it leads, and what became of its probe."""
 
     target: str
     partition: str
     node: str = ""
+    """Where the probe ran; empty if it did not."""
     seconds: float | None = None
+    """From submit to its answer; None without one."""
 
 
 @dataclass(frozen=True)

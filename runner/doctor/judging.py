@@ -15,17 +15,14 @@ MAX_SKEW_S = 2.0
 
 @dataclass(frozen=True)
 class LoginNode:
-    """The submitting side, with which answers are compared.
-
-    Attributes:
-        word: What it wrote for the probes to read.
-        python: Its interpreter's version.
-        installed: Versions of its packages.
-    """
+    """The submitting side, with which answers are compared."""
 
     word: str
+    """What it wrote for the probes to read."""
     python: str
+    """Its interpreter's version."""
     installed: Mapping[str, str]
+    """Versions of its packages."""
 
 
 def judge(

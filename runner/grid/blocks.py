@@ -26,44 +26,38 @@ _MANY = 20
 
 @dataclass
 class Cell:
-    """One choice on an axis.
-
-    Attributes:
-        typed: The parameters it gives, as the workload's struct holds them.
-        params: Those of them that stand in a spec, in its plain form.
-        target: The target it gives, as written in the grid; None if it gives none.
-        excluded: One bit for each exclude entry that this cell does not speak against.
-    """
+    """One choice on an axis."""
 
     typed: dict[str, Any]
+    """The parameters it gives, as the workload's struct holds them."""
     params: dict[str, Any] = field(default_factory=dict)
+    """Those of them that stand in a spec, in its plain form."""
     target: str | None = None
+    """The target it gives, as written in the grid; None if it gives none."""
     excluded: int = 0
+    """One bit for each exclude entry that this cell does not speak against."""
 
 
 @dataclass
 class Block:
-    """One product of axes.
-
-    Attributes:
-        typed: The parameters that all its trials share, with one value of each axis, so that the
-            struct can be built.
-        params: What stands in every spec of the block, in its plain form.
-        axes: The axes, first one outermost.
-        once: The parameters that were given one value, and where.
-        origins: Every parameter given, and where.
-        seeds: Each seed with the bits of the exclude entries that do not speak against it.
-        always: One bit for each exclude entry that does not speak against the shared parameters.
-    """
+    """One product of axes."""
 
     struct: type[msgspec.Struct]
     typed: dict[str, Any]
+    """The parameters that all its trials share, with one value of each axis, so that the struct can
+    be built."""
     axes: list[list[Cell]]
+    """The axes, first one outermost."""
     once: dict[str, Origin]
+    """The parameters that were given one value, and where."""
     origins: dict[str, Origin]
+    """Every parameter given, and where."""
     seeds: list[tuple[int, int]]
+    """Each seed with the bits of the exclude entries that do not speak against it."""
     params: dict[str, Any] = field(default_factory=dict)
+    """What stands in every spec of the block, in its plain form."""
     always: int = 0
+    """One bit for each exclude entry that does not speak against the shared parameters."""
 
     @property
     def points(self) -> int:

@@ -45,31 +45,26 @@ class GroupCount:
 
 @dataclass(frozen=True)
 class Expanded:
-    """An expanded grid.
-
-    Attributes:
-        name: The sweep.
-        description: What its author says about it.
-        specs: Its trials, each once, in the order of the grid.
-        ids: Their ids, in the same order.
-        merged: Points that were the same trial as another one, within a group or from overlapping
-            ones.
-        collapsed: Points that were the same trial as another one because a parameter could not act
-            in them.
-        notes: What the plan should say: values given twice, parameters that cannot act.
-        groups: The same counts by group.
-        text: The grid as it was read.
-    """
+    """An expanded grid."""
 
     name: str
+    """The sweep."""
     description: str
+    """What its author says about it."""
     specs: list[JobSpec]
+    """Its trials, each once, in the order of the grid."""
     ids: list[str]
+    """Their ids, in the same order."""
     merged: int
+    """Points that were the same trial as another one, within a group or from overlapping ones."""
     collapsed: int
+    """Points that were the same trial as another one because a parameter could not act in them."""
     notes: list[str]
+    """What the plan should say: values given twice, parameters that cannot act."""
     groups: tuple[GroupCount, ...]
+    """The same counts by group."""
     text: str = ""
+    """The grid as it was read."""
 
 
 def load_grid(

@@ -22,36 +22,30 @@ _FOLD = 1_000
 
 @dataclass(frozen=True)
 class Targets:
-    """The targets of the cluster profile.
-
-    Attributes:
-        hardware: Its targets' names, and what a trial has there.
-        renamed: Names in the grid that stand for another target (``--on``).
-    """
+    """The targets of the cluster profile."""
 
     hardware: Mapping[str, Hardware]
+    """Its targets' names, and what a trial has there."""
     renamed: Mapping[str, str] = field(default_factory=dict)
+    """Names in the grid that stand for another target (``--on``)."""
 
 
 @dataclass
 class Points:
-    """The trials of a group, and what was dropped on the way.
-
-    Attributes:
-        specs: Its trials by id, in the order of the grid.
-        excluded: Points that an exclude entry dropped.
-        merged: Points that were the same trial as another one of this group, as written.
-        collapsed: Points that were the same trial as another one because a parameter could not act.
-        notes: What the plan should say about it.
-        problems: Values that cannot act, or not together.
-    """
+    """The trials of a group, and what was dropped on the way."""
 
     specs: dict[str, JobSpec] = field(default_factory=dict)
+    """Its trials by id, in the order of the grid."""
     excluded: int = 0
+    """Points that an exclude entry dropped."""
     merged: int = 0
+    """Points that were the same trial as another one of this group, as written."""
     collapsed: int = 0
+    """Points that were the same trial as another one because a parameter could not act."""
     notes: list[str] = field(default_factory=list)
+    """What the plan should say about it."""
     problems: list[Problem] = field(default_factory=list)
+    """Values that cannot act, or not together."""
 
 
 class Expander:

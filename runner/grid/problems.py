@@ -13,20 +13,16 @@ from runner.errors import RunnerError
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake.
-
-    Attributes:
-        file: The file it stands in, or the option it came with (``--set``, ``--on``).
-        line: Line in that file, counted from 1; 0 where there is no line.
-        key: The key as a path below its group, such as ``matrix.lr``; empty for the file as a
-            whole.
-        message: What is wrong and what would be right.
-    """
+    """One mistake."""
 
     file: str
+    """The file it stands in, or the option it came with (``--set``, ``--on``)."""
     line: int
+    """Line in that file, counted from 1; 0 where there is no line."""
     key: str
+    """The key as a path below its group, such as ``matrix.lr``; empty for the file as a whole."""
     message: str
+    """What is wrong and what would be right."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

@@ -43,23 +43,20 @@ class _Node:
 
 @dataclass(frozen=True)
 class GridSource:
-    """A YAML document.
-
-    Attributes:
-        file: Its name, as problems print it.
-        data: Its value; None where it could not be parsed.
-        problems: What is wrong with it as YAML.
-        text: The document itself.
-        unreadable: Lines of values that could not be read and are null in ``data``: nothing else
-            can be said about them.
-    """
+    """A YAML document."""
 
     file: str
+    """Its name, as problems print it."""
     data: Any
+    """Its value; None where it could not be parsed."""
     problems: tuple[Problem, ...]
+    """What is wrong with it as YAML."""
     unreadable: frozenset[int]
+    """Lines of values that could not be read and are null in ``data``: nothing else can be said
+    about them."""
     _root: _Node
     text: str = ""
+    """The document itself."""
     from_mapping: bool = False
     """Whether its lines are none that anybody wrote: problems name keys alone."""
 

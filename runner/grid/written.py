@@ -22,15 +22,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Axis:
-    """The values that one parameter takes.
-
-    Attributes:
-        count: How many there are; more than ``values`` holds if a generator would make more than
-            any grid may have.
-    """
+    """The values that one parameter takes."""
 
     values: tuple[Value, ...]
     count: int
+    """How many there are; more than ``values`` holds if a generator would make more than any grid
+    may have."""
     origin: Origin
 
 

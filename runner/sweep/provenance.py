@@ -63,18 +63,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Code:
-    """The state of the user's code.
-
-    Attributes:
-        patch: What is not committed of the first repository; it can be applied to its commit.
-        trouble: What git could not tell, and why; empty if it told everything.
-    """
+    """The state of the user's code."""
 
     commit: str | None = None
     dirty: bool | None = None
     untracked: tuple[str, ...] = ()
     patch: str = ""
+    """What is not committed of the first repository; it can be applied to its commit."""
     trouble: str = ""
+    """What git could not tell, and why; empty if it told everything."""
 
 
 def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:

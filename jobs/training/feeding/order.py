@@ -15,20 +15,17 @@ from jobs.training.augmentation import Draws
 
 @dataclass(frozen=True)
 class Order:
-    """The batches of one pass over a part.
-
-    Attributes:
-        positions: int64 of shape (n,), which image of the part comes when.
-        batch_size: Images a batch; the last may have fewer.
-        draws: What augmentation does to each, in the same order.
-        start: Batches at the beginning that are left out, because an earlier attempt has been
-            through them.
-    """
+    """The batches of one pass over a part."""
 
     positions: Tensor
+    """int64 of shape (n,), which image of the part comes when."""
     batch_size: int
+    """Images a batch; the last may have fewer."""
     draws: Draws | None = None
+    """What augmentation does to each, in the same order."""
     start: int = 0
+    """Batches at the beginning that are left out, because an earlier attempt has been through
+    them."""
 
     @property
     def n_batches(self) -> int:

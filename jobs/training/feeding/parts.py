@@ -17,18 +17,14 @@ from jobs.training.fields import TrainParams
 
 @dataclass(frozen=True)
 class Part:
-    """Some images of a data set.
-
-    Attributes:
-        images: All of the data set, uint8 of shape (n_all, height, width, channels), mapped from
-            disk.
-        labels: int64 of shape (n_all,).
-        rows: int64 of shape (n,), which of them belong to this part.
-    """
+    """Some images of a data set."""
 
     images: Tensor
+    """All of the data set, uint8 of shape (n_all, height, width, channels), mapped from disk."""
     labels: Tensor
+    """int64 of shape (n_all,)."""
     rows: Tensor
+    """int64 of shape (n,), which of them belong to this part."""
 
     def __len__(self) -> int:
         return len(self.rows)
