@@ -221,7 +221,7 @@ class Store:
                 **{name: value for name, value in row.items() if name in RESERVED or name in own},
             }
         raise UnreadableRecord(
-            attempt.path, f"attempt {attempt.attempt} of trial {trial} was in it, and is no more"
+            attempt.path, f"attempt {attempt.attempt} of trial {trial} was in it, and is gone"
         )
 
 

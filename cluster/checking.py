@@ -52,7 +52,7 @@ def shown(value: object) -> str:
 def _wrong(wanted: Any, value: object, message: str) -> str:
     """msgspec's sentence without its code quotes and its JSON path; for a choice, the choices."""
     if get_origin(wanted) is Literal:
-        return f"{shown(value)} is no choice here{nearest(value, map(str, get_args(wanted)))}"
+        return f"{shown(value)} is not a choice here{nearest(value, map(str, get_args(wanted)))}"
     return (
         f"{message.partition(' - at `')[0].replace('`', '').replace('Expected', 'expected')} "
         f"(it is {shown(value)})"

@@ -88,8 +88,7 @@ def read(name: str, folders: tuple[str, ...]) -> Command:
     except ValueError as error:
         raise BadWorkload(
             name,
-            f"cannot be split into words ({error}); a brace of its own is written twice, {{{{ or "
-            f"}}}}",
+            f"cannot be split into words ({error}); write a literal brace twice, {{{{ or }}}}",
         ) from None
     if not words:
         raise BadWorkload(name, "is empty: write a command such as python train.py --lr {lr}")
@@ -141,7 +140,7 @@ def run(command: Command, /, *, context: Context, **values: Any) -> dict[str, An
             process.stdout.close()
     found = _results(results, output)
     if context.stop_requested() and (code != 0 or found is None):
-        raise StopRequested("the command was told to stop")
+        raise StopRequested("the command was asked to stop")
     if code != 0:
         raise CommandFailed(
             shlex.join(words), _word(code), "\n".join(output.splitlines()[-_SHOWN_LINES:]), code
@@ -156,8 +155,8 @@ def _pieces(name: str, word: str) -> Word:
             if not placeholder or placeholder.isdigit() or form or conversion:
                 raise BadWorkload(
                     name,
-                    f"'{word}' has a placeholder that is no name: write {{lr}}, and {{{{ }}}} for "
-                    "braces",
+                    f"'{word}' has a placeholder that is not a name: write {{lr}}, and {{{{ }}}} "
+                    "for braces",
                 )
             if placeholder in RESERVED and placeholder not in GIVEN:
                 problem = "is a column of every record and no parameter"

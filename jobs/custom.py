@@ -110,7 +110,7 @@ def made(params: type[msgspec.Struct], values: Mapping[str, Any]) -> msgspec.Str
 def unusable(name: str) -> str | None:
     """Return why no parameter can have this name; None if one can."""
     if not name.strip():
-        return "is no name"
+        return "is not a name"
     if any(
         character in '"\\' or character < " " or "\ud800" <= character <= "\udfff"
         for character in name
@@ -158,7 +158,8 @@ def _definition(
     if spec is None:
         where = ", ".join(import_path) or "the installed packages"
         raise BadWorkload(
-            name, f"there is no module {module} in {where}: install it, or start where it lies"
+            name,
+            f"there is no module {module} in {where}: install it, or start in its folder",
         )
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None

@@ -161,7 +161,7 @@ class Workload:
                 problems.append(
                     (
                         key,
-                        f"is no parameter of '{self.name}'{nearest(key, known)}: it has "
+                        f"is not a parameter of '{self.name}'{nearest(key, known)}: it has "
                         f"{', '.join(known)}",
                     )
                 )

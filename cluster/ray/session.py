@@ -294,7 +294,7 @@ def _wait_for_answer(address: str) -> None:
             _connect(address)
         except OSError as problem:
             if not left:
-                raise _lost(f"nobody answers at {address} ({problem})") from None
+                raise _lost(f"no Ray answers at {address} ({problem})") from None
             time.sleep(_BETWEEN_TRIES_S)
         else:
             return

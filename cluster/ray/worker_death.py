@@ -37,7 +37,7 @@ def explain_death(
     if crash:
         return State.CRASHED, crash
     if not node_alive:
-        return State.NODE_FAILED, f"its node went away: {told}"
+        return State.NODE_FAILED, f"its node was lost: {told}"
     if _MONITOR in told:
         return State.OUT_OF_MEMORY, " ".join(told.splitlines()[:2])  # a page of advice follows
     if oom_killed:

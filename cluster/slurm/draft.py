@@ -172,8 +172,7 @@ def _slurm_lines(accounts: Accounts | None, max_submit: int | None) -> list[str]
         account = "  # account: lab                    # whom jobs are charged to"
     limit = f"; here it is {max_submit}" if max_submit else ""
     return [
-        "# How this site's SLURM wants to be used; any of sbatch's options may stand here or in a "
-        "target.",
+        "# How to use this site's SLURM; any of sbatch's options may stand here or in a target.",
         "slurm:",
         account,
         "  signal_delay_s: 120                 # trials are told to save their work this long "

@@ -126,7 +126,7 @@ def name_problem(name: str) -> str | None:
             "synthetic:3x32x32x10x5000"
         )
     return (
-        f"there is no such dataset; there are {', '.join(names())}, npz:FILE, folder:DIR and "
+        f"there is no such dataset: use one of {', '.join(names())}, npz:FILE, folder:DIR and "
         "synthetic:3x32x32x10x5000"
     )
 

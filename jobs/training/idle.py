@@ -62,7 +62,7 @@ def _data(params: TrainParams, there: Hardware) -> Iterator[Change]:
 
 def _model(params: TrainParams, there: Hardware) -> Iterator[Change]:
     if not params.model.startswith("resnet"):
-        yield "stem", "cifar", f"{params.model} is no ResNet of torchvision"
+        yield "stem", "cifar", f"{params.model} is not one of torchvision's ResNets"
 
 
 def _schedule(params: TrainParams, there: Hardware) -> Iterator[Change]:

@@ -128,5 +128,5 @@ def _of_device(params: TrainParams, there: Hardware) -> Iterator[str]:
             )
         if params.grad_accumulation > 1:
             yield (
-                "cuda_graphs: a replayed pass writes its gradients anew; needs grad_accumulation: 1"
+                "cuda_graphs: a replayed pass overwrites the gradients; needs grad_accumulation: 1"
             )

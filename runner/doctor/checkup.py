@@ -180,11 +180,15 @@ class _MachineCheckup:
             )
         if probe.state is State.RUNNING:
             what = f"its probe began on {node} and gave no answer within {probe.timeout_s:g} s"
-            return Level.PENDING, what, "a slow file system, as a rule: wait longer with --timeout"
+            return (
+                Level.PENDING,
+                what,
+                "the file system is probably slow: wait longer with --timeout",
+            )
         if probe.state is State.COMPLETED:
             return (
                 Level.REFUSED,
-                f"the answer that {node} wrote to {self.store} is not seen here",
+                f"the answer that {node} wrote to {self.store} does not appear here",
                 "keep the store on a file system that both share",
             )
         if probe.code == MessageNotVisible.code:
@@ -206,7 +210,7 @@ class _MachineCheckup:
 
     def fix_of_failure(self) -> str:
         """Return what to look at when a probe failed by itself."""
-        return f"repair the environment of {sys.executable}, and ask again"
+        return f"repair the environment of {sys.executable}, and run the command again"
 
 
 class _SlurmCheckup(_MachineCheckup):
@@ -248,8 +252,8 @@ class _SlurmCheckup(_MachineCheckup):
         if probe.state is State.PENDING and _NEVER in probe.detail:
             return (
                 Level.REFUSED,
-                f"its probe would wait for ever: {probe.detail}",
-                "name a job that can still end so, or drop dependency",
+                f"its probe would wait forever: {probe.detail}",
+                "name a job that can still end that way, or remove dependency",
             )
         if isinstance(probe.handle, SlurmHandle) and (line := probe.handle.failed_setup(0)):
             what = f"on {probe.node or 'its node'} {line.removeprefix('runner: ')}"
@@ -276,7 +280,7 @@ class _SlurmCheckup(_MachineCheckup):
     def fix_of_failure(self) -> str:
         python = self.profile.slurm.python or sys.executable
         return (
-            f"see that {python} runs on the node and has runner and its packages: set python: "
+            f"check that {python} runs on the node and has runner and its packages: set python: "
             "or setup: in the profile's slurm section"
         )
 

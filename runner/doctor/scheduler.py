@@ -43,7 +43,7 @@ def check_cluster(profile: Profile, backend: SlurmBackend) -> list[Finding]:
                 "",
                 Level.REFUSED,
                 str(error),
-                "see scontrol ping, and SLURM_CONF if there are several clusters",
+                "check scontrol ping, and SLURM_CONF if there are several clusters",
             )
         ]
     accounts, findings = _ask_accounts(backend, site)
@@ -98,7 +98,7 @@ def _offers(target: Resources, settings: SlurmSettings, site: Site) -> str:
     chosen = [site.partition(name) for name in partition_of(target, settings).split(",") if name]
     known = [one for one in chosen if one is not None]
     if not chosen or len(known) < len(chosen):
-        return "name one of them: " + "; ".join(
+        return "name one of these: " + "; ".join(
             f"{one.name} ({in_words(one)})" for one in site.partitions
         )
     there = "; ".join(f"{one.name} has {in_words(one)}" for one in known)
@@ -123,7 +123,7 @@ def _not_now(name: str, target: Resources, settings: SlurmSettings, site: Site) 
     if not chosen or any(one.up for one in chosen):
         return []
     if all(one.state in _TAKES_NO_JOBS for one in chosen):
-        what = f"{_named(chosen)}: it takes no jobs now"
+        what = f"{_named(chosen)}: it accepts no jobs now"
         return [
             Finding(
                 name,
@@ -132,7 +132,7 @@ def _not_now(name: str, target: Resources, settings: SlurmSettings, site: Site) 
                 "submit when it is open again (sinfo --summarize), or name another partition",
             )
         ]
-    what = f"{_named(chosen)}: it takes jobs, and starts none until it is up again"
+    what = f"{_named(chosen)}: it accepts jobs, but starts none until it is up again"
     return [
         Finding(
             name,
@@ -164,7 +164,7 @@ def _never_starts(
                 name,
                 Level.REFUSED,
                 f"dependency: {reason}",
-                "name a job that can still end so, or drop dependency",
+                "name a job that can still end that way, or remove dependency",
             )
         ]
         if reason
@@ -189,7 +189,7 @@ def _warned_at_once(
             Finding(
                 name,
                 Level.REFUSED,
-                f"{what}: tasks would be told to stop as soon as they start",
+                f"{what}: tasks would be warned as soon as they start",
                 "lower signal_delay_s, or set time_min",
             )
         ]
@@ -253,9 +253,7 @@ def _rehearsed(name: str, target: Resources, backend: SlurmBackend) -> list[Find
     except FolderMisread as error:
         return [Finding("", Level.REFUSED, str(error), "name another folder with --store")]
     except SubmitLimitReached as error:
-        what = (
-            f"SLURM was not asked about it, because nothing more can be queued now: {error.message}"
-        )
+        what = f"SLURM was not asked about it, because it queues nothing more now: {error.message}"
         return [
             Finding(
                 name,
@@ -285,7 +283,7 @@ def _contradictions(name: str, target: Resources, settings: SlurmSettings) -> li
             f"gres asks for {gres}, and gpus for none: SLURM would grant a GPU, and trials "
             "compute on the CPU"
         )
-        return [Finding(name, Level.WARNING, what, "add gpus: 1, or drop gres")]
+        return [Finding(name, Level.WARNING, what, "add gpus: 1, or remove gres")]
     if target.gpu in (None, NO_GPU):
         return []
     others = _other_models(target.gpu or "", granted)
@@ -299,7 +297,7 @@ def _contradictions(name: str, target: Resources, settings: SlurmSettings) -> li
                 name,
                 Level.WARNING,
                 what,
-                "name the same model in both, unless SLURM's name for it is one of its own",
+                "name the same model in both, unless SLURM only calls it differently",
             )
         ]
     return []

@@ -152,7 +152,7 @@ def _plain(value: Any, key: str, problems: list[Problem]) -> Any:
         case Mapping():
             for name in value:
                 if not isinstance(name, str):
-                    problems.append(Problem(MAPPING, 0, key, f"the key {name!r} is no text"))
+                    problems.append(Problem(MAPPING, 0, key, f"the key {name!r} is not text"))
             return {
                 str(name): _plain(item, f"{key}.{name}".lstrip("."), problems)
                 for name, item in value.items()
@@ -253,7 +253,7 @@ class _Builder:
         top = self._open[-1] if self._open else None
         if anchor not in self._anchors:
             self.unreadable.add(line)
-            self._problem(line, f"*{anchor} stands for nothing: no &{anchor} before it")
+            self._problem(line, f"*{anchor} refers to nothing: there is no &{anchor} before it")
             node: _Node | None = _Node(line)
         else:
             node = self._anchors[anchor]

@@ -72,7 +72,7 @@ class Parameters:
             return
         if key == "seed":
             raise BadValue(
-                "the seed is no parameter: `repeats: n` gives every trial the seeds 0 to n-1"
+                "the seed is not a parameter: `repeats: n` gives every trial the seeds 0 to n-1"
             )
         if key in self.workload.reserved:
             raise BadValue(self.workload.reserved[key])

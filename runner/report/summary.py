@@ -58,7 +58,7 @@ class NoNumbers(RunnerError):
 
     def __str__(self) -> str:
         return (
-            f"'{self.name}' holds no numbers, so it is no metric: name one of "
+            f"'{self.name}' has no numbers, so it cannot be averaged: name one of "
             f"{', '.join(self.known)}"
         )
 

@@ -221,7 +221,7 @@ def _notes(summary: Summary) -> Iterable[str]:
         )
     for name, count, value in summary.no_numbers:
         yield (
-            f"{name} is no number in {plural(count, 'completed trial')} ({spelled(value)}, for "
+            f"{name} is not a number in {plural(count, 'completed trial')} ({spelled(value)}, for "
             "example): in none of its means"
         )
     disturbed = sum(group.disturbed for group in summary.groups)

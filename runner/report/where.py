@@ -95,7 +95,7 @@ def parse(text: str) -> tuple[Condition, ...]:
     while True:
         match = _CONDITION.match(text, at)
         if match is None:
-            raise BadCondition(text, f"'{text[at:].strip()}' is no condition")
+            raise BadCondition(text, f"'{text[at:].strip()}' is not a condition")
         column, sign, value = (part.strip() for part in match.groups())
         if " " in value and value[0] not in "'\"":
             raise BadCondition(text, f"'{value}' has a blank, so it must stand in quotes")
@@ -107,7 +107,7 @@ def parse(text: str) -> tuple[Condition, ...]:
             return tuple(found)
         joint = _JOINT.match(text, match.end())
         if joint is None:
-            raise BadCondition(text, f"'{text[match.end() :].strip()}' is no condition")
+            raise BadCondition(text, f"'{text[match.end() :].strip()}' is not a condition")
         at = joint.end()
 
 

@@ -159,7 +159,7 @@ def test_polars_gets_the_same_rows_and_is_asked_for_by_name_where_it_is_absent(
         ),
         (
             {"name": "toy", "workload": "svm", "fixed": {"C": {1: 2}}},
-            "grid: fixed.C: the key 1 is no text",
+            "grid: fixed.C: the key 1 is not text",
         ),
     ],
 )

@@ -288,7 +288,7 @@ def test_an_answer_that_the_login_node_does_not_see(desk: Desk) -> None:
     report = desk.doctor()
     assert report.code == 1
     [(_, what, fix)] = report.of("cpu")
-    assert "is not seen here" in what
+    assert "does not appear here" in what
     assert "share" in fix
 
 

@@ -179,7 +179,7 @@ def test_a_cluster_that_goes_away_ends_the_wait(tmp_path: Path) -> None:
             if daemon.name() == "gcs_server":
                 _when(tmp_path / "began-0", process)
                 daemon.kill()
-        assert "nobody answers at" in facts(tmp_path, process)["told"]
+        assert "no Ray answers at" in facts(tmp_path, process)["told"]
         assert process.wait(timeout=PATIENCE_S) == 0
 
 

@@ -42,7 +42,7 @@ def test_names_that_are_good(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("mnits", "there are digits, mnist, fashion_mnist, cifar10, npz:FILE"),
+        ("mnits", "use one of digits, mnist, fashion_mnist, cifar10, npz:FILE"),
         ("npz:", "a path must follow"),
         ("synthetic", "needs a shape"),
         ("synthetic:3x32x32", "channels x height x width x classes x images"),

@@ -185,7 +185,7 @@ def test_metrics_are_those_asked_for(run: Run, store: Store) -> None:
     assert (unknown.code, "test_accuracy" in unknown.err) == (1, True)
     words = run("collect", "--metric", "model", "--store", str(store.root))
     assert words.code == 1
-    assert "'model' holds no numbers" in words.err
+    assert "'model' has no numbers" in words.err
 
 
 def test_sort_puts_the_best_first_and_top_keeps_the_first(run: Run, store: Store) -> None:

@@ -92,7 +92,7 @@ def test_what_only_the_workload_can_judge_is_told_with_the_rest(mistakes: Mistak
         ("name: x\nfixed: {dataset: null}", "2: fixed.dataset: expected text, got null"),
         (
             "name: x\nfixed: {seed: 3}",
-            "2: fixed.seed: the seed is no parameter: `repeats: n` gives",
+            "2: fixed.seed: the seed is not a parameter: `repeats: n` gives",
         ),
         ("name: x\nmatrix: {lr: []}", "2: matrix.lr: the axis has no values"),
         ("name: x\nmatrix: {epochs: {range: [3, 1]}}", "2: matrix.epochs: the axis has no values"),

@@ -108,7 +108,7 @@ def test_every_value_has_a_line(path: tuple[str | int, ...], line: int) -> None:
         ("a: 1\n<<: {b: 2}", "f:2: <<: merging with <<"),
         ("a: 1\n---\nb: 2", "f:2: a second document begins here"),
         ("? [1, 2]\n: 3", "f:1: a key must be written as text"),
-        ("a: *b", "f:1: a: *b stands for nothing"),
+        ("a: *b", "f:1: a: *b refers to nothing"),
         ("a: 1\nb: &b\n  - *b", "f:3: *b contains itself"),
         ("x: 1\na: [1,\nb: 2", "f:2: is not YAML: while parsing a flow sequence"),
         ("a: b: c", "f:1: is not YAML: mapping values are not allowed"),

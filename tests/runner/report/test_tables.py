@@ -161,5 +161,5 @@ def test_what_diverged_and_what_is_no_number_is_said_below_the_table(tmp_path: P
     assert table.notes[0].startswith("1 completed trial diverged")
     assert (
         table.notes[1]
-        == "loss is no number in 1 completed trial (low, for example): in none of its means"
+        == "loss is not a number in 1 completed trial (low, for example): in none of its means"
     )
