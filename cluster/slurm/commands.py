@@ -34,9 +34,6 @@ _OUTPUT = {
 }
 
 
-ENDED_BY_SIGNAL = "ended by signal"
-
-
 def outer_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment without the variables that SLURM set for the job we are in, or that
     would override a batch script.
@@ -116,10 +113,16 @@ class Commands:
                 "type this on a login node, or use --backend ray",
             ) from None
         except subprocess.TimeoutExpired:
-            raise SlurmCommandFailed(program, f"no answer within {timeout_s:g} s") from None
+            raise SlurmCommandFailed(
+                program, f"no answer within {timeout_s:g} s", broken_off=True
+            ) from None
         if done.returncode != 0:
             said = " ".join(done.stderr.split())
             if done.returncode < 0:
-                said = f"{said} ({ENDED_BY_SIGNAL} {-done.returncode})".lstrip()
-            raise SlurmCommandFailed(program, said or f"exit code {done.returncode}")
+                said = f"{said} (ended by signal {-done.returncode})".lstrip()
+            raise SlurmCommandFailed(
+                program,
+                said or f"exit code {done.returncode}",
+                broken_off=done.returncode < 0,
+            )
         return done.stdout

@@ -10,6 +10,8 @@ class SlurmCommandFailed(ClusterError):
 
     program: str
     message: str
+    broken_off: bool = False
+    """It was ended before it had answered: nobody knows what it did."""
 
     def __str__(self) -> str:
         return (

@@ -25,7 +25,7 @@ from cluster.errors import (
 )
 from cluster.profile import SlurmSettings
 from cluster.resources import Resources
-from cluster.slurm.commands import ENDED_BY_SIGNAL, Commands
+from cluster.slurm.commands import Commands
 from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.script import parameters
 
@@ -48,8 +48,6 @@ _LATER = (
     "Resource temporarily unavailable",
 )
 _NO_ANSWER = (
-    ENDED_BY_SIGNAL,
-    "no answer within",
     "Unable to contact",
     "timed out",
     "Connection",
@@ -146,7 +144,7 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]
             answer = self.commands.run("sbatch", "--parsable", str(script))
         except SlurmCommandFailed as failure:
             script.unlink()
-            raise _refusal(name, n_tasks, failure.message) from None
+            raise _refusal(name, n_tasks, failure) from None
         # "123", "123;cluster" where there are several, and before it whatever a site has to tell
         # its users.
         job, _, cluster = answer.strip().rpartition("\n")[2].strip().partition(";")
@@ -188,10 +186,13 @@ def rehearse(commands: Commands, script: str, name: str) -> None:
             ) from None
 
 
-def _refusal(name: str, n_tasks: int, message: str) -> Exception:
+def _refusal(name: str, n_tasks: int, failure: SlurmCommandFailed) -> Exception:
+    message = failure.message
     said = message.replace("sbatch: error: ", "").replace("Batch job submission failed: ", "")
-    if not any(words in message for words in _ITS_OWN_WORDS) or any(
-        words in message for words in _NO_ANSWER
+    if (
+        failure.broken_off
+        or not any(words in message for words in _ITS_OWN_WORDS)
+        or any(words in message for words in _NO_ANSWER)
     ):
         return SubmitUnacknowledged(name, said)
     if any(words in message for words in _LATER):
