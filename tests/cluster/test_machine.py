@@ -195,3 +195,19 @@ def test_a_card_cut_into_slices_is_the_first_of_them(
     monkeypatch.setattr(machine, "_nvml_started", lambda: True)
     seen = machine._visible_gpus.__wrapped__("0")
     assert [(one.name, one.model, one.memory_bytes) for one in seen] == [(name, model, 6 * 10**9)]
+
+
+@pytest.mark.parametrize(
+    ("product", "model"),
+    [
+        ("NVIDIA A30", "a30"),
+        ("Tesla T4", "t4"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA GeForce RTX 3080 Ti", "rtx3080ti"),
+        ("NVIDIA TITAN V", "nvidia-titan-v"),
+        ("NVIDIA A30 MIG 1g.6gb", "a30-mig-1g.6gb"),
+    ],
+)
+def test_a_gpus_model_is_the_word_people_use(product: str, model: str) -> None:
+    assert machine.model_of(product) == model

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import InvalidResources, ProfileError, UnknownBackend, UnknownTarget
-from cluster.machine import model_of
-from cluster.open import resolve
+from cluster.errors import InvalidResources, ProfileError, UnknownTarget
 from cluster.profile import Profile, builtin, parse
 from cluster.resources import Resources
 
@@ -208,32 +206,6 @@ def test_an_unknown_target_names_those_there_are() -> None:
 
 def test_one_machine_has_a_cpu_target_that_asks_for_no_memory() -> None:
     assert builtin().target("cpu") == Resources(cpus=1)
-
-
-@pytest.mark.parametrize(
-    ("product", "model"),
-    [
-        ("NVIDIA A30", "a30"),
-        ("Tesla T4", "t4"),
-        ("NVIDIA A100-SXM4-80GB", "a100"),
-        ("NVIDIA H100 80GB HBM3", "h100"),
-        ("NVIDIA GeForce RTX 3080 Ti", "rtx3080ti"),
-        ("NVIDIA TITAN V", "nvidia-titan-v"),
-    ],
-)
-def test_a_gpus_model_is_the_word_people_use(product: str, model: str) -> None:
-    assert model_of(product) == model
-
-
-def test_auto_is_the_profiles_own_backend_and_what_is_installed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert resolve("auto", parse(SITE)) == "slurm"
-    assert resolve("inline", parse(SITE)) == "inline"
-    monkeypatch.setenv("PATH", "")
-    assert resolve("auto", builtin()) == "ray"
-    with pytest.raises(UnknownBackend, match="auto, slurm, ray, inline"):
-        resolve("kubernetes", builtin())
 
 
 def test_errors_and_profiles_travel() -> None:

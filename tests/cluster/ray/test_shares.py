@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.machine import GIB
 from cluster.ray.shares import pool_sizes
-from cluster.resources import Resources
 from cluster.room import Need, Room, lacking
 
 WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory=64 * GIB)
@@ -82,26 +80,3 @@ def test_no_more_is_given_than_there_is_and_none_than_wanted(
 def test_somebody_works_if_anybody_can(nodes: list[Room], wants: list[tuple[Need, int]]) -> None:
     if any(lacking(nodes, need) is None for need, _ in wants):
         assert sum(pool_sizes(nodes, wants)) > 0
-
-
-@pytest.mark.parametrize(
-    ("resources", "reason"),
-    [
-        (Resources(cpus=17), "17 CPUs, and no node has more than 16"),
-        (Resources(mem_gb=65), "65 GB of memory, and no node has more than 64.0"),
-        (Resources(gpus=3), "3 GPU, and no node has more than 2"),
-        (Resources(gpus=1, gpu="t4"), "GPU model t4, and the nodes have a30"),
-    ],
-)
-def test_what_is_lacking_is_named(resources: Resources, reason: str) -> None:
-    assert reason in (lacking([WORKSTATION], Need.of(resources)) or "")
-
-
-def test_a_target_declared_without_gpu_needs_none() -> None:
-    assert lacking([Room(cpus=1)], Need.of(Resources(gpu="none"))) is None
-
-
-def test_models_that_a_node_mixes_cannot_be_told_apart() -> None:
-    mixed = Room(cpus=8, gpus=2, models=frozenset({"a30", "t4"}))
-    assert lacking([mixed], Need(cpus=1, gpus=1)) is None
-    assert "CUDA_VISIBLE_DEVICES" in (lacking([mixed], Need(cpus=1, gpus=1, gpu="t4")) or "")
