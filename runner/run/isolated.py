@@ -11,6 +11,7 @@ import faulthandler
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from cluster.errors import ProcessLost, ProcessSpent, Requeue
@@ -23,7 +24,7 @@ from runner.run.worker import run_task, warm_up
 from runner.sweep.submission import read_array
 
 _LOOK_S = 0.2
-_WANTS_REQUEUE = 75  # EX_TEMPFAIL of sysexits.h
+_FAILED, _WANTS_REQUEUE = 70, 75  # EX_SOFTWARE and EX_TEMPFAIL of sysexits.h
 _OWN_FAULT = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 )
@@ -73,11 +74,11 @@ def _run_in_new_process(array_path: str, index: int) -> None:
         if child.poll() is None:
             kill_tree(child.pid)
             child.wait()
-    if code == _WANTS_REQUEUE:
+    if code == _WANTS_REQUEUE and stop_requested():  # else a trial has ended its process with it
         raise Requeue
     if code == PublishFailed.code:
         raise PublishFailed(f"of task {index}", "its process says why above")
-    if code == 1:
+    if code == _FAILED:
         raise PackFailed("its process stopped with the error above")
     if code:
         how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
@@ -110,6 +111,9 @@ def _main(array_path: str, index: str) -> int:
     except PublishFailed as error:
         print(error, file=sys.stderr)
         return error.code
+    except Exception:  # not Python's own code 1, with which scripts like to end
+        traceback.print_exc()
+        return _FAILED
     return 0
 
 

@@ -63,9 +63,10 @@ def run_supervised(array_path: str, index: int) -> None:
         first = number == 0
         verdict = supervisor.watch(child, first=first)
         code = child.code or 0
-        if code == 0 and not supervisor.left_open(child):
-            return
-        if code == _WANTS_REQUEUE:
+        # With an attempt left open neither code is the worker's: a trial has ended the process.
+        if code in (0, _WANTS_REQUEUE) and not supervisor.left_open(child):
+            if code == 0:
+                return
             raise Requeue
         if code == PublishFailed.code:
             raise PublishFailed(f"of task {index}", "its process says why above")

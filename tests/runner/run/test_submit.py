@@ -411,6 +411,15 @@ def test_a_trial_that_ends_an_inline_submit_keeps_no_other_from_being_run(desk: 
     assert desk.outcomes() == {"completed": 3, "interrupted": 3}
 
 
+def test_the_code_an_isolated_trial_ends_its_process_with_is_no_word_of_the_worker(
+    desk: Desk,
+) -> None:
+    (desk.folder / "m.py").write_text("import os\ndef f(code: int):\n    os._exit(code)\n")
+    grid = desk.grid("workload: m:f\nisolate: true\nmatrix: {code: [1, 75]}\n")
+    desk.run("submit", grid, "--backend", "inline", code=1)
+    assert desk.outcomes() == {"killed": 2}
+
+
 def test_two_submits_at_once_run_each_trial_once(desk: Desk) -> None:
     grid = desk.grid(HELD)
     both = [desk.start("submit", grid, "--backend", "inline") for _ in range(2)]
