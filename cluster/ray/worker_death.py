@@ -18,14 +18,14 @@ _MONITOR = "OOM kill reason"  # the words of Ray's own watch over a node's memor
 
 
 def explain_death(
-    crash_file: Path | None, told: str, *, node_alive: bool, oom_killed: bool
+    crash_file: Path | None, ray_says: str, *, node_alive: bool, oom_killed: bool
 ) -> tuple[State, str]:
     """Return the state of the task that was running, and what can be said about it.
 
     Args:
         crash_file: Where faulthandler writes on a fatal signal; None if the worker is on another
             machine.
-        told: What Ray says.
+        ray_says: What Ray says.
         node_alive: Its node still answers.
         oom_killed: The kernel's out-of-memory killer was at work there at that time.
     """

@@ -100,7 +100,9 @@ def test_a_forked_worker_hears_the_warning_too(
     slurm_site: Site, tmp_path: Path, warning: str
 ) -> None:
     backend = backend_at(slurm_site)
-    handle = backend.submit(partial(tasks.work_in_a_child, str(tmp_path)), 1, TINY, name="keeper")
+    handle = backend.submit(
+        partial(tasks.work_in_a_child, str(tmp_path)), 1, TINY, name="supervised"
+    )
     lines_when(tmp_path / "0.diary", 1)
     slurm_site.run("scancel", f"--signal={warning}", handle.chunks[0].job)
     assert lines_when(tmp_path / "0.diary", 4) == [
