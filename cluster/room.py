@@ -19,7 +19,7 @@ class Need:
     gpus: float = 0
     gpu: str | None = None
     """The model wanted."""
-    memory: int = 0
+    memory_bytes: int = 0
     """Bytes; 0: no claim."""
 
     @classmethod
@@ -42,7 +42,7 @@ class Room:
     gpus: int = 0
     models: frozenset[str] = frozenset()
     """Of its GPUs."""
-    memory: int = 0
+    memory_bytes: int = 0
     """Bytes."""
 
     @classmethod
@@ -60,9 +60,9 @@ def lacking(rooms: Sequence[Room], need: Need) -> str | None:
         return None
     if need.cpus > (most := max((room.cpus for room in rooms), default=0)):
         return f"it asks for {need.cpus} CPUs, and no node has more than {most}"
-    if need.memory > (bytes_ := max((room.memory for room in rooms), default=0)):
+    if need.memory_bytes > (bytes_ := max((room.memory_bytes for room in rooms), default=0)):
         return (
-            f"it asks for {need.memory / GIB:g} GB of memory, and no node has more than "
+            f"it asks for {need.memory_bytes / GIB:g} GB of memory, and no node has more than "
             f"{bytes_ / GIB:.1f}"
         )
     if need.gpus > (most := max((room.gpus for room in rooms), default=0)):
@@ -86,12 +86,16 @@ class Free:
     """What is left of a node."""
 
     def __init__(self, room: Room) -> None:
-        self.room, self.cpus, self.memory = room, room.cpus, room.memory
+        self.room, self.cpus, self.memory_bytes = room, room.cpus, room.memory_bytes
         self.gpus = [1.0] * room.gpus  # the share that is free of each
 
     def take(self, need: Need) -> bool:
-        """Return the place one worker, if it fits."""
-        if need.cpus > self.cpus or need.memory > self.memory or not _right_model(self.room, need):
+        """Place one worker, if it fits."""
+        if (
+            need.cpus > self.cpus
+            or need.memory_bytes > self.memory_bytes
+            or not _right_model(self.room, need)
+        ):
             return False
         if need.gpus:
             each = min(need.gpus, 1.0)  # more than one are whole
@@ -103,7 +107,7 @@ class Free:
             for gpu in chosen:
                 self.gpus[gpu] -= each
         self.cpus -= need.cpus
-        self.memory -= need.memory
+        self.memory_bytes -= need.memory_bytes
         return True
 
 

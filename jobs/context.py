@@ -140,7 +140,7 @@ class Context:
         return folder.is_dir() and any(folder.iterdir())
 
     def phase(self, name: str) -> AbstractContextManager[None]:
-        """Return the time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``,
+        """Time a block as ``import``, ``data``, ``build``, ``warmup``, ``train``,
         ``eval`` or ``write``.
 
         A phase inside another stops the outer one's time. UnknownPhase for any other name.

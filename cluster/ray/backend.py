@@ -187,7 +187,7 @@ class RayBackend:
         return {
             "num_cpus": need.cpus,
             "num_gpus": need.gpus,
-            "memory": need.memory or None,
+            "memory": need.memory_bytes or None,
             "resources": self._session.model_resource(need.gpu) or None,
             "max_restarts": 0,  # a new worker is our decision
             "max_task_retries": 0,  # and so is another attempt

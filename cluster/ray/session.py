@@ -208,7 +208,7 @@ class RaySession:
                 num_cpus=room.cpus,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
-                _memory=room.memory,
+                _memory=room.memory_bytes,
                 _temp_dir=str(rays_own),
                 _system_config={
                     "process_group_cleanup_enabled": True

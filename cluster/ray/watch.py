@@ -50,8 +50,11 @@ class Watch:
             for worker in [worker for worker in pool.workers if worker.index is not None]:
                 if worker.deadline <= now:
                     yield worker, State.TIMED_OUT, f"killed after its {pool.time_min:g} minutes"
-                elif look and pool.need.memory and worker.pid and worker.is_on(node_id):
-                    held, limit = held_bytes(worker.pid, pool.need.memory), pool.need.memory
+                elif look and pool.need.memory_bytes and worker.pid and worker.is_on(node_id):
+                    held, limit = (
+                        held_bytes(worker.pid, pool.need.memory_bytes),
+                        pool.need.memory_bytes,
+                    )
                     if held > limit:
                         yield (
                             worker,

@@ -37,9 +37,9 @@ def explain_death(
     if crash:
         return State.CRASHED, crash
     if not node_alive:
-        return State.NODE_FAILED, f"its node was lost: {told}"
-    if _MONITOR in told:
-        return State.OUT_OF_MEMORY, " ".join(told.splitlines()[:2])  # a page of advice follows
+        return State.NODE_FAILED, f"its node was lost: {ray_says}"
+    if _MONITOR in ray_says:
+        return State.OUT_OF_MEMORY, " ".join(ray_says.splitlines()[:2])  # a page of advice follows
     if oom_killed:
         return State.OUT_OF_MEMORY, _KERNEL
     return State.KILLED, _SILENT

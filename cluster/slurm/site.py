@@ -176,12 +176,12 @@ def in_words(partition: SitePartition) -> str:
     limit = (
         "no time limit"
         if partition.max_time_min is None
-        else f"up to {duration(partition.max_time_min)}"
+        else f"up to {minutes_in_words(partition.max_time_min)}"
     )
     return f"{nodes or 'no nodes'}; {limit}"
 
 
-def duration(minutes: float) -> str:
+def minutes_in_words(minutes: float) -> str:
     """Return the minutes as a person says them: 90 min, 8 h, 7 days."""
     for unit, name in ((1440, "days"), (60, "h")):
         if minutes >= 2 * unit and minutes % unit == 0:

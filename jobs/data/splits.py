@@ -77,7 +77,7 @@ def split(
 def shares(
     labels: NDArray[np.int64], fractions: Sequence[Fraction], stream: np.random.RandomState
 ) -> list[Indices]:
-    """Return the share out all images, each class in the given proportions.
+    """Share out all images, each class in the given proportions.
 
     Every part has its fraction of the whole, rounded; every class is within one image of its
     fraction in every part.

@@ -81,13 +81,13 @@ def _show(found: Diagnosis) -> None:
     output.heading(f"{found.profile} on {found.backend}, records in {found.store}")
     rows = tuple(
         (
-            visit.target,
-            visit.partition,
-            found.verdict(visit.target),
-            visit.node,
-            "" if visit.seconds is None else f"{visit.seconds:.1f}",
+            check.target,
+            check.partition,
+            found.verdict(check.target),
+            check.node,
+            "" if check.answer_s is None else f"{check.answer_s:.1f}",
         )
-        for visit in found.targets
+        for check in found.targets
     )
     headings = (
         Heading("target"),
@@ -115,13 +115,13 @@ def _plain(found: Diagnosis) -> dict[str, Any]:
         "refused": found.refused,
         "targets": [
             {
-                "target": visit.target,
-                "partition": visit.partition or None,
-                "verdict": found.verdict(visit.target),
-                "node": visit.node or None,
-                "answer_s": visit.seconds,
+                "target": check.target,
+                "partition": check.partition or None,
+                "verdict": found.verdict(check.target),
+                "node": check.node or None,
+                "answer_s": check.answer_s,
             }
-            for visit in found.targets
+            for check in found.targets
         ],
         "findings": [
             {

@@ -289,7 +289,7 @@ def _target_check(target: str, partition: str, probes: list[Probe]) -> TargetChe
     for one in probes:
         if one.target == target:
             return TargetCheck(
-                target, partition, one.node or (one.answer.node if one.answer else ""), one.seconds
+                target, partition, one.node or (one.answer.node if one.answer else ""), one.answer_s
             )
     return TargetCheck(target, partition)
 

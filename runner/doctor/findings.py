@@ -35,7 +35,7 @@ class TargetCheck:
     partition: str
     node: str = ""
     """Where the probe ran; empty if it did not."""
-    seconds: float | None = None
+    answer_s: float | None = None
     """From submit to its answer; None without one."""
 
 

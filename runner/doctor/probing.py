@@ -52,7 +52,7 @@ class Probe:
     """On the monotonic clock."""
 
     @property
-    def seconds(self) -> float | None:
+    def answer_s(self) -> float | None:
         """Return the seconds from submit to answer."""
         return None if self.answer is None else self.seen_at - self.submitted_at
 

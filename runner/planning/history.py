@@ -36,7 +36,7 @@ def history_of(sweep: Sweep) -> History:
         last_attempt=last,
         failed=frozenset(failed),
         queued=frozenset(sweep.queue.states),
-        seconds=seconds,
+        duration_s=seconds,
     )
 
 

@@ -34,7 +34,7 @@ class History:
     again, unless something was mended."""
     queued: frozenset[str] = frozenset()
     """Trials that a scheduler still holds: they are left to it."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    duration_s: Mapping[str, float] = field(default_factory=dict)
     """How long completed attempts took, by trial."""
 
 
@@ -158,7 +158,7 @@ def make_plan(
     )  # the others first: neither a failure that is a result nor one that ends what runs them all
     # must keep them waiting
     now = todo if limit is None else todo[:limit]
-    expected_s = _expected_s(specs, ids, history.seconds) if window else {}
+    expected_s = _expected_s(specs, ids, history.duration_s) if window else {}
     arrays = tuple(
         array
         for (target, own, _), members in _by_resources(now, specs, extra or {}).items()
@@ -243,14 +243,14 @@ def _cut(array: PlannedArray, window: Window | None) -> Iterable[PlannedArray]:
 
 
 def _expected_s(
-    specs: Sequence[JobSpec], ids: Sequence[str], seconds: Mapping[str, float]
+    specs: Sequence[JobSpec], ids: Sequence[str], duration_s: Mapping[str, float]
 ) -> dict[tuple[str, str], float]:
     """Median duration of the recorded trials of each kind, in seconds."""
-    if not seconds:
+    if not duration_s:
         return {}
     by_kind: dict[tuple[str, str], list[float]] = defaultdict(list)
     for spec, trial in zip(specs, ids, strict=True):
-        known = seconds.get(trial)
+        known = duration_s.get(trial)
         if known is not None:
             by_kind[_kind(spec)].append(known)
     return {kind: statistics.median(known) for kind, known in by_kind.items()}

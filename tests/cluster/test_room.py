@@ -8,7 +8,7 @@ from cluster.machine import GIB
 from cluster.resources import Resources
 from cluster.room import Need, Room, lacking
 
-WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory=64 * GIB)
+WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory_bytes=64 * GIB)
 
 
 @pytest.mark.parametrize(

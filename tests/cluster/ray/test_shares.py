@@ -9,20 +9,20 @@ from cluster.machine import GIB
 from cluster.ray.shares import pool_sizes
 from cluster.room import Need, Room, lacking
 
-WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory=64 * GIB)
+WORKSTATION = Room(cpus=16, gpus=2, models=frozenset({"a30"}), memory_bytes=64 * GIB)
 
 needs = st.builds(
     Need,
     cpus=st.integers(1, 6),
     gpus=st.sampled_from([0, 0.25, 0.5, 1, 2]),
-    memory=st.integers(0, 8).map(lambda gib: gib * GIB),
+    memory_bytes=st.integers(0, 8).map(lambda gib: gib * GIB),
 )
 rooms = st.builds(
     Room,
     cpus=st.integers(1, 16),
     gpus=st.integers(0, 4),
     models=st.just(frozenset({"a30"})),
-    memory=st.just(16 * GIB),
+    memory_bytes=st.just(16 * GIB),
 )
 
 
@@ -66,8 +66,8 @@ def test_no_more_is_given_than_there_is_and_none_than_wanted(
             sum(size * need.gpus for size, (need, _) in zip(sizes, wants, strict=True)),
         ),
         (
-            sum(node.memory for node in nodes),
-            sum(size * need.memory for size, (need, _) in zip(sizes, wants, strict=True)),
+            sum(node.memory_bytes for node in nodes),
+            sum(size * need.memory_bytes for size, (need, _) in zip(sizes, wants, strict=True)),
         ),
     ]:
         assert claim <= total + 1e-6

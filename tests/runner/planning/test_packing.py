@@ -104,7 +104,7 @@ def test_packs_of_known_trials_last_as_long_as_the_profile_says() -> None:
     plan = make_plan(
         specs,
         site,
-        History(seconds={specs[0].trial_id: 60.0, specs[1].trial_id: 60.0}),
+        History(duration_s={specs[0].trial_id: 60.0, specs[1].trial_id: 60.0}),
         window=UNLIMITED,
     )
     assert {len(pack) for pack in plan.arrays[0].packs} == {10}
