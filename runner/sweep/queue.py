@@ -15,6 +15,7 @@ from cluster.state import State
 from runner.errors import FrozenFileDamaged, PublishFailed
 from runner.sweep.arrays import Arrays, QueuedArray, job_name
 from runner.sweep.attempts import GO_ON, OUTCOME_OF, Dead, array_name
+from runner.sweep.early_stop import is_stopped
 from runner.sweep.journal import AttemptStarted
 
 _BROKEN = frozenset(
@@ -141,7 +142,7 @@ def view_of(
             idle = not any((name, trial) in begun for trial in waiting) and not _has_ended(
                 queued, pack, index
             )
-            if report.state in _BROKEN and len(waiting) == len(pack) and idle:
+            if len(waiting) == len(pack) and idle and _ended_too_soon(queued, pack, report):
                 view.not_started[waiting[0]] = _why_not_started(queued.handle, report)
             for trial in waiting:
                 started = begun.get((name, trial))
@@ -175,9 +176,19 @@ def _of_damaged(damaged: Iterable[QueuedArray], reports: Mapping[str, list[TaskR
     return ""
 
 
+def _ended_too_soon(queued: QueuedArray, pack: list[tuple[int, int]], report: TaskReport) -> bool:
+    """Whether a task that began no trial should have: it broke, or ended well before its worker."""
+    if report.state is not State.COMPLETED:
+        return report.state in _BROKEN
+    specs = [queued.submission.spec(line) for line, _ in pack]
+    return not all(is_stopped(queued.submission, spec) for spec in specs)
+
+
 def _why_not_started(handle: SchedulerHandle, report: TaskReport) -> str:
     """Why a task ended before it began a trial; where a line of setup failed, which."""
     said = report.detail or f"it ended as {report.state}"
+    if report.state is State.COMPLETED:
+        said = "it ended well before runner began: does a line of setup exit?"
     return f"{said}; {line}" if (line := handle.failed_setup(report.index)) else said
 
 

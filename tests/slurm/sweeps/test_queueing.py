@@ -298,4 +298,9 @@ def test_a_task_that_cannot_begin_says_why(desk: SlurmDesk) -> None:
     )
     assert desk.standing() == {"waiting": 4}
     assert "no such module" in desk.run("logs", desk.trials()[0])
+    desk.profile(TARGETS, '{setup: ["exit 0"]}')
+    desk.run("submit", desk.grid(COUNTED.replace("[cpu, a30, t4]", "cpu")), "--pack", "2")
+    desk.until_idle()
+    assert "does a line of setup exit?" in desk.run("status")
+    assert desk.standing() == {"waiting": 4}
     assert not desk.ran()
