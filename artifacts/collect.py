@@ -19,7 +19,16 @@ from artifacts.index import Unreadable, load_table, named, names, walk, weight
 from artifacts.publish import replace
 from artifacts.record import Outcome
 from artifacts.store import Store
-from artifacts.tables import Pile, as_text, column_of, in_order, is_mixed, rows_of, unite, values_of
+from artifacts.tables import (
+    TableBatch,
+    as_text,
+    column_of,
+    in_order,
+    is_mixed,
+    rows_of,
+    unite,
+    values_of,
+)
 
 # Compaction holds this many rows in memory, and loses at most this much work when it is killed.
 _CHUNK: Final = 1000
@@ -50,13 +59,13 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
     tables, unreadable = [], []
     for sweep in dict.fromkeys(sweeps):
         store.check_known(sweep)
-        pile = Pile()
+        batch = TableBatch()
         for _, table in walk(store.records_folder(sweep), load_table):
             if isinstance(table, Unreadable):
                 unreadable.append(table)
             else:
-                pile.add(table)
-        rows = unite(pile.tables())
+                batch.add(table)
+        rows = unite(batch.tables())
         tables.append(rows.take(pa.array(_chosen(rows, attempts=attempts), pa.int64())))
     table = in_order(unite([parquet.SCHEMA.empty_table(), *tables]))
     return Collected(_without_nulls_type(table), tuple(unreadable))

@@ -16,7 +16,7 @@ from artifacts.errors import UnreadableRecord
 from artifacts.index import COMPACTED, SUFFIX, file_name, load_table, named
 from artifacts.publish import PARTIAL, publish, sync_folder, translate_write_errors
 from artifacts.record import Record
-from artifacts.tables import Pile, compatible, unite
+from artifacts.tables import TableBatch, compatible, unite
 
 # A file that a killed worker was writing; publishing takes milliseconds, so nobody is at it any
 # more.
@@ -31,7 +31,7 @@ def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
     Whoever dies in between leaves rows twice, which readers see through; two that compact the same
     files do as well. Values keep their types: records that disagree in one go to separate files.
     """
-    pile, singles = Pile(), dict[_Key, Path]()
+    batch, singles = TableBatch(), dict[_Key, Path]()
     for path in dict.fromkeys(paths):
         if named(path)[0] is None:
             continue
@@ -40,19 +40,19 @@ def compact(folder: Path, paths: Iterable[Path]) -> list[Path]:
         except (FileNotFoundError, UnreadableRecord):
             # another process compacted it; or it is damaged, and stays where the index names it
             continue
-        pile.add(table)
+        batch.add(table)
         singles[_keys(table)[0]] = path
-    return _merge(folder, pile, singles)
+    return _merge(folder, batch, singles)
 
 
 def compact_records(folder: Path, records: Iterable[Record]) -> list[Path]:
     """Do the same with records that this process has published itself and need not read again."""
-    pile, singles = Pile(), dict[_Key, Path]()
+    batch, singles = TableBatch(), dict[_Key, Path]()
     for record in records:
-        pile.add(record.to_table())
+        batch.add(record.to_table())
         name = file_name(record.trial, record.attempt, derived=record.derived)
         singles[record.trial, record.attempt, record.derived] = folder / name
-    return _merge(folder, pile, singles)
+    return _merge(folder, batch, singles)
 
 
 def remove_stale_partials(folder: Path) -> None:
@@ -66,9 +66,9 @@ def remove_stale_partials(folder: Path) -> None:
                 continue
 
 
-def _merge(folder: Path, pile: Pile, singles: Mapping[_Key, Path]) -> list[Path]:
+def _merge(folder: Path, batch: TableBatch, singles: Mapping[_Key, Path]) -> list[Path]:
     published = []
-    for group in compatible(pile.tables()):
+    for group in compatible(batch.tables()):
         table = unite(group)
         if table.num_rows < 2:
             continue

@@ -108,7 +108,7 @@ class Store:
         return compact.compact(self.records_folder(sweep), paths)
 
     def compact_published(self, sweep: str, records: Iterable[Record]) -> list[Path]:
-        """Return the same for records that this process has published and still holds: a third of
+        """Compact records that this process has published and still holds: a third of
         the cost, for nothing is read.
 
         Raises:

@@ -17,7 +17,7 @@ _MIXED: Final = {"values": "spelled"}
 told."""
 
 
-class Pile:
+class TableBatch:
     """Tables of equal schemas, gathered; kept small by joining them now and then.
 
     A table of one row has a hundred columns of some hundred bytes of bookkeeping each, so ten
@@ -30,7 +30,7 @@ class Pile:
         self._tables: dict[pa.Schema, list[pa.Table]] = {}
 
     def add(self, table: pa.Table) -> None:
-        """Put a table on the pile."""
+        """Add a table."""
         tables = self._tables.setdefault(table.schema, [])
         tables.append(table)
         if len(tables) >= self._JOIN_EVERY:

@@ -18,7 +18,7 @@ from cluster.processes import Birth
 from cluster.state import State
 
 
-class Sequel(StrEnum):
+class AfterStop(StrEnum):
     """What becomes of a task that was asked to stop."""
 
     GOES_ON = "goes_on"  # it is started again, here or elsewhere
@@ -33,7 +33,7 @@ A task that listens has it blocked, so that it stays pending for whoever looks.
 """
 
 _stop = Event()
-_ask_sequel: Callable[[], Sequel] | None = None
+_ask_after_stop: Callable[[], AfterStop] | None = None
 _ask_earlier_end: Callable[[], State] | None = None
 _find_neighbors: Callable[[], Iterable[Neighbor]] | None = None
 
@@ -65,19 +65,19 @@ class Neighbor:
 
 
 def ask_scheduler(
-    sequel: Callable[[], Sequel],
+    after_stop: Callable[[], AfterStop],
     earlier_end: Callable[[], State],
     others: Callable[[], Iterable[Neighbor]],
 ) -> None:
     """Tell how to find out what follows, how the task's earlier life ended, and who else is there;
     forked processes inherit it."""
-    global _ask_sequel, _ask_earlier_end, _find_neighbors
-    _ask_sequel, _ask_earlier_end, _find_neighbors = sequel, earlier_end, others
+    global _ask_after_stop, _ask_earlier_end, _find_neighbors
+    _ask_after_stop, _ask_earlier_end, _find_neighbors = after_stop, earlier_end, others
 
 
-def sequel() -> Sequel:
+def after_stop() -> AfterStop:
     """Return what follows now that the task was asked to stop; asks the scheduler, so ask once."""
-    return Sequel.GOES_ON if _ask_sequel is None else _ask_sequel()
+    return AfterStop.GOES_ON if _ask_after_stop is None else _ask_after_stop()
 
 
 def earlier_end() -> State:

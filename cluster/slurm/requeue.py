@@ -15,7 +15,7 @@ import psutil
 from cluster.errors import BackendUnavailable
 from cluster.place import Place
 from cluster.processes import Birth
-from cluster.signals import WARNING, Neighbor, Sequel, request_stop, warned
+from cluster.signals import WARNING, AfterStop, Neighbor, request_stop, warned
 from cluster.slurm.commands import Commands
 from cluster.slurm.errors import SlurmCommandFailed
 from cluster.slurm.parse import SACCT_FORMAT, sacct_rows
@@ -30,7 +30,7 @@ _PATIENCE_S = 20.0
 """The task is waiting to compute, and what sacct would say is only a better word."""
 
 
-class Fate(StrEnum):
+class TaskEnd(StrEnum):
     """What becomes of a task that stops now."""
 
     ASKS_AGAIN = "asks_again"  # it may ask to be queued again, and will be
@@ -44,7 +44,7 @@ class Fate(StrEnum):
     @property
     def runs_again(self) -> bool:
         """Return the task will be started once more."""
-        return self in (Fate.ASKS_AGAIN, Fate.QUEUED_AGAIN)
+        return self in (TaskEnd.ASKS_AGAIN, TaskEnd.QUEUED_AGAIN)
 
 
 def listen() -> None:
@@ -63,10 +63,10 @@ def listen() -> None:
     signal.signal(signal.SIGTERM, _stop_at_the_next_step)
 
 
-def fate() -> Fate:
+def task_end() -> TaskEnd:
     """Return what becomes of this array task if it stops now; one squeue call."""
     if warned() and restarts() >= int(os.environ.get(MAX_REQUEUES_VARIABLE, "0")):
-        return Fate.OUT_OF_REQUEUES
+        return TaskEnd.OUT_OF_REQUEUES
     try:
         answer = Commands().run(
             "squeue",
@@ -75,13 +75,13 @@ def fate() -> Fate:
             "--Format=State:|,RestartCnt:|,Reason:|",
         )
     except (SlurmCommandFailed, BackendUnavailable):
-        return Fate.ASKS_AGAIN  # slurmctld is away: asking is all that is left
+        return TaskEnd.ASKS_AGAIN  # slurmctld is away: asking is all that is left
     state, count, reason = [*answer.strip().split("|"), "", ""][:3]
     if state in _RUNNING:
-        return Fate.ASKS_AGAIN
+        return TaskEnd.ASKS_AGAIN
     if int(count or 0) > restarts():
-        return Fate.QUEUED_AGAIN
-    return Fate.PAST_ITS_LIMIT if reason == "TimeLimit" else Fate.ENDS
+        return TaskEnd.QUEUED_AGAIN
+    return TaskEnd.PAST_ITS_LIMIT if reason == "TimeLimit" else TaskEnd.ENDS
 
 
 def queue_again() -> None:
@@ -90,12 +90,12 @@ def queue_again() -> None:
     Commands().run("scontrol", "requeue", _this_task())
 
 
-def sequel() -> Sequel:
+def after_stop() -> AfterStop:
     """Return what becomes of this array task if it stops now, in the words of all schedulers."""
-    found = fate()
+    found = task_end()
     if found.runs_again:
-        return Sequel.GOES_ON
-    return Sequel.CANCELLED if found is Fate.ENDS else Sequel.OUT_OF_TIME
+        return AfterStop.GOES_ON
+    return AfterStop.CANCELLED if found is TaskEnd.ENDS else AfterStop.OUT_OF_TIME
 
 
 def earlier_end() -> State:

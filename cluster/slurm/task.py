@@ -21,7 +21,9 @@ def main(pickle: str, first: str) -> int:
     """Load the callable, call it with this task's index, and queue the task again if it asks for
     that; returns the exit code."""
     slurm_requeue.listen()  # before anything slow: until then USR2 kills
-    signals.ask_scheduler(slurm_requeue.sequel, slurm_requeue.earlier_end, slurm_requeue.neighbors)
+    signals.ask_scheduler(
+        slurm_requeue.after_stop, slurm_requeue.earlier_end, slurm_requeue.neighbors
+    )
     place.enter(slurm_requeue.place())
     # Only now: submitit reads the environment, and takes time to import.
     from submitit.core.job_environment import JobEnvironment
@@ -37,9 +39,9 @@ def main(pickle: str, first: str) -> int:
             warm()
         delayed.function(int(first) + int(job.array_task_id))
     except Requeue:
-        fate = slurm_requeue.fate()
-        logging.getLogger("submitit").info("asked to stop; this task %s", fate)
-        if fate is slurm_requeue.Fate.ASKS_AGAIN:
+        task_end = slurm_requeue.task_end()
+        logging.getLogger("submitit").info("asked to stop; this task %s", task_end)
+        if task_end is slurm_requeue.TaskEnd.ASKS_AGAIN:
             slurm_requeue.queue_again()
         return 1  # if it runs again, this exit counts for nothing
     except ProcessSpent:

@@ -26,7 +26,7 @@ from cluster.child import Child
 from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import here
 from cluster.processes import OomKills
-from cluster.signals import sequel, stop_requested
+from cluster.signals import after_stop, stop_requested
 from runner.errors import PackFailed, PublishFailed
 from runner.sweep.attempts import outcome_after, publish_derived, unrecorded
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Entry, Journal, entries
@@ -180,7 +180,7 @@ class _Supervisor:
     def _stopped(self, child: Child, first: bool) -> Outcome:
         """What the attempt is called that the child was at when the task was asked to stop."""
         begun = sum(isinstance(entry, AttemptStarted) for entry in self._entries(child))
-        return outcome_after(sequel(), alone=first and begun == 1)[0]
+        return outcome_after(after_stop(), alone=first and begun == 1)[0]
 
     def _entries(self, child: Child) -> list[Entry]:
         """What this very process has noted; another of its number may have written to the same file

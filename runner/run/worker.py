@@ -25,13 +25,20 @@ from cluster import startup
 from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.place import Place, here
 from cluster.processes import Birth
-from cluster.signals import sequel, stop_requested
+from cluster.signals import after_stop, stop_requested
 from cluster.state import State
 from jobs.execute import Expectation, Finished, execute, warm
 from jobs.importing import add_to_path
 from jobs.spec import JobSpec
 from runner.errors import PublishFailed
-from runner.sweep.attempts import GO_ON, Taken, array_name, circumstances, outcome_after, take_over
+from runner.sweep.attempts import (
+    GO_ON,
+    TakenOver,
+    array_name,
+    circumstances,
+    outcome_after,
+    take_over,
+)
 from runner.sweep.early_stop import consider, fault, is_stopped, lift
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section
@@ -130,11 +137,11 @@ class Worker:
         """Return this worker's own file."""
         return Journal(self.store.sweep_folder(self.sweep), self.name)
 
-    def take_over(self, array: str, trials: list[str], number: int) -> Taken:
+    def take_over(self, array: str, trials: list[str], number: int) -> TakenOver:
         """Return what the trials of this array task have behind them; nothing where no scheduler
         started it, and none can start it again."""
         if self.place.array_job_id is None:
-            return Taken({}, frozenset())
+            return TakenOver({}, frozenset())
         self._alone = number == 0
         return take_over(
             self.store,
@@ -192,7 +199,7 @@ class Worker:
             "ended_at": datetime.now(UTC),
         }
         if self.stopped:
-            values["outcome"], values["error_message"] = outcome_after(sequel(), alone=alone)
+            values["outcome"], values["error_message"] = outcome_after(after_stop(), alone=alone)
         record = Record.keeping(
             self.sweep, trial, attempt, finished.parameters, values, finished.results
         )

@@ -23,7 +23,7 @@ from artifacts.record import Outcome, Record
 from artifacts.store import Store
 from cluster.open import is_local
 from cluster.place import Place, here
-from cluster.signals import Sequel, earlier_end, neighbors
+from cluster.signals import AfterStop, earlier_end, neighbors
 from cluster.state import State
 from jobs.errors import JobsError
 from jobs.registry import workload
@@ -70,7 +70,7 @@ _DRIVER_GONE = (
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenOver:
     """What the trials of a task have behind them when it takes them up."""
 
     outcomes: Mapping[str, Mapping[int, Outcome]]
@@ -80,7 +80,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Dead:
+class LostAttempt:
     """An attempt that began in a task that has ended, and that has no record."""
 
     started: AttemptStarted
@@ -113,7 +113,7 @@ def unrecorded(
     }
 
 
-def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
+def outcome_after(what: AfterStop, *, alone: bool) -> tuple[Outcome, str | None]:
     """Return what an attempt is called that was asked to stop, and did; and why, if it does not go
     on by itself.
 
@@ -121,9 +121,9 @@ def outcome_after(what: Sequel, *, alone: bool) -> tuple[Outcome, str | None]:
         what: Follows for its task.
         alone: It was the first that this run of the task began, so that it had all of the walltime.
     """
-    if what is Sequel.GOES_ON:
+    if what is AfterStop.GOES_ON:
         return Outcome.preempted, None
-    if what is Sequel.CANCELLED:
+    if what is AfterStop.CANCELLED:
         return Outcome.cancelled, f"it was cancelled while it ran: the next submit {_SAVED}"
     if alone:
         return Outcome.timed_out, f"{_WALLTIME}: 'runner retry' {_SAVED}"
@@ -184,7 +184,7 @@ def publish_derived(store: Store, started: AttemptStarted, outcome: Outcome, mes
 
 def take_over(
     store: Store, sweep: str, place: Place, array: str, trials: Collection[str], *, continues: bool
-) -> Taken:
+) -> TakenOver:
     """Settle what earlier processes of this array task left open, and end what computes its trials
     here with nobody to watch it.
 
@@ -206,7 +206,7 @@ def take_over(
                     entry.trial
                 )  # the scheduler has given this task up, and started it again
     if not begun:
-        return Taken({}, frozenset(elsewhere))
+        return TakenOver({}, frozenset(elsewhere))
     index = store.index(sweep)
     outcomes = {
         trial: {one.attempt: one.outcome for one in index.attempts(trial)}
@@ -224,10 +224,10 @@ def take_over(
             _end_here(entry, place)
             publish_derived(store, entry, outcome, _REQUEUED)
             outcomes[entry.trial][entry.attempt] = outcome
-    return Taken(outcomes, frozenset(elsewhere))
+    return TakenOver(outcomes, frozenset(elsewhere))
 
 
-def settle(store: Store, dead: Iterable[Dead]) -> int:
+def settle(store: Store, dead: Iterable[LostAttempt]) -> int:
     """Write the records of attempts whose task has ended without one; return how many."""
     return sum(publish_derived(store, one.started, one.outcome, one.reason) for one in dead)
 

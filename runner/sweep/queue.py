@@ -14,7 +14,7 @@ from cluster.errors import ClusterError
 from cluster.state import State
 from runner.errors import FrozenFileDamaged, PublishFailed
 from runner.sweep.arrays import Arrays, QueuedArray, job_name
-from runner.sweep.attempts import GO_ON, OUTCOME_OF, Dead, array_name
+from runner.sweep.attempts import GO_ON, OUTCOME_OF, LostAttempt, array_name
 from runner.sweep.early_stop import is_stopped
 from runner.sweep.journal import AttemptStarted
 
@@ -50,7 +50,7 @@ class QueueView:
     states: dict[str, State] = field(default_factory=dict)
     """PENDING, RUNNING, or UNKNOWN because it could not be asked, by trial: these are left to the
     scheduler."""
-    dead: list[Dead] = field(default_factory=list)
+    dead: list[LostAttempt] = field(default_factory=list)
     scheduler_error: str = ""
     """Why the scheduler could not be asked; what it holds is then not known, and nothing may be
     concluded from its silence."""
@@ -192,7 +192,7 @@ def _why_not_started(handle: SchedulerHandle, report: TaskReport) -> str:
     return f"{said}; {line}" if (line := handle.failed_setup(report.index)) else said
 
 
-def _dead(started: AttemptStarted, report: TaskReport) -> Dead:
+def _dead(started: AttemptStarted, report: TaskReport) -> LostAttempt:
     """What became of an attempt whose task has ended without writing its record."""
     said = report.detail or f"the scheduler says: {report.state}"
     if report.state is State.FAILED:
@@ -200,8 +200,10 @@ def _dead(started: AttemptStarted, report: TaskReport) -> Dead:
         # not go on.
         recorded = report.code != PublishFailed.code
         why = f"its worker could not go on ({said})" if recorded else "its record was not written"
-        return Dead(started, Outcome.interrupted, f"{why}: 'runner logs' has what it printed")
-    return Dead(started, OUTCOME_OF[report.state], said)
+        return LostAttempt(
+            started, Outcome.interrupted, f"{why}: 'runner logs' has what it printed"
+        )
+    return LostAttempt(started, OUTCOME_OF[report.state], said)
 
 
 def _is_unsettled(queued: QueuedArray, index: Index, damaged: list[QueuedArray]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster.errors import Requeue
 from cluster.signals import WARNING, stop_requested
-from cluster.slurm.requeue import fate, restarts
+from cluster.slurm.requeue import restarts, task_end
 from tests.cluster.tasks import LONG_S
 
 _PROCESS = {
@@ -54,7 +54,7 @@ def work_until_told(folder: str, index: int) -> None:
     _note(diary, "began")
     while not stop_requested():
         time.sleep(0.05)
-    _note(diary, fate())
+    _note(diary, task_end())
     raise Requeue
 
 
@@ -64,7 +64,7 @@ def never_finish(folder: str, index: int) -> None:
     _note(diary, f"run {restarts()}")
     while not stop_requested():
         time.sleep(0.05)
-    _note(diary, fate())
+    _note(diary, task_end())
     raise Requeue
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.profile import SlurmSettings
 from cluster.slurm.backend import SlurmBackend
-from cluster.slurm.requeue import Fate
+from cluster.slurm.requeue import TaskEnd
 from cluster.state import State
 from tests.cluster.suite import BackendSuite
 
@@ -39,9 +39,9 @@ class TestSlurm(BackendSuite):
         super().test_a_task_over_its_time_has_timed_out(backend_at(slurm_site))
         assert lines_when(tmp_path / "0.diary", 4) == [
             "run 0",
-            Fate.ASKS_AGAIN,
+            TaskEnd.ASKS_AGAIN,
             "run 1",
-            Fate.OUT_OF_REQUEUES,
+            TaskEnd.OUT_OF_REQUEUES,
         ]
         (report,) = reports_when(heeding, handle, all_final)
         assert (report.state, report.restarts) == (State.FAILED, 1)

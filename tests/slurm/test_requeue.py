@@ -9,7 +9,7 @@ import pytest
 
 from cluster.backend import TaskReport
 from cluster.resources import Resources
-from cluster.slurm.requeue import Fate
+from cluster.slurm.requeue import TaskEnd
 from cluster.state import State
 
 from . import tasks
@@ -27,7 +27,7 @@ def test_a_preempted_task_saves_its_work_and_goes_on(slurm_site: Site, tmp_path:
     )
     lines_when(tmp_path / "0.diary", 1)
     backend.submit(tasks.nothing, 1, URGENT, name="urgent")
-    assert lines_when(tmp_path / "0.diary", 3) == ["began", Fate.ASKS_AGAIN, "resumed"]
+    assert lines_when(tmp_path / "0.diary", 3) == ["began", TaskEnd.ASKS_AGAIN, "resumed"]
     (report,) = reports_when(backend, handle, all_final)
     assert (report.state, report.restarts) == (State.COMPLETED, 1)
 
@@ -68,7 +68,7 @@ def test_each_task_of_an_array_asks_for_itself(slurm_site: Site, tmp_path: Path)
         lines_when(tmp_path / f"{index}.diary", 1)
     for index in range(3):
         slurm_site.run("scancel", "--signal=USR2", f"{job}_{index}")
-        assert lines_when(tmp_path / f"{index}.diary", 2)[:2] == ["began", Fate.ASKS_AGAIN]
+        assert lines_when(tmp_path / f"{index}.diary", 2)[:2] == ["began", TaskEnd.ASKS_AGAIN]
         again = partial(_started_again, index)
         reports_when(backend, handle, again)  # it is first in squeue's answer now
     assert [lines_when(tmp_path / f"{index}.diary", 3)[2] for index in range(3)] == ["resumed"] * 3
@@ -80,7 +80,7 @@ def test_a_cancelled_task_is_not_queued_again(slurm_site: Site, tmp_path: Path) 
     handle = backend.submit(partial(tasks.work_until_told, str(tmp_path)), 1, TINY, name="unwanted")
     lines_when(tmp_path / "0.diary", 1)
     backend.cancel(handle)
-    assert lines_when(tmp_path / "0.diary", 2) == ["began", Fate.ENDS]
+    assert lines_when(tmp_path / "0.diary", 2) == ["began", TaskEnd.ENDS]
     (report,) = reports_when(backend, handle, all_final)
     assert (report.state, report.restarts) == (State.CANCELLED, 0)
 
@@ -107,7 +107,7 @@ def test_a_forked_worker_hears_the_warning_too(
     slurm_site.run("scancel", f"--signal={warning}", handle.chunks[0].job)
     assert lines_when(tmp_path / "0.diary", 4) == [
         "began",
-        Fate.ASKS_AGAIN,
+        TaskEnd.ASKS_AGAIN,
         "the child wants to go on",
         "resumed",
     ]

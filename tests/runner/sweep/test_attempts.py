@@ -19,7 +19,7 @@ from artifacts.store import Store
 from cluster import signals
 from cluster.place import Place
 from cluster.processes import Birth
-from cluster.signals import Sequel
+from cluster.signals import AfterStop
 from cluster.slurm import requeue as slurm_requeue
 from cluster.state import State
 from runner.sweep.attempts import (
@@ -199,9 +199,9 @@ def on_a_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "SLURMD_NODENAME": NODE,
     }.items():
         monkeypatch.setenv(name, value)
-    signals.ask_scheduler(lambda: Sequel.GOES_ON, lambda: State.UNKNOWN, slurm_requeue.neighbors)
+    signals.ask_scheduler(lambda: AfterStop.GOES_ON, lambda: State.UNKNOWN, slurm_requeue.neighbors)
     yield
-    for name in ("_ask_sequel", "_ask_earlier_end", "_find_neighbors"):
+    for name in ("_ask_after_stop", "_ask_earlier_end", "_find_neighbors"):
         setattr(signals, name, None)
 
 
@@ -309,18 +309,18 @@ def test_own_and_derived_records_tell_the_same_circumstances(task: Task) -> None
 
 
 @pytest.mark.parametrize(
-    ("sequel", "alone", "outcome", "word"),
+    ("after_stop", "alone", "outcome", "word"),
     [
-        (Sequel.GOES_ON, True, Outcome.preempted, None),
-        (Sequel.GOES_ON, False, Outcome.preempted, None),
-        (Sequel.CANCELLED, True, Outcome.cancelled, "cancelled"),
-        (Sequel.OUT_OF_TIME, True, Outcome.timed_out, "max_requeues"),
-        (Sequel.OUT_OF_TIME, False, Outcome.interrupted, "others of its pack"),
+        (AfterStop.GOES_ON, True, Outcome.preempted, None),
+        (AfterStop.GOES_ON, False, Outcome.preempted, None),
+        (AfterStop.CANCELLED, True, Outcome.cancelled, "cancelled"),
+        (AfterStop.OUT_OF_TIME, True, Outcome.timed_out, "max_requeues"),
+        (AfterStop.OUT_OF_TIME, False, Outcome.interrupted, "others of its pack"),
     ],
 )
 def test_a_trial_is_timed_out_only_if_the_time_was_its_own(
-    sequel: Sequel, alone: bool, outcome: Outcome, word: str | None
+    after_stop: AfterStop, alone: bool, outcome: Outcome, word: str | None
 ) -> None:
-    found, why = outcome_after(sequel, alone=alone)
+    found, why = outcome_after(after_stop, alone=alone)
     assert found is outcome
     assert (why is None) if word is None else (why is not None and word in why)
