@@ -337,7 +337,7 @@ def test_a_second_ctrl_c_ends_what_does_not_listen_and_leaves_nothing(
     assert bool(folders) is (backend == "ray")
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    while "stopping: what runs has" not in process.stderr.readline():
+    while "stopping: running trials have" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
