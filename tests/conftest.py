@@ -11,6 +11,8 @@ import pytest
 # A shell has its background jobs ignore Ctrl-C, and what they start ignores it too: the tests send
 # it to what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# nohup has everything below it ignore hang-ups, and the tests send them too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
