@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from cluster import signals
 
 # A shell has its background jobs ignore Ctrl-C, and what they start ignores it too: the tests send
 # it to what they start.
@@ -27,6 +30,13 @@ def _no_settings_of_the_person_at_the_keyboard(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def _no_stop_of_another_test() -> Iterator[None]:
+    """The wish to stop, which a test leaves in this process, must not reach the next one."""
+    yield
+    signals.forget_stop()
 
 
 @pytest.fixture(scope="session")
