@@ -37,6 +37,8 @@ def _no_stop_of_another_test() -> Iterator[None]:
     """The wish to stop, which a test leaves in this process, must not reach the next one."""
     yield
     signals.forget_stop()
+    if signals.warned():
+        signal.sigwait({signals.WARNING})
 
 
 @pytest.fixture(scope="session")
