@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from cluster import signals
 
 # A shell has its background jobs ignore Ctrl-C, and what they start ignores it too: the tests send
 # it to what they start.
@@ -30,15 +27,6 @@ def _no_settings_of_the_person_at_the_keyboard(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-@pytest.fixture(autouse=True)
-def _no_stop_of_another_test() -> Iterator[None]:
-    """The wish to stop, which a test leaves in this process, must not reach the next one."""
-    yield
-    signals.forget_stop()
-    if signals.warned():
-        signal.sigwait({signals.WARNING})
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -20,8 +21,9 @@ class TestInline(BackendSuite):
     kills_running = False
 
     @pytest.fixture
-    def backend(self) -> InlineBackend:
-        return InlineBackend()
+    def backend(self) -> Iterator[InlineBackend]:
+        with InlineBackend() as backend:
+            yield backend
 
     def test_ctrl_c_cancels_the_task_and_goes_on_up(self, backend: InlineBackend) -> None:
         handle = backend.submit(tasks.raise_keyboard_interrupt, n_tasks=2, resources=TINY)
