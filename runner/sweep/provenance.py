@@ -88,7 +88,7 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
         untracked=list(code.untracked),
         runner_version=__version__,
         python=platform.python_version(),
-        executable=sys.executable,
+        executable=_interpreter(Path(sys.executable)),
         platform=platform.platform(),
         host=platform.node(),
         cpus=os.cpu_count() or 1,
@@ -192,6 +192,13 @@ class _GitFailed(Exception):
 
 class _NoRepository(_GitFailed):
     """Neither the folder nor any above it is a repository."""
+
+
+def _interpreter(path: Path) -> str:
+    """Return one name for an interpreter that is called `python`, `python3` and more: a submit by
+    another of them is no other submission."""
+    version = path.with_name(path.resolve().name)
+    return str(version if version.exists() and version.samefile(path) else path)
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

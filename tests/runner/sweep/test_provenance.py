@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,3 +154,16 @@ def test_outside_a_repository_and_before_the_first_commit_there_is_no_commit(
     assert describe_code(tmp_path, []) == Code()
     git(tmp_path, "init", "-q")
     assert describe_code(tmp_path, []) == Code()
+
+
+def test_an_interpreter_has_one_name_however_it_is_called(folder: Path) -> None:
+    here = Path(sys.executable).parent
+    code = "from runner.sweep.provenance import capture; from pathlib import Path; "
+    names = {
+        subprocess.check_output(
+            [here / name, "-c", f"{code}print(capture(Path({str(folder)!r}), [])[0].executable)"],
+            text=True,
+        )
+        for name in ("python", "python3")
+    }
+    assert len(names) == 1
