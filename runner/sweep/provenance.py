@@ -92,11 +92,27 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
         platform=platform.platform(),
         host=platform.node(),
         cpus=os.cpu_count() or 1,
-        packages=dict(
-            sorted((found.name, found.version) for found in metadata.distributions() if found.name)
-        ),
+        packages=installed_packages(),
     )
     return environment, code
+
+
+def installed_packages() -> dict[str, str]:
+    """Return the version of every package that this interpreter imports, by name.
+
+    A package may carry copies of others and put their folder on the path when it is imported, as
+    setuptools does: they are not what is installed. Of two versions the first on the path counts.
+    """
+    folders = [
+        folder
+        for folder in sys.path
+        if not (Path(folder).absolute().parent / "__init__.py").exists()
+    ]
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions(path=folders):
+        if distribution.name:
+            found.setdefault(distribution.name, distribution.version)
+    return dict(sorted(found.items()))
 
 
 def describe_code(folder: Path, modules: Sequence[Path]) -> Code:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.sweep.provenance import Code, describe_code
+from runner.sweep.provenance import Code, describe_code, installed_packages
 
 Git = Callable[..., str]
 
@@ -167,3 +167,25 @@ def test_an_interpreter_has_one_name_however_it_is_called(folder: Path) -> None:
         for name in ("python", "python3")
     }
     assert len(names) == 1
+
+
+def distribution(folder: Path, name: str, version: str) -> None:
+    about = folder / f"{name}-{version}.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def test_what_a_package_carries_for_itself_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "carrier").mkdir()
+    (tmp_path / "carrier" / "__init__.py").touch()
+    distribution(tmp_path / "carrier" / "vendored", "carried", "1.0")
+    distribution(tmp_path, "mine", "2.0")
+    distribution(tmp_path / "behind", "mine", "3.0")
+    for part in ("", "carrier/vendored", "behind"):
+        monkeypatch.syspath_prepend(tmp_path / part)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    found = installed_packages()
+    assert "carried" not in found
+    assert found["mine"] == "2.0"
