@@ -285,6 +285,27 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "True where it had uncommitted changes, kept as a patch with the sweep, or untracked "
             "modules.",
         ),
+        (
+            "code",
+            "string",
+            "",
+            "Digest of the user's code as it was frozen at submit, in `STORE/code/`; `live` where "
+            "it was not frozen (`--no-snapshot`); missing where the trial needs no code of the "
+            "user's.",
+        ),
+        (
+            "code_outside",
+            "string",
+            "",
+            "Modules of the user's that were imported from elsewhere, such as an editable install: "
+            "JSON, a digest for each top-level name; missing where there are none.",
+        ),
+        (
+            "runner_code",
+            "string",
+            "",
+            "Digest of this package's own modules where it runs from a checkout.",
+        ),
         ("runner_version", "string", "", "This package."),
         ("python_version", "string", "", "Python."),
         ("torch_version", "string", "", "PyTorch."),
