@@ -22,9 +22,9 @@ test: $(INSTALLED)
 	.ci/install-debian-packages
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# What needs no SLURM, Ray or browser: quick enough to run before every commit.
+# What needs no SLURM, Ray or browser and takes seconds: quick enough before every commit.
 check: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slurm and not ray and not browser"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slurm and not ray and not browser and not long"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

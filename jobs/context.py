@@ -37,22 +37,7 @@ _HISTORY = frozenset(name for name, *_ in HISTORY) - {"epoch", "extra"}
 
 
 class Context:
-    """One attempt as its workload sees it.
-
-    Attributes:
-        trial: Its id.
-        sweep: The sweep it was submitted with.
-        attempt: 1 for the first execution.
-        seed: The trial's seed; every random number should come from it.
-        target: The resource class it was meant for.
-        data_dir: Folder of the data sets, if one was given.
-        cpus: CPUs it may use.
-        threads: Threads it should compute with; set already for BLAS, OpenMP and torch.
-        mem_gb: Memory it may use in GiB (2**30 bytes).
-        resumed: Whether an earlier attempt left a checkpoint.
-        history: What was reported so far, one mapping an epoch.
-        noted: Core columns that the workload filled.
-    """
+    """One attempt as its workload sees it."""
 
     def __init__(
         self,
@@ -71,17 +56,29 @@ class Context:
         stop: Callable[[], bool] = lambda: False,
         clock: PhaseClock | None = None,
     ) -> None:
-        self.trial, self.sweep, self.attempt, self.seed, self.target = (
-            trial,
-            sweep,
-            attempt,
-            seed,
-            target,
-        )
-        self.data_dir, self.cpus, self.threads, self.mem_gb = data_dir, cpus, threads, mem_gb
+        self.trial = trial
+        """Its id."""
+        self.sweep = sweep
+        """The sweep it was submitted with."""
+        self.attempt = attempt
+        """1 for the first execution."""
+        self.seed = seed
+        """The trial's seed; every random number should come from it."""
+        self.target = target
+        """The resource class it was meant for."""
+        self.data_dir = data_dir
+        """Folder of the data sets, if one was given."""
+        self.cpus = cpus
+        """CPUs it may use."""
+        self.threads = threads
+        """Threads it should compute with; set already for BLAS, OpenMP and torch."""
+        self.mem_gb = mem_gb
+        """Memory it may use in GiB (2**30 bytes)."""
         self._granted = self._device = device
         self.history: list[dict[str, Any]] = []
+        """What was reported so far, one mapping an epoch."""
         self.noted: dict[str, Any] = {}
+        """Core columns that the workload filled."""
         self._files, self._stop = files, stop
         self._umask = os.umask(0o077)
         os.umask(self._umask)

@@ -64,6 +64,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     return run
 
 
+@pytest.mark.long
 def test_a_study_runs_from_the_wheel_alone(installed: Callable[..., str]) -> None:
     assert "quickstart" in installed("init", "--list")
     installed("init", "--study", "quickstart")

@@ -64,16 +64,13 @@ def is_one_cluster(name: str) -> bool:
 
 
 class Commands:
-    """Runs SLURM's commands.
-
-    Attributes:
-        cluster: The cluster that is asked; empty for that of this machine.
-        calls: How often each was run: every one of them costs slurmctld or slurmdbd something.
-    """
+    """Runs SLURM's commands."""
 
     def __init__(self, cluster: str = "", calls: Counter[str] | None = None) -> None:
         self.cluster = cluster
+        """The cluster that is asked; empty for that of this machine."""
         self.calls: Counter[str] = Counter() if calls is None else calls
+        """How often each was run: every one of them costs slurmctld or slurmdbd something."""
 
     def at(self, cluster: str) -> Commands:
         """Return the same for another cluster, counted together."""

@@ -33,10 +33,6 @@ class GpuWatch:
         gpus: Those of the attempt.
         share: The attempt's share of one GPU; below 1 others are expected on it, and its energy is
             nobody's own.
-
-    Attributes:
-        answered: Whether each reading told what throttles a GPU and who else is on it; without
-            that, silence is no all-clear.
     """
 
     def __init__(self, gpus: Sequence[Gpu], share: float) -> None:
@@ -51,6 +47,8 @@ class GpuWatch:
         self._integrated_j = 0.0
         self._last_at = time.monotonic()
         self.answered = True
+        """Whether each reading said what slows a GPU down and who else is on it; without that, the
+        measurement may be disturbed and nobody knows."""
 
     def sample(self) -> None:
         """Read every GPU once."""

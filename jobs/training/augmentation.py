@@ -15,17 +15,15 @@ MARGIN = 8
 
 @dataclass(frozen=True)
 class Draws:
-    """What happens to each of n images.
-
-    Attributes:
-        flip: bool of shape (n,), or None if no image is flipped.
-        top, left: int64 of shape (n,), where the crop begins in the image with its border, or None
-            if none is cropped.
-    """
+    """What happens to each of n images."""
 
     flip: Tensor | None
+    """bool of shape (n,), or None if no image is flipped."""
     top: Tensor | None
+    """int64 of shape (n,): the row where the crop begins in the image with its border, or None if
+    none is cropped."""
     left: Tensor | None
+    """Its column, likewise."""
 
     def __getitem__(self, span: slice) -> Draws:
         return Draws(

@@ -14,11 +14,7 @@ _TYPES: Final = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class Precision:
-    """Autocast and gradient scaler of one trial.
-
-    Attributes:
-        scaler: Does nothing unless it is enabled; its methods may be called in any case.
-    """
+    """Autocast and gradient scaler of one trial."""
 
     def __init__(self, params: TrainParams, device: torch.device) -> None:
         self._device = device
@@ -26,6 +22,7 @@ class Precision:
         self._keep_casts = not params.cuda_graphs  # a graph must hold the casts of its own weights
         enabled = params.amp == "fp16" and params.grad_scaler is not False
         self.scaler = torch.amp.GradScaler(device.type, enabled=enabled)
+        """Does nothing unless it is enabled; its methods may be called in any case."""
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context that the forward pass and the loss belong in."""

@@ -31,20 +31,18 @@ dozens. On a CPU a batch is best made when it is needed: it is still in the cach
 
 @dataclass(frozen=True)
 class Data:
-    """The data set, cut and ready to be fed.
-
-    Attributes:
-        shape: Of one image.
-        n_train: Images in the training part.
-        train, val, test: Loaders of the parts, with their sizes; the last two are None where the
-            part is empty.
-    """
+    """The data set, cut and ready to be fed."""
 
     shape: ImageShape
+    """Of one image."""
     n_train: int
+    """Images in the training part."""
     train: Loader
+    """Of the training part."""
     val: tuple[Loader, int] | None
+    """Loader and size of the validation part; None where it is empty."""
     test: tuple[Loader, int] | None
+    """Loader and size of the test part; None where it is empty."""
 
     def close(self) -> None:
         """End what the loaders started."""
@@ -54,16 +52,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Session:
-    """One trial's moving parts.
-
-    Attributes:
-        schedule: None where the learning rate never changes.
-        pairs: A last batch of a single image is left out of an epoch: the model cannot be trained
-            on it.
-        steps_per_epoch: Optimizer steps.
-        work: Forward and backward pass of a batch.
-        val, test: None where the part is empty.
-    """
+    """One trial's moving parts."""
 
     params: TrainParams
     device: torch.device
@@ -72,13 +61,19 @@ class Session:
     model: nn.Module
     optimizer: Optimizer
     schedule: LRScheduler | None
+    """None where the learning rate never changes."""
     pairs: bool
+    """A last batch of a single image is left out of an epoch: the model cannot be trained on it."""
     steps_per_epoch: int
+    """Optimizer steps."""
     precision: Precision
     sums: Sums
     work: Work
+    """Forward and backward pass of a batch."""
     val: Evaluation | None
+    """None where the part is empty."""
     test: Evaluation | None
+    """None where the part is empty."""
 
     @property
     def replays(self) -> bool:

@@ -64,9 +64,6 @@ class Pass:
         forward: The model, or what a compiler made of it.
         optimizer: Whose gradients are cleared before the first batch of a step.
         keep_gradients: Clear them by writing zeros, so that they stay where they are in memory.
-
-    Attributes:
-        weights: What the optimizer trains.
     """
 
     def __init__(
@@ -89,6 +86,7 @@ class Pass:
         self.weights: list[Tensor] = [
             weight for group in optimizer.param_groups for weight in group["params"]
         ]
+        """What the optimizer trains."""
         if keep_gradients:
             for weight in self.weights:
                 weight.grad = torch.zeros_like(weight)

@@ -69,6 +69,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", REDUCED, ids=lambda command: grid_of(command).stem)
+@pytest.mark.long
 def test_a_reduced_command_runs(
     command: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ LINEAR = f"{own_models.NAME}:linear"
     shutil.which("c++") is None,
     reason="torch.compile needs a C++ compiler on a CPU, and there is none",
 )
+@pytest.mark.long
 def test_a_compiled_trial_computes_the_same(train: Train) -> None:
     plain, fast = train(model=LINEAR), train(model=LINEAR, compile="default")
     assert fast.columns["test_loss"] == pytest.approx(plain.columns["test_loss"], rel=1e-4)

@@ -94,6 +94,7 @@ def test_a_dataset_that_is_not_there_is_a_failure_that_says_how_to_get_it(tmp_pa
 
 
 @pytest.mark.parametrize("model", ["simple_cnn", "resnet18"])
+@pytest.mark.long
 def test_a_warm_process_has_imported_what_a_trial_needs(model: str) -> None:
     code = (
         "import sys; from jobs.execute import warm; from jobs.spec import JobSpec;"

@@ -283,6 +283,7 @@ def test_being_stopped_loses_nothing_and_leaves_no_process(
         pytest.param("ray", signal.SIGHUP, "false", marks=pytest.mark.ray),
     ],
 )
+@pytest.mark.long
 def test_what_runs_when_a_submit_is_stopped_saves_itself_and_goes_on(
     desk: Desk, backend: str, number: signal.Signals, isolate: str
 ) -> None:
@@ -561,6 +562,7 @@ def test_a_store_that_a_group_shares_stays_theirs_throughout(desk: Desk) -> None
     }, of_ours
 
 
+@pytest.mark.long
 def test_a_native_fit_ends_at_its_limit(desk: Desk) -> None:
     """Classes that nothing tells apart, at a price of errors for which libsvm never settles."""
     svm = (
