@@ -306,6 +306,43 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "",
             "Digest of this package's own modules where it runs from a checkout.",
         ),
+        (
+            "data_digest",
+            "string",
+            "",
+            "Digest of the files that the trial's dataset was prepared from: equal wherever they "
+            "hold the same; missing for data that a user's own function reads.",
+        ),
+        (
+            "data_submitted",
+            "string",
+            "",
+            "The digest that this dataset had at submit, where the trial read another.",
+        ),
+        (
+            "packages_digest",
+            "string",
+            "",
+            "Digest of the versions of all packages that the worker found installed.",
+        ),
+        (
+            "packages_differ",
+            "string",
+            "",
+            "Packages of which the worker found another version than submit did, as JSON: "
+            "`{name: [version at submit, version here]}`, null where one is not installed; missing "
+            "where all agree.",
+        ),
+        (
+            "variables_differ",
+            "string",
+            "",
+            "Environment variables that decide numbers (`OMP_*`, `MKL_*`, `OPENBLAS_*`, `CUDA_*`, "
+            "`CUBLAS_*`, `CUDNN_*`, `PYTORCH_*`, `TORCH_*`, `NCCL_*`) and that the worker had "
+            "other values of than submit did, as JSON: `{name: [value at submit, value here]}`, "
+            "null where one is not set; missing where all agree. Threads and visible GPUs are "
+            "handed out to each trial, and have columns of their own.",
+        ),
         ("runner_version", "string", "", "This package."),
         ("python_version", "string", "", "Python."),
         ("torch_version", "string", "", "PyTorch."),
