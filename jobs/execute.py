@@ -28,7 +28,8 @@ from jobs.measure.device import Expectation
 from jobs.measure.memory import PeakMemory
 from jobs.measure.readings import Readings
 from jobs.measure.sampler import ENERGY, Sampler
-from jobs.process_state import Changes, ProcessState, standard_streams_kept
+from jobs.process_state.state import Changes, ProcessState
+from jobs.process_state.streams import standard_streams_kept
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
 

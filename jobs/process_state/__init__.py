@@ -1,0 +1,1 @@
+"""What a trial changed of its process, put back after it."""
