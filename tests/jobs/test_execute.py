@@ -76,11 +76,11 @@ child = os.fork()
 if child == 0:
     print('printed and not flushed')
     {way}
-return {{'code': float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))}}"""
+return {{'left': float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))}}"""
         )
     )
     assert os.getpid() == here, "a fork went on with the tests"
-    assert (finished.outcome, finished.results) == ("completed", {"code": code})
+    assert (finished.outcome, finished.results) == ("completed", {"left": code})
     said = capfd.readouterr()
     assert "printed and not flushed" in said.out
     assert ("Traceback" in said.err, "no more" in said.err) == (

@@ -154,7 +154,7 @@ from jobs.spec import JobSpec
 def streams():
     return [[os.fstat(number).st_dev, os.fstat(number).st_ino] for number in range(3)]
 
-Path("damages.py").write_text("def main(code: str):\\n    exec(code, {})\\n")
+Path("damages.py").write_text("def main(program: str):\\n    exec(program, {})\\n")
 here = os.getcwd()
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 if ALONE:
@@ -164,7 +164,7 @@ for name, (code, probe) in json.loads(Path("cases.json").read_text()).items():
     if "numpy" in probe: import numpy
     if "torch" in probe: import torch
     before = repr(eval(probe)) if not ALONE else None
-    spec = JobSpec(workload="damages:main", target="cpu", seed=0, params={"code": code})
+    spec = JobSpec(workload="damages:main", target="cpu", seed=0, params={"program": code})
     finished = execute(spec, files=Path(here) / "files", import_path=(here,))
     said = finished.values.get("error_message")
     os.seteuid(0)

@@ -33,7 +33,7 @@ groups:
   - {workload: toys:faulty, target: cpu, matrix: {width: [20, 21, 22, 23]}, fixed: {tally: TALLY}}
   - {workload: toys:damaging, target: cpu, matrix: {width: [0, 1, 2, 3, 4, 5, 6]}}
   - {workload: toys:alone, target: cpu, isolate: true, matrix: {width: [1, 2, 3]}}
-  - {workload: trials:leaves, target: cpu, matrix: {code: [0, 75]}, fixed: {tally: TALLY}}
+  - {workload: trials:leaves, target: cpu, matrix: {status: [0, 75]}, fixed: {tally: TALLY}}
   - workload: trials:greedy
     target: more
     matrix: {mebibytes: [1, 550, 2]}
@@ -173,7 +173,7 @@ def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None
     assert {width for width, row in rows.items() if row["derived"]} == {3, 5}
     assert [day.ran()[str(width)] for width in range(9)] == [1] * 9
     left = day.rows("endings", workload="trials:leaves")
-    assert {(row["code"], row["outcome"], row["derived"], row["attempt"]) for row in left} == {
+    assert {(row["status"], row["outcome"], row["derived"], row["attempt"]) for row in left} == {
         (0, "killed", True, 1),
         (75, "killed", True, 1),
     }

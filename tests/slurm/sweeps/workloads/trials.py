@@ -60,11 +60,11 @@ def greedy(tally: str, gate: str, mebibytes: int) -> dict[str, int]:
     return {"held": len(held) // 2**20}
 
 
-def leaves(tally: str, code: int) -> None:
+def leaves(tally: str, status: int) -> None:
     """Ends its process in the middle of the trial, as if all were well or as a worker asks to be
     queued again."""
-    _note(tally, f"leaves-{code}")
-    os._exit(code)
+    _note(tally, f"leaves-{status}")
+    os._exit(status)
 
 
 def _note(tally: str, line: str) -> None:
