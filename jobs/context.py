@@ -79,6 +79,8 @@ class Context:
         """What was reported so far, one mapping an epoch."""
         self.noted: dict[str, Any] = {}
         """Core columns that the workload filled."""
+        self.data_digest: str | None = None
+        """Digest of the files that the trial's data was prepared from, once it is open."""
         self._files, self._stop = files, stop
         self._umask = os.umask(0o077)
         os.umask(self._umask)

@@ -132,7 +132,7 @@ def execute(
     reasons = (["the GPU has faulted"] if faulted else []) + kept.problems
     finished = replace(finished, spent="; ".join(reasons), stopped=raised[-1] if raised else None)
     finished.values.update(device.describe(expect, context.device))
-    finished.values.update(versions)
+    finished.values.update(versions, data_digest=context.data_digest)
     if finished.outcome != Outcome.wrong_device:
         finished.values.update({"threads": kept.threads or context.threads, **context.noted})
         finished.values["history"] = context.history or None

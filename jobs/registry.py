@@ -189,6 +189,15 @@ def defaults_of(name: str) -> Mapping[str, Any]:
     return msgspec.structs.asdict(workload(name).params())
 
 
+def dataset_of(name: str, params: Mapping[str, Any]) -> str | None:
+    """Return the dataset that a trial of a built-in workload reads; None for the user's own, of
+    whose data nothing is known."""
+    if is_custom(name):
+        return None
+    dataset: str | None = params.get("dataset", defaults_of(name).get("dataset"))
+    return dataset
+
+
 @cache
 def workload(name: str, import_path: tuple[str, ...] = ()) -> Workload:
     """Return the workload of that name.

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from jobs.data.catalog import DEFAULT, missing, name_problem, names
 from jobs.data.errors import DataError
-from jobs.data.opening import Prepared, open_dataset, prepare, prepare_weights, split_refusal
+from jobs.data.opening import (
+    Prepared,
+    open_dataset,
+    prepare,
+    prepare_weights,
+    source_digest,
+    split_refusal,
+)
 from jobs.data.weights import are_weights, missing_weights, weights_names
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "open_dataset",
     "prepare",
     "prepare_weights",
+    "source_digest",
     "split_refusal",
     "weights_names",
 ]

@@ -31,6 +31,7 @@ FORMAT: Final = (
     1  # part of every folder's name: raise it when the arrays of one change their meaning
 )
 MANIFEST: Final = "manifest.json"
+SOURCES: Final = "sources.json"
 
 _NO_LOCKS_HERE: Final = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS))
 _TAKEN: Final = frozenset((errno.ENOTEMPTY, errno.EEXIST))

@@ -42,6 +42,8 @@ class Dataset:
     """A name for each class."""
     digest: str
     """sha256 of pixels and labels: equal on two machines exactly if the data is."""
+    source: str
+    """Digest of the files it was prepared from."""
     folder: Path
     """The prepared folder the arrays are mapped from."""
     _sums: NDArray[np.int64] = field(repr=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.data import cache, weights
-from jobs.data.catalog import PUBLISHED, locate, missing
+from jobs.data import cache, digests, weights
+from jobs.data.catalog import PUBLISHED, Source, locate, missing
 from jobs.data.errors import BadSplit, DataError, UnknownDataset
 from jobs.data.fractions import check_subset, sizes_of
 
@@ -43,6 +43,34 @@ def open_dataset(name: str, data_dir: Path | None) -> Dataset:
         BadSource, CacheNotWritable, DamagedCache: It cannot be read, or its arrays not be written.
     """
     return _open(name, data_dir)[0]
+
+
+def source_digest(name: str, data_dir: Path | None, *, at_most: int = 0) -> str | None:
+    """Return the digest of the files that a worker would read now; None if they cannot be read.
+
+    Args:
+        name: The dataset.
+        data_dir: Folder of the datasets.
+        at_most: Files that are not prepared are read for it if they have no more bytes; else their
+            digest is not known.
+    """
+    try:
+        source = locate(name, data_dir)
+        folder = cache.find(source, data_dir)
+        if folder is not None:
+            return _recorded(source, folder)
+        return digests.of_source(source) if digests.bytes_of(source) <= at_most else None
+    except (DataError, OSError, ValueError):  # whoever opens it says so
+        return None
+
+
+def _recorded(source: Source, folder: Path) -> str:
+    """What a prepared folder says of its files; an earlier version noted each file alone."""
+    known = json.loads((folder / cache.MANIFEST).read_bytes()).get("source")
+    if isinstance(known, str):
+        return known
+    files = json.loads((folder / cache.SOURCES).read_bytes())
+    return digests.of_source(source, [file["sha256"] for file in files])
 
 
 def split_refusal(
@@ -133,4 +161,7 @@ def _open(name: str, data_dir: Path | None) -> tuple[Dataset, bool]:
     folder, built = cache.find(source, data_dir), False
     if folder is None:
         folder, built = cache.build(source, data_dir, functools.partial(prepared.write, source))
-    return prepared.open_folder(name, folder), built
+    dataset = prepared.open_folder(name, folder)
+    if not dataset.source:
+        dataset = replace(dataset, source=_recorded(source, folder))
+    return dataset, built

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from jobs.data.cache import FORMAT, MANIFEST, state_of, writing
+from jobs.data import digests
+from jobs.data.cache import FORMAT, MANIFEST, SOURCES, state_of, writing
 from jobs.data.catalog import Source
 from jobs.data.contents import Allocate, Contents, Images
 from jobs.data.dataset import Dataset
@@ -42,7 +43,7 @@ def write(source: Source, folder: Path) -> None:
     with writing(folder.parent):
         np.save(folder / "labels.npy", contents.labels)
         np.save(folder / "sums.npy", sums)
-        _write_json(folder / "sources.json", sources)
+        _write_json(folder / SOURCES, sources)
         _write_json(
             folder / MANIFEST,
             {
@@ -53,6 +54,7 @@ def write(source: Source, folder: Path) -> None:
                 "n_train": contents.n_train,
                 "classes": contents.classes,
                 "digest": _digest(images, contents.labels),
+                "source": digests.of_source(source, [file["sha256"] for file in sources]),
             },
         )
 
@@ -77,6 +79,7 @@ def open_folder(name: str, folder: Path) -> Dataset:
             manifest["n_train"],
             tuple(manifest["classes"]),
             manifest["digest"],
+            manifest.get("source", ""),
             folder,
             sums,
         )

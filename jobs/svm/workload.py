@@ -146,6 +146,7 @@ def run(params: SvmParams, context: Context) -> None:
         classifier, engine = _engine(params, context.threads)
     with context.phase("data"):
         dataset = open_dataset(params.dataset, context.data_dir)
+        context.data_digest = dataset.source
         parts = dataset.split(
             params.split,
             seed=params.split_seed,

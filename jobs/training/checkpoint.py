@@ -77,6 +77,7 @@ def save(
     content = {
         "format": FORMAT,
         "trial": trial,
+        "data": session.data.digest,
         "state": state(session),
         "progress": progress.as_plain(),
         "step_seconds": torch.tensor(times.seconds(), dtype=torch.float32),
@@ -90,7 +91,8 @@ def save(
 def load(
     folder: Path, trial: str, session: Session, times: StepTimes
 ) -> tuple[TrainingProgress, dict[str, Any]] | None:
-    """Bring the session to where the checkpoint was written; None if there is none.
+    """Bring the session to where the checkpoint was written; None if there is none, or if it was
+    trained on other data.
 
     Returns:
         The progress, and what was carried.
@@ -105,6 +107,8 @@ def load(
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["format"] != FORMAT or content["trial"] != trial:
             raise ValueError(f"it is of format {content['format']} and trial {content['trial']}")
+        if content.get("data", session.data.digest) != session.data.digest:
+            return None
         restore(session, content["state"])
         times.carry(content["step_seconds"].tolist())
         return TrainingProgress.from_plain(content["progress"]), content["carried"]

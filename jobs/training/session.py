@@ -33,6 +33,8 @@ dozens. On a CPU a batch is best made when it is needed: it is still in the cach
 class Data:
     """The data set, cut and ready to be fed."""
 
+    digest: str
+    """Of the files that the data set was prepared from."""
     shape: ImageShape
     """Of one image."""
     n_train: int
@@ -145,7 +147,7 @@ def open_data(params: TrainParams, data_dir: Path | None, device: torch.device) 
     )
     _, height, width, channels = dataset.images.shape
     shape = ImageShape(channels, height, width, len(dataset.classes))
-    return Data(shape, len(parts.train), loader(parts.train), val, test)
+    return Data(dataset.source, shape, len(parts.train), loader(parts.train), val, test)
 
 
 def build(

@@ -48,6 +48,7 @@ def run(params: TrainParams, context: Context) -> dict[str, Any]:
         with context.phase("data"):
             data = open_data(params, context.data_dir, device)
             ending.callback(data.close)
+            context.data_digest = data.digest
         with context.phase("build"):
             session = build(params, data, context.data_dir, device, context.seed)
         with context.phase("warmup"):

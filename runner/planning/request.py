@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from cluster.open import BackendName, LocalName, is_local, resolve
 from cluster.profile import Profile
 from jobs.command import PROMPT
 from jobs.command import read as read_command
-from jobs.data import missing, missing_weights, split_refusal
+from jobs.data import missing, missing_weights, source_digest, split_refusal
 from jobs.hardware import Hardware
 from jobs.importing import file_of
-from jobs.registry import defaults_of, is_custom
+from jobs.registry import dataset_of, defaults_of, is_custom
 from jobs.spec import JobSpec
 from runner.errors import ProblemsFound
 from runner.grid.expand import load_grid
@@ -28,6 +29,8 @@ from runner.sweep.provenance import capture
 from runner.sweep.submission import About, Submission
 
 MAX_TRIALS = 100_000
+_READ_AT_MOST = 2**30
+"""Files that nobody has prepared are read for their digest if they have no more bytes."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class Request:
     def backend(self) -> BackendName:
         """Return what runs it: never ``auto``, which ``about`` may say."""
         return resolve(self.about.backend, self.profile)
+
+    @cached_property
+    def data(self) -> dict[str, str]:
+        """Return the digest of each dataset as a trial would read it now, by its name; without one
+        that is not prepared and too large to be read for it."""
+        folder = Path(self.about.data_dir) if self.about.data_dir else None
+        names = dict.fromkeys(dataset_of(spec.workload, spec.params) for spec in self.specs)
+        found = {name: source_digest(name, folder, at_most=_READ_AT_MOST) for name in names if name}
+        return {name: digest for name, digest in found.items() if digest is not None}
 
     @property
     def local(self) -> LocalName | None:

@@ -29,7 +29,9 @@ def freeze_request(request: Request, sweep_folder: Path, *, keep_going: bool) ->
             grid_text=request.grid_text,
             profile_text=request.site.text,
             specs=request.specs,
-            about=msgspec.structs.replace(request.about, backend=request.backend),
+            about=msgspec.structs.replace(
+                request.about, backend=request.backend, data=request.data
+            ),
             patch=request.patch,
         )
         release(submission, keep_going=keep_going)

@@ -27,8 +27,10 @@ from cluster.place import Place, here
 from cluster.processes import Birth
 from cluster.signals import after_stop, stop_requested
 from cluster.state import State
+from jobs.data import source_digest
 from jobs.execute import Expectation, Finished, execute, warm
 from jobs.importing import add_to_path
+from jobs.registry import dataset_of
 from jobs.spec import JobSpec
 from runner.errors import PublishFailed
 from runner.sweep.attempts import (
@@ -36,6 +38,7 @@ from runner.sweep.attempts import (
     TakenOver,
     array_name,
     circumstances,
+    data_columns,
     outcome_after,
     take_over,
 )
@@ -43,6 +46,7 @@ from runner.sweep.early_stop import consider, fault, is_stopped, lift
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section
 from runner.sweep.submission import FrozenArray, Submission, read_array
+from runner.sweep.surroundings import found_here
 
 _COMPACT_EVERY = 1000
 """Loose records of a worker at most, so that a look at a running sweep stays quick; the rest is
@@ -101,6 +105,7 @@ def warm_up(array_path: str) -> None:
     """Import what the array's workloads need and map their data, before the first trial's clock
     starts."""
     submission, array = read_array(Path(array_path))
+    found_here(submission.folder)  # before anything that is loaded sets a variable
     add_to_path(submission.about.import_path)
     # The first record that pyarrow makes imports pandas: half a second that is no trial's.
     Record("warm", "warm", 0, {}, {"outcome": Outcome.completed}).to_table()
@@ -182,6 +187,7 @@ class Worker:
             life=self.place.life,
             partition=self.place.partition,
             startup_s=self._startup_s if self._sharing > 0 else 0.0,
+            found=_found(submission, spec),
         )
         self._sharing -= 1
         with nullcontext() if file is None else section(file):
@@ -194,6 +200,7 @@ class Worker:
         values = {
             **finished.values,
             **circumstances(submission, array, started),
+            **data_columns(submission, spec, finished.values.get("data_digest")),
             "outcome": finished.outcome,
             "derived": False,
             "ended_at": datetime.now(UTC),
@@ -298,6 +305,17 @@ def _print(text: str) -> None:
     did."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def _found(submission: Submission, spec: JobSpec) -> dict[str, str]:
+    """What this process finds around it before the trial begins, by column of the record."""
+    columns = dict(found_here(submission.folder))
+    dataset = dataset_of(spec.workload, spec.params)
+    # To look through a folder of images takes as long as to open it, which the trial does.
+    if dataset is not None and not dataset.startswith("folder:"):
+        digest = source_digest(dataset, _data_dir(submission))
+        return columns if digest is None else {**columns, "data_digest": digest}
+    return columns
 
 
 def _data_dir(submission: Submission) -> Path | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from artifacts.columns import RESERVED
 from artifacts.errors import RecordExists
 from artifacts.index import Index
 from artifacts.record import Outcome, Record
@@ -26,7 +27,7 @@ from cluster.place import Place, here
 from cluster.signals import AfterStop, earlier_end, neighbors
 from cluster.state import State
 from jobs.errors import JobsError
-from jobs.registry import workload
+from jobs.registry import dataset_of, workload
 from jobs.spec import JobSpec
 from runner.errors import FrozenFileDamaged
 from runner.sweep.journal import AttemptStarted, Entry, entries, workers
@@ -158,6 +159,32 @@ def circumstances(
         "commit": environment.commit,
         "dirty": environment.dirty,
         "runner_version": environment.runner_version,
+        **_found(submission, spec, started),
+    }
+
+
+def _found(submission: Submission, spec: JobSpec, started: AttemptStarted) -> dict[str, Any]:
+    """What the worker found around it; of the data also what submit found, where it was other."""
+    found: dict[str, Any] = {
+        name: value for name, value in started.found.items() if name in RESERVED
+    }
+    return found | data_columns(submission, spec, found.get("data_digest"))
+
+
+def data_columns(submission: Submission, spec: JobSpec, digest: str | None) -> dict[str, Any]:
+    """Return the columns about the data that an attempt read; none if it is not known.
+
+    Args:
+        submission: That the attempt belongs to.
+        spec: Of its trial.
+        digest: Of the data.
+    """
+    if digest is None:
+        return {}
+    submitted = submission.about.data.get(dataset_of(spec.workload, spec.params) or "", digest)
+    return {
+        "data_digest": digest,
+        "data_submitted": None if submitted == digest else submitted,
     }
 
 

@@ -54,6 +54,8 @@ class AttemptStarted(msgspec.Struct, frozen=True, tag="started"):
     partition: str | None = None
     startup_s: float | None = msgspec.field(default=None, name="start_s")
     """Its share of the worker's start in seconds; None in a journal of an earlier version."""
+    found: dict[str, str] = {}
+    """What the worker found around it, by column of the record."""
 
     @property
     def process(self) -> Birth | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from runner import __version__
+from runner.sweep.variables import deciding_variables
 
 _GIT_TIMEOUT_S = 20
 _NOT_OURS = (
@@ -59,6 +60,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     cpus: int
     packages: dict[str, str]
+    """Version by name of every package that is installed."""
+    variables: dict[str, str] | None = None
+    """Environment variables that decide numbers; None where an earlier version froze it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
         host=platform.node(),
         cpus=os.cpu_count() or 1,
         packages=installed_packages(),
+        variables=deciding_variables(),
     )
     return environment, code
 
@@ -101,18 +106,24 @@ def installed_packages() -> dict[str, str]:
     """Return the version of every package that this interpreter imports, by name.
 
     A package may carry copies of others and put their folder on the path when it is imported, as
-    setuptools does: they are not what is installed. Of two versions the first on the path counts.
+    setuptools does: they are not what is installed. Nor is what a folder of the user's own code
+    says of itself: submit and worker need not have it on their paths alike. Of two versions the
+    first on the path counts.
     """
-    folders = [
-        folder
-        for folder in sys.path
-        if not (Path(folder).absolute().parent / "__init__.py").exists()
-    ]
+    folders = [folder for folder in sys.path if _is_installation(Path(folder).absolute())]
     found: dict[str, str] = {}
     for distribution in metadata.distributions(path=folders):
         if distribution.name:
             found.setdefault(distribution.name, distribution.version)
     return dict(sorted(found.items()))
+
+
+def _is_installation(folder: Path) -> bool:
+    """Whether packages were installed into the folder, and not carried along by another."""
+    return not (folder.parent / "__init__.py").exists() and (
+        folder.name in ("site-packages", "dist-packages")
+        or (folder != Path.cwd() and any(folder.glob("*.dist-info")))
+    )
 
 
 def describe_code(folder: Path, modules: Sequence[Path]) -> Code:

@@ -50,6 +50,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """Where the file of the grid was; empty for one that came through a pipe."""
     notes: list[str] = []
     merged: int = 0
+    data: dict[str, str] = {}
+    """Digest of each dataset's files at submit, by its name; none for one that was not known."""
 
 
 class FrozenArray(msgspec.Struct, frozen=True, kw_only=True):

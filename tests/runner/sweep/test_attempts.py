@@ -77,6 +77,12 @@ class Task:
             born=born,
             life=life,
             partition="short",
+            found={
+                "data_digest": "d1",
+                "packages_digest": "p1",
+                "variables_differ": "{}",
+                "a_column_of_tomorrow": "x",
+            },
         )
         Journal(self.store.sweep_folder("toy"), place.worker_name(process.pid)).write(started)
         return started
@@ -303,9 +309,12 @@ def test_own_and_derived_records_tell_the_same_circumstances(task: Task) -> None
     } == pytest.approx(told)
     assert not [
         name
-        for name in ("partition", "group", "started_at", "queue_s", "backend", "runner_version")
+        for name in (
+            "partition", "group", "started_at", "queue_s", "backend", "runner_version",
+            "data_digest", "packages_digest", "variables_differ",
+        )
         if row[name] is None
-    ]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
