@@ -15,7 +15,7 @@ import pyarrow.csv
 
 from artifacts import compact, parquet
 from artifacts.errors import UnknownFormat
-from artifacts.index import Unreadable, load_table, named, names, walk, weight
+from artifacts.index import Unreadable, began, load_table, named, names, order, walk, weight
 from artifacts.publish import replace
 from artifacts.record import Outcome
 from artifacts.store import Store
@@ -50,8 +50,8 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
     Args:
         store: Where the records are.
         sweeps: Their names; rows come in this order, within a sweep by trial and attempt.
-        attempts: Give every attempt. Otherwise a trial has one row: its completed attempt, or else
-            its last.
+        attempts: Give every attempt. Otherwise a trial has one row: its last completed attempt, or
+            else its last. The store's own attempts count as later than those merged into it.
 
     Raises:
         UnknownSweep: The store has no such sweep.
@@ -124,16 +124,20 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
         weight(outcome, derived=bool(derived))
         for outcome, derived in zip(outcomes, table["derived"].to_pylist(), strict=True)
     ]
-    once: dict[tuple[str, int], int] = {}
+    merged = "merged_from" in table.column_names
+    stores = table["merged_from"].fill_null("").to_pylist() if merged else [""] * table.num_rows
+    times = began(table).to_pylist() if merged else [0] * table.num_rows
+    once: dict[tuple[str, str, int], int] = {}
     for row, key in enumerate(
-        zip(table["trial"].to_pylist(), table["attempt"].to_pylist(), strict=True)
+        zip(table["trial"].to_pylist(), stores, table["attempt"].to_pylist(), strict=True)
     ):
         if key not in once or weights[once[key]] < weights[row]:
             once[key] = row
+    keys = sorted(once, key=lambda key: (key[0], order(key[1], times[once[key]], key[2])))
     if attempts:
-        return [once[key] for key in sorted(once)]
+        return [once[key] for key in keys]
     best: dict[str, int] = {}
-    for key in sorted(once):
+    for key in keys:
         row = once[key]
         if (
             outcomes[row] == Outcome.completed

@@ -78,6 +78,13 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
         ),
         ("attempt", "int", "", "Which execution of the trial this row describes."),
         (
+            "merged_from",
+            "string",
+            "",
+            "Id of the store that made the record, if `runner merge` brought it; missing for the "
+            "store's own records.",
+        ),
+        (
             "workload",
             "string",
             "",
@@ -419,9 +426,11 @@ The files are in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a sin
 published whole or not at all, and never edited. Each carries a checksum of all its bytes (`seal` in
 its metadata: CRC-32, computed with eight zeros in its own place). A file whose checksum is wrong is
 reported and not read. Compaction copies single records into one file before it removes them, so a
-reader may briefly see a row twice; (`trial`, `attempt`) identifies an attempt. If the worker's own
-record comes after a derived one, both stay, and every reader counts the worker's. If two workers
-wrote a record for one attempt (a network partition can cause this), the completed one counts.
+reader may briefly see a row twice; (`merged_from`, `trial`, `attempt`) identifies an attempt. If
+the worker's own record comes after a derived one, both stay, and every reader counts the worker's.
+If two workers wrote a record for one attempt (a network partition can cause this), the completed
+one counts. `runner merge` adds files `merged-<store>-<id>.parquet` with the records of other
+stores.
 """
 
 

@@ -19,6 +19,7 @@ A line also names its format (artifacts/formats.py).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -50,6 +51,15 @@ def ids_of(root: Path) -> tuple[str, ...]:
     There are none for a copy, and for a store older than its id. Raises NewerFormat.
     """
     return tuple(dict.fromkeys(one.id for one in _read(root) if _is_here(one, root)))
+
+
+def name_of(root: Path) -> str:
+    """Return what other stores call this one, and write nothing: its id, that of the store it is a
+    copy of, or, for a store older than its id, a digest of its path."""
+    known = ids_of(root) or tuple(one.id for one in _read(root))[-1:]
+    if known:
+        return known[0]
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
 
 
 def give_id(root: Path) -> str:

@@ -32,6 +32,15 @@ class Attempt(NamedTuple):
     path: Path
     diverged: bool = False
     """Whether it completed with a loss or an accuracy that is NaN or infinite."""
+    merged_from: str = ""
+    """Id of the store that made its record; empty for this one's own."""
+    began: int = 0
+    """Orders the attempts of several other stores: in microseconds since the epoch."""
+
+    @property
+    def own(self) -> bool:
+        """Return whether this store made the record, so that its journal tells of the attempt."""
+        return not self.merged_from
 
 
 class Unreadable(NamedTuple):
@@ -45,7 +54,10 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """The attempts of a sweep by trial, in order, and the files that could not be read."""
+    """The attempts of a sweep by trial, in order, and the files that could not be read.
+
+    Attempts of other stores stand before the store's own, in the order in which they began.
+    """
 
     trials: Mapping[str, tuple[Attempt, ...]]
     unreadable: tuple[Unreadable, ...]
@@ -55,6 +67,11 @@ class Index:
         """Return the trial's recorded attempts, the first first; none if it has no readable
         record."""
         return self.trials.get(trial, ())
+
+    def own_attempts(self, trial: str) -> tuple[Attempt, ...]:
+        """Return those that this store made: the same number of another store is another
+        attempt."""
+        return tuple(attempt for attempt in self.attempts(trial) if attempt.own)
 
     def last_attempts(self) -> dict[str, int]:
         """Return the highest attempt number that a record has taken, by trial; unreadable ones
@@ -178,7 +195,7 @@ def _scan(folder: Path) -> dict[str, int]:
 
 def _rows_of(path: Path) -> Rows:
     flags_of = ("derived", "disturbed", "diverged")
-    table = load_table(path, flags_of)
+    table = load_table(path, (*flags_of, "merged_from", "started_at"))
     derived, disturbed, diverged = (
         [bool(flag) for flag in table[name].to_pylist()]
         if name in table.column_names
@@ -186,8 +203,17 @@ def _rows_of(path: Path) -> Rows:
         for name in flags_of
     )
     outcomes = (_OUTCOMES.get(outcome, Outcome.unknown) for outcome in table["outcome"].to_pylist())
+    merged = "merged_from" in table.column_names
     attempts = map(
-        Attempt, table["attempt"].to_pylist(), outcomes, derived, disturbed, repeat(path), diverged
+        Attempt,
+        table["attempt"].to_pylist(),
+        outcomes,
+        derived,
+        disturbed,
+        repeat(path),
+        diverged,
+        table["merged_from"].fill_null("").to_pylist() if merged else repeat(""),
+        began(table).to_pylist() if merged else repeat(0),
     )
     return list(zip(table["trial"].to_pylist(), attempts, strict=True))
 
@@ -213,12 +239,28 @@ def weight(outcome: str, *, derived: bool) -> int:
     return 0 if derived else 2 if outcome == Outcome.completed else 1
 
 
+def began(table: pa.Table) -> pa.ChunkedArray:
+    """Return when the attempts began, in microseconds since the epoch; 0 where it is not known."""
+    if "started_at" not in table.column_names:
+        return pa.chunked_array([pa.array([0] * table.num_rows, pa.int64())])
+    return table["started_at"].cast(pa.int64()).fill_null(0)
+
+
+def order(merged_from: str, began: int, attempt: int) -> tuple[bool, int, str, int]:
+    """Return what sorts the attempts of a trial: those of other stores by when they began, then the
+    store's own by number."""
+    return not merged_from, began if merged_from else 0, merged_from, attempt
+
+
 def _with(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
-    by_number = {known.attempt: known for known in attempts}
-    before = by_number.get(attempt.attempt)
+    kept = {(known.merged_from, known.attempt): known for known in attempts}
+    key = attempt.merged_from, attempt.attempt
+    before = kept.get(key)
     if before is None or _weight(before) <= _weight(attempt):
-        by_number[attempt.attempt] = attempt
-    return tuple(by_number[number] for number in sorted(by_number))
+        kept[key] = attempt
+    return tuple(
+        sorted(kept.values(), key=lambda one: order(one.merged_from, one.began, one.attempt))
+    )
 
 
 def _weight(attempt: Attempt) -> int:

@@ -207,6 +207,8 @@ class Store:
     def _row(self, trial: str, attempt: Attempt) -> dict[str, Any]:
         table = load_table(attempt.path)
         rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt.attempt))
+        if "merged_from" in rows.column_names:
+            rows = rows.filter(pc.equal(pc.fill_null(rows["merged_from"], ""), attempt.merged_from))
         for row in sorted(
             rows_of(rows),
             key=lambda row: weight(row["outcome"], derived=bool(row.get("derived"))),

@@ -137,7 +137,7 @@ class LocalDriver:
         if not publish_derived(
             self.store, started, outcome, message
         ):  # it has its own, and its worker died before it said so
-            attempts = self.store.index(self.submission.sweep).attempts(started.trial)
+            attempts = self.store.index(self.submission.sweep).own_attempts(started.trial)
             outcome = next(
                 (own.outcome for own in attempts if own.attempt == started.attempt), outcome
             )

@@ -110,7 +110,7 @@ def unrecorded(
         (trial, number): started
         for (trial, number), started in begun.items()
         if (trial, number) not in ended
-        and (index is None or all(one.attempt != number for one in index.attempts(trial)))
+        and (index is None or all(one.attempt != number for one in index.own_attempts(trial)))
     }
 
 
@@ -236,7 +236,7 @@ def take_over(
         return TakenOver({}, frozenset(elsewhere))
     index = store.index(sweep)
     outcomes = {
-        trial: {one.attempt: one.outcome for one in index.attempts(trial)}
+        trial: {one.attempt: one.outcome for one in index.own_attempts(trial)}
         for trial in {trial for trial, _ in begun}
     }
     left_open = [

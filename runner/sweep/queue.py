@@ -222,7 +222,7 @@ def _open_trials(queued: QueuedArray, pack: list[tuple[int, int]], index: Index)
         trial = queued.submission.spec(line).trial_id
         if trial in index.completed:
             continue
-        ended = [attempt for attempt in index.attempts(trial) if attempt.attempt >= planned]
+        ended = [attempt for attempt in index.own_attempts(trial) if attempt.attempt >= planned]
         if not ended or ended[-1].outcome in GO_ON:
             yield trial
 
@@ -232,5 +232,5 @@ def _has_ended(queued: QueuedArray, pack: list[tuple[int, int]], index: Index) -
     return any(
         one.attempt >= planned
         for line, planned in pack
-        for one in index.attempts(queued.submission.spec(line).trial_id)
+        for one in index.own_attempts(queued.submission.spec(line).trial_id)
     )
