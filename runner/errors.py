@@ -220,3 +220,17 @@ class RecordingStopped(RunnerError):
             f"{self.reason}\n{self.left} trials of '{self.sweep}' are left; what is recorded "
             "stays, and the same command continues from there"
         )
+
+
+class UnknownSubmission(RunnerError):
+    """The sweep was not submitted so often."""
+
+    sweep: str
+    number: int
+    known: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.sweep}' has no submission {self.number}: it has "
+            f"{', '.join(map(str, self.known))}"
+        )

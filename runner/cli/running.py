@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli import output
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from runner.run.progress import Watch
     from runner.run.submit import Submitted
     from runner.sweep.early_stop import Stopped
+    from runner.sweep.submission import Typed
 
 _LINE_EVERY_S = 10.0
 
@@ -30,11 +33,21 @@ def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Sub
     """Submit a request and, unless quiet, print how it ended."""
     from runner.run.submit import submit as submit_request
 
+    request = replace(request, typed=_typed())
     with all_like_ctrl_c(), progress_display(request.sweep) as watch:
         done = submit_request(request, store, options, watch)
     if not quiet:
         _say(request, done)
     return done
+
+
+def _typed() -> Typed:
+    """The command line of this process; what no text can hold is spelled."""
+    from artifacts.values import clean
+    from runner.sweep.submission import Typed
+
+    words = ["runner", *sys.argv[1:]]
+    return Typed(words=[clean(word) for word in words], folder=clean(str(Path.cwd())))
 
 
 def has_failed(done: Submitted) -> bool:

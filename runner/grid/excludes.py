@@ -35,6 +35,8 @@ def mark_excluded(group: Group, block: Block | None, parameters: Parameters) -> 
             if block is None
             else _told(entry, _mark(block, 1 << index, wanted, parameters))
         )
+        if culprit:
+            group.matching_nothing.append(entry)
         if culprit and not (entry.values.keys() & (group.broken | group.overridden)):
             problems.append(entry.origin.problem(f"matches nothing: {culprit}"))
     return problems

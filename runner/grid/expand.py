@@ -16,6 +16,7 @@ from jobs.importing import why_out_of_reach
 from jobs.registry import is_custom, workload
 from jobs.spec import JobSpec, NotPlain, plain
 from runner.grid.blocks import build_blocks, count_points, repeated_values
+from runner.grid.effective import effective_text
 from runner.grid.excludes import mark_excluded
 from runner.grid.language import Reader
 from runner.grid.overrides import apply_overrides
@@ -65,6 +66,8 @@ class Expanded:
     """The same counts by group."""
     text: str = ""
     """The grid as it was read."""
+    effective: str = ""
+    """The grid after ``sets`` and ``on``; empty if there are none."""
 
 
 def load_grid(
@@ -106,7 +109,11 @@ def load_grid(
     ]
     if problems:
         raise GridError(tuple(map(source.placed, in_order(problems))))
-    return replace(expansion.joined(points), text=source.text)
+    return replace(
+        expansion.joined(points),
+        text=source.text,
+        effective=expansion.effective() if sets or on else "",
+    )
 
 
 class _Expansion:
@@ -241,6 +248,10 @@ class _Expansion:
             module, colon, _ = model.partition(":")
             if colon and (why := why_out_of_reach(module, self._import_path)):
                 yield dict(group.origins()).get("model", group.origin).problem(f"{model}: {why}")
+
+    def effective(self) -> str:
+        """Return the text of the grid as it was expanded."""
+        return effective_text(self._grid, self._targets.renamed)
 
     def joined(self, expanded: list[Points]) -> Expanded:
         """Return the trials of all groups, each once."""

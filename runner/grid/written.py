@@ -63,6 +63,8 @@ class Group:
     """Keys in which something is wrong, so that no second problem is made of the first."""
     overridden: set[str] = field(default_factory=set)
     """Keys that ``--set`` gave."""
+    matching_nothing: list[Entry] = field(default_factory=list)
+    """Entries of ``exclude`` that drop no point since ``--set`` changed the group."""
 
     def origins(self) -> Iterator[tuple[str, Origin]]:
         """Return every parameter that the group gives outside include and exclude, and where."""

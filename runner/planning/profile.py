@@ -33,9 +33,7 @@ def find_profile(named: Path | None, grid_folder: Path) -> FoundProfile:
     for path in candidates:
         if named or path.is_file():
             source = load_yaml(path)
-            return FoundProfile(
-                _profile(source, str(path)), path.read_text() if not source.problems else ""
-            )
+            return FoundProfile(_profile(source, str(path)), source.text)
     profile = builtin()
     plain = msgspec.to_builtins(profile)
     settings = {

@@ -26,7 +26,7 @@ from runner.errors import ProblemsFound
 from runner.grid.expand import load_grid
 from runner.planning.profile import FoundProfile, find_profile
 from runner.sweep.provenance import capture
-from runner.sweep.submission import About, Submission
+from runner.sweep.submission import About, Overrides, Submission, Typed
 
 MAX_TRIALS = 100_000
 _READ_AT_MOST = 2**30
@@ -46,6 +46,10 @@ class Request:
     site: FoundProfile
     about: About
     patch: str
+    effective_text: str = ""
+    """The grid after the overrides; empty if there are none."""
+    typed: Typed | None = None
+    """The command that asks for it."""
 
     @property
     def profile(self) -> Profile:
@@ -133,9 +137,17 @@ def read_request(
         grid="" if file is None else str(file),
         notes=[*expanded.notes, *([code.trouble] if code.trouble else [])],
         merged=expanded.merged,
+        overrides=Overrides(sets=list(sets), on=dict(on or {})),
     )
     return Request(
-        expanded.name, expanded.specs, expanded.ids, expanded.text, site, about, code.patch
+        expanded.name,
+        expanded.specs,
+        expanded.ids,
+        expanded.text,
+        site,
+        about,
+        code.patch,
+        expanded.effective,
     )
 
 
@@ -158,6 +170,7 @@ def frozen_request(submission: Submission) -> Request:
         site=FoundProfile(submission.profile, submission.profile_text),
         about=about,
         patch=patch,
+        effective_text=submission.effective_text if about.overrides.changes_grid else "",
     )
 
 

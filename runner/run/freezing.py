@@ -9,20 +9,25 @@ import msgspec
 
 from artifacts.publish import translate_write_errors
 from runner.planning.packing import PlannedArray
+from runner.planning.plan import Options
 from runner.planning.request import Request
 from runner.sweep.early_stop import release
 from runner.sweep.submission import FrozenArray, Submission, freeze
 from runner.sweep.trust import remember
 
 
-def freeze_request(request: Request, sweep_folder: Path, *, keep_going: bool) -> Submission:
+def freeze_request(request: Request, sweep_folder: Path, options: Options) -> Submission:
     """Freeze a request, note that this user did, and let stopped groups run again.
 
     Args:
         request: The grid, checked.
         sweep_folder: Of the sweep, which is locked.
-        keep_going: Stop no group, whatever fails.
+        options: Of this submit. What it leaves for later and how it packs is frozen too, but not by
+            a retry, which runs trials of what was frozen before.
     """
+    overrides = request.about.overrides
+    if options.only is None:
+        overrides = msgspec.structs.replace(overrides, limit=options.limit, pack=options.pack)
     with translate_write_errors(sweep_folder):
         submission = freeze(
             sweep_folder,
@@ -30,11 +35,13 @@ def freeze_request(request: Request, sweep_folder: Path, *, keep_going: bool) ->
             profile_text=request.site.text,
             specs=request.specs,
             about=msgspec.structs.replace(
-                request.about, backend=request.backend, data=request.data
+                request.about, backend=request.backend, data=request.data, overrides=overrides
             ),
             patch=request.patch,
+            effective_text=request.effective_text,
+            typed=request.typed,
         )
-        release(submission, keep_going=keep_going)
+        release(submission, keep_going=options.keep_going)
     remember(submission)
     return submission
 

@@ -1,8 +1,9 @@
 """What one submit freezes in the store, so that later edits change no queued trial.
 
 ``sweeps/<sweep>/001/`` holds the first submission of a sweep: the grid and the profile as they were
-read, one line per job spec, the environment, the uncommitted patch. The same grid submitted again
-from the same code finds its submission and adds nothing; anything that differs freezes the next
+read, the grid after the overrides, one line per job spec, the environment, the uncommitted patch,
+the command that was typed. The same grid submitted again from the same code and with the same
+overrides finds its submission and adds nothing; anything that differs freezes the next
 number. What a worker is given is the path of an array file in there and an index.
 """
 
@@ -32,9 +33,43 @@ T = TypeVar("T")
 
 _SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
 _GRID, _PROFILE, _PATCH = "grid.yaml", "cluster.yaml", "uncommitted.patch"
+_EFFECTIVE, _TYPED = "effective.yaml", "command.json"
 _ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
 """An array; one of which it is being found out whether it is queued; one that never was, which
 keeps its number from being given again."""
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line changed of the grid, or of how it is run."""
+
+    sets: list[str] = []
+    """As typed after ``--set``."""
+    on: dict[str, str] = {}
+    """Targets of the grid that run on another one."""
+    limit: int | None = None
+    """At most so many trials were run now."""
+    pack: int | None = None
+    """Trials per array task, where it was not chosen by the runner."""
+
+    @property
+    def changes_grid(self) -> bool:
+        """Return whether the trials are other ones than the grid's own."""
+        return bool(self.sets or self.on)
+
+    def as_options(self) -> list[str]:
+        """Return the options that make them, one word each."""
+        words = [word for text in self.sets for word in ("--set", text)]
+        words += [word for name, other in self.on.items() for word in ("--on", f"{name}={other}")]
+        words += [] if self.limit is None else ["--limit", str(self.limit)]
+        return words + ([] if self.pack is None else ["--pack", str(self.pack)])
+
+
+class Typed(msgspec.Struct, frozen=True, kw_only=True):
+    """The command that froze a submission."""
+
+    words: list[str]
+    folder: str
+    """Where it was typed."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +85,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """Where the file of the grid was; empty for one that came through a pipe."""
     notes: list[str] = []
     merged: int = 0
+    overrides: Overrides = Overrides()
     data: dict[str, str] = {}
     """Digest of each dataset's files at submit, by its name; none for one that was not known."""
 
@@ -101,6 +137,19 @@ class Submission:
     def grid_text(self) -> str:
         """Return the grid as it was read; raises FrozenFileDamaged."""
         return _frozen_text(self.folder / _GRID)
+
+    @property
+    def effective_text(self) -> str:
+        """Return the grid after ``--set`` and ``--on``; raises FrozenFileDamaged."""
+        path = self.folder / _EFFECTIVE
+        return _frozen_text(path) if path.exists() else self.grid_text
+
+    @property
+    def typed(self) -> Typed | None:
+        """Return the command that froze it; None if none was typed, or an earlier version froze it.
+        Raises FrozenFileDamaged."""
+        path = self.folder / _TYPED
+        return _decode(path, Typed) if path.exists() else None
 
     @property
     def profile_text(self) -> str:
@@ -221,16 +270,31 @@ def freeze(
     specs: Sequence[JobSpec],
     about: About,
     patch: str,
+    effective_text: str = "",
+    typed: Typed | None = None,
 ) -> Submission:
     """Freeze a submission, or find the latest one if it froze the very same; call it with the sweep
-    locked."""
+    locked.
+
+    Args:
+        sweep_folder: Of the sweep.
+        grid_text: As it was read.
+        profile_text: As it was read.
+        specs: The trials.
+        about: How they are run.
+        patch: What the user's code has that no commit has.
+        effective_text: The grid after the overrides; empty if there are none.
+        typed: The command, which makes no other submission: it can be spelled in many ways.
+    """
     files = {
         _GRID: grid_text.encode(),
         _PROFILE: profile_text.encode(),
         _SPECS: b"".join(_lines_of(specs)),
         _ABOUT: msgspec.json.format(stamped(about)),
         _PATCH: patch.encode(errors="surrogateescape"),
+        **({_EFFECTIVE: effective_text.encode()} if effective_text else {}),
     }
+    beside = {} if typed is None else {_TYPED: msgspec.json.format(stamped(typed))}
     known = submissions(sweep_folder)
     if known:
         known[-1].check_format()
@@ -244,7 +308,7 @@ def freeze(
     # not mkdtemp, which is private: whoever shares the store goes on with the sweep
     partial.mkdir()
     try:
-        for name, data in files.items():
+        for name, data in (files | beside).items():
             publish(partial / name, memoryview(data))
         folder = sweep_folder / f"{number:03d}"
         partial.rename(folder)

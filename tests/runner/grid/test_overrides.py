@@ -71,6 +71,37 @@ def test_set(
         assert found == wanted
 
 
+@pytest.mark.parametrize(
+    ("sets", "on"),
+    [
+        (["lr=5,6,7", "epochs=1,2"], {}),
+        (["lr={logspace: [1, 100, 3]}", "train_subset=null", "repeats=3"], {}),
+        (["nets.target=a30,cpu"], {}),
+        (["momentum=0.5", "resources.time_min=3", "isolate=true"], {"t4": "a30"}),
+        (["dataset='npz:a,b.npz'", "svm.C=1e-5"], {"a30": "t4", "t4": "a30"}),
+    ],
+)
+def test_the_grid_after_them_has_the_same_trials(
+    expand: Expand, sets: list[str], on: dict[str, str]
+) -> None:
+    found = expand(GRID, sets=sets, on=on)
+    again = expand(found.effective)
+    assert again.ids == found.ids
+    assert again.specs == found.specs
+
+
+def test_texts_that_look_like_numbers_stay_texts_in_the_grid_after_them(expand: Expand) -> None:
+    texts = ["npz:1e3.npz", "npz:a: b.npz", "npz:ü #1.npz", "npz:'.npz"]
+    grid = f"name: x\ndescription: '1.5'\nworkload: svm\nmatrix: {{dataset: {texts!r}}}\n"
+    found = expand(grid, sets=["C=.5"])
+    again = expand(found.effective)
+    assert (again.ids, again.description) == (found.ids, "1.5")
+
+
+def test_without_overrides_the_grid_itself_says_it_all(expand: Expand) -> None:
+    assert expand(GRID).effective == ""
+
+
 def test_isolate_is_set_for_a_group(expand: Expand) -> None:
     expanded = expand(GRID, sets=["svm.isolate=true"])
     assert {spec.isolate for spec in expanded.specs if spec.workload == "train"} == {False}

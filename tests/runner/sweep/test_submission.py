@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from jobs.spec import JobSpec
@@ -13,7 +15,9 @@ from runner.sweep.provenance import Environment
 from runner.sweep.submission import (
     About,
     FrozenArray,
+    Overrides,
     Submission,
+    Typed,
     discard,
     freeze,
     read_array,
@@ -62,6 +66,37 @@ def test_the_same_again_is_the_same_submission_and_a_change_is_the_next(tmp_path
     assert second.number == 2
     assert [found.number for found in submissions(folder)] == [1, 2]
     assert Submission(first.folder).specs == [spec(1)]
+
+
+def test_other_overrides_are_another_submission_and_another_spelling_is_not(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "toy"
+    folder.mkdir()
+
+    def frozen_with(words: list[str], **overrides: Any) -> Submission:
+        return freeze(
+            folder,
+            grid_text="name: toy\n",
+            profile_text="targets: {}\n",
+            specs=[spec(1)],
+            about=msgspec.structs.replace(ABOUT, overrides=Overrides(**overrides)),
+            patch="",
+            effective_text="name: toy\nrepeats: 2\n" if overrides.get("sets") else "",
+            typed=Typed(words=words, folder="/home/ada"),
+        )
+
+    first = frozen_with(["runner", "submit", "grid.yaml"])
+    assert frozen_with(["runner", "submit", "./grid.yaml"]).number == 1
+    assert first.typed == Typed(words=["runner", "submit", "grid.yaml"], folder="/home/ada")
+    assert first.effective_text == first.grid_text
+    second = frozen_with(["runner"], sets=["repeats=2"])
+    assert (second.number, second.effective_text) == (2, "name: toy\nrepeats: 2\n")
+    third = frozen_with(["runner"], limit=4, on={"a30": "cpu"}, pack=2)
+    assert third.number == 3
+    assert third.about.overrides.as_options() == (
+        ["--on", "a30=cpu", "--limit", "4", "--pack", "2"]
+    )
 
 
 def test_arrays_are_numbered_and_read_back(tmp_path: Path) -> None:
