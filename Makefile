@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCHMARKS := plan overhead sampler svm training slurm
 
-.PHONY: demo test check lint bench
+.PHONY: demo test check lint bench faults
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -31,6 +31,14 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Strikes sweeps N times on each backend at random moments and checks what is left; hours for 10000.
+N ?= 100
+SEED ?= 1
+faults: $(INSTALLED)
+	for backend in inline ray slurm; do \
+		$(BIN)/python -m tests.faults.campaign --strikes $(N) --seed $(SEED) --backend $$backend || exit 1; \
+	done
 
 bench: $(INSTALLED)
 	for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark || exit 1; done

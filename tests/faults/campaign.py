@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,7 @@ from runner.sweep.sweep import Sweep
 from tests.faults.checker import violations
 from tests.faults.history import Look, Sabotaged, look
 from tests.patience import PATIENCE_S
+from tests.slurm.site import Site
 
 WORKLOADS = Path(__file__).parent / "workloads"
 _MARK = "FAULT_CAMPAIGN"
@@ -56,7 +57,7 @@ class Round:
         (self.folder / "grid.yaml").write_text(self._grid())
         for number in count(1):
             calm = self.left_strikes <= 0
-            code = self._command("submit", "grid.yaml", "--keep-going", strikes=not calm)
+            code = self._submit(calm)
             self._look()
             if calm and code == self._code_at_the_end():
                 break
@@ -72,6 +73,9 @@ class Round:
         self._look()
         self._sweep_up()
         return violations(self.seen, self._expected())
+
+    def _submit(self, calm: bool) -> int:
+        return self._command("submit", "grid.yaml", "--keep-going", strikes=not calm)
 
     def _grid(self) -> str:
         numbers = list(range(self.dice.randint(3, 12)))
@@ -135,21 +139,28 @@ class Round:
             time.sleep(self.dice.expovariate(1 / 1.5))
             if process.poll() is not None:
                 return
-            alive = sorted(self._alive())
-            if not alive:
-                return
-            pid, name = self.dice.choice(alive)
-            how = self.dice.choices(
-                [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
-                [10, 2, 3, 2, 1],
-            )[0]
-            with suppress(ProcessLookupError):
-                os.kill(pid, how)
-                self.left_strikes -= 1
-                self.seen.strikes.append(f"{how.name} to {name}")
-                if how is signal.SIGSTOP:
-                    time.sleep(self.dice.uniform(0.1, 4))
-                    os.kill(pid, signal.SIGCONT)
+            self._strike()
+
+    def _strike(self) -> None:
+        """Strike once: a random process with a random signal."""
+        alive = sorted(self._alive())
+        if not alive:
+            return
+        pid, name = self.dice.choice(alive)
+        how = self.dice.choices(
+            [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+            [10, 2, 3, 2, 1],
+        )[0]
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
+            self._struck(f"{how.name} to {name}")
+            if how is signal.SIGSTOP:
+                time.sleep(self.dice.uniform(0.1, 4))
+                os.kill(pid, signal.SIGCONT)
+
+    def _struck(self, what: str) -> None:
+        self.left_strikes -= 1
+        self.seen.strikes.append(what)
 
     def _alive(self) -> Iterator[tuple[int, str]]:
         """The processes that the commands of this round have started."""
@@ -181,8 +192,7 @@ class Round:
         else:
             data[self.dice.randrange(len(data))] ^= 1 << self.dice.randrange(8)
         path.write_bytes(data)
-        self.left_strikes -= 1
-        self.seen.strikes.append(f"damage to {path.name}")
+        self._struck(f"damage to {path.name}")
         self.seen.damaged[str(path)] = held
 
     def _look(self) -> None:
@@ -201,29 +211,71 @@ class Round:
         self.seen.left += [str(path) for path in self.store.rglob("*.partial")]
 
 
+class SlurmRound(Round):
+    """One random grid on a real SLURM, whose daemons are struck too."""
+
+    site: Site
+
+    def _submit(self, calm: bool) -> int:
+        self._command("submit", "grid.yaml", "--keep-going", strikes=not calm)
+        return self._command("status", "toy", "--wait", strikes=not calm)
+
+    def _grid(self) -> str:
+        nodes = self.dice.choice(["cpu", "cpu", "a30"])
+        (self.folder / "cluster.yaml").write_text(
+            "backend: slurm\ntargets:\n"
+            f"  cpu: {{partition: {nodes}, cpus: 1, mem_gb: 1, time_min: 20}}\n"
+        )
+        return super()._grid()
+
+    def _strike(self) -> None:
+        jobs = self.site.run("squeue", "--noheader", "--array", "--format=%i", check=False).split()
+        name = self.dice.choice([node.short for node in self.site.nodes])
+        kind = self.dice.choices(["process", "requeue", "node", "controller"], [6, 2, 1, 1])[0]
+        if kind == "requeue" and jobs:
+            self.site.run("scontrol", "requeue", job := self.dice.choice(jobs), check=False)
+            self._struck(f"requeue of {job}")
+        elif kind == "node":
+            self.site.kill_node(name)
+            self._struck(f"power cut of {name}")
+            self.site.start_node(name)
+        elif kind == "controller":
+            self.site.stop_controller()
+            self._struck("restart of slurmctld")
+            self.site.start_controller()
+        else:
+            super()._strike()
+
+
 def campaign(
-    folder: Path, backend: str, strikes: int, seed: int, environment: dict[str, str] | None = None
+    folder: Path, backend: str, strikes: int, seed: int, site: Site | None = None
 ) -> Iterator[tuple[Round, list[str]]]:
     """Yield each round and what it broke, until so many strikes were made.
 
     Args:
         folder: Holds a folder for each round; one that broke nothing is removed.
-        backend: ``inline`` or ``ray``.
+        backend: ``inline``, ``ray`` or ``slurm``.
         strikes: In all.
         seed: Of grids and choices.
-        environment: Variables of the commands.
+        site: The running SLURM.
     """
     made = 0
     for number in count(1):
         place = folder / f"{backend}-{seed}-{number}"
         place.mkdir(parents=True)
         dice = random.Random(f"{seed} {backend} {number}")
-        struck = Round(
-            place, backend, dice, environment or {}, min(strikes - made, dice.randint(1, 8))
-        )
+        most = min(strikes - made, dice.randint(1, 8))
+        struck: Round
+        if site is None:
+            struck = Round(place, backend, dice, {}, most)
+        else:
+            struck = SlurmRound(place, backend, dice, site.environment, most)
+            struck.site = site
         broken = struck.run()
         made += len(struck.seen.strikes)
         yield struck, broken
+        if site is not None:
+            site.recover()
         if not broken:
             shutil.rmtree(place)
         if made >= strikes:
@@ -235,17 +287,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--strikes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--backend", choices=["inline", "ray"], default="inline")
+    parser.add_argument("--backend", choices=["inline", "ray", "slurm"], default="inline")
     asked = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     made = trials = broken_rounds = rounds = 0
-    for struck, broken in campaign(folder, asked.backend, asked.strikes, asked.seed):
-        rounds += 1
-        made += len(struck.seen.strikes)
-        trials += len(struck.numbers) * struck.repeats + len(struck.failing)
-        if broken:
-            broken_rounds += 1
-            print(f"{struck.folder}: {'; '.join(struck.seen.strikes)}", *broken, sep="\n  ")
+    with Site() if asked.backend == "slurm" else nullcontext() as site:
+        place = folder if site is None else site.work
+        for struck, broken in campaign(place, asked.backend, asked.strikes, asked.seed, site):
+            rounds += 1
+            made += len(struck.seen.strikes)
+            trials += len(struck.numbers) * struck.repeats + len(struck.failing)
+            if broken:
+                broken_rounds += 1
+                kept = folder / struck.folder.name
+                if kept != struck.folder:
+                    shutil.copytree(struck.folder, kept)
+                print(f"{kept}: {'; '.join(struck.seen.strikes)}", *broken, sep="\n  ", flush=True)
     print(
         f"{asked.backend}: {made} strikes, {rounds} sweeps, {trials} trials, "
         f"{broken_rounds} sweeps with a broken promise (seed {asked.seed})"

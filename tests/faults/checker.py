@@ -131,7 +131,9 @@ def _run_again(sabotaged: Sabotaged) -> Iterator[str]:
 def _unspoken(sabotaged: Sabotaged) -> Iterator[str]:
     """No command ends in a traceback, and a damaged file is named by one that reads it."""
     for command, code, said in sabotaged.outputs:
-        if "Traceback (most recent call last)" in said:
+        # Nobody can keep Python from printing one for a Ctrl-C before it has begun the program.
+        too_early = said.rstrip().endswith("KeyboardInterrupt") and "/runner/cli/" not in said
+        if "Traceback (most recent call last)" in said and not too_early:
             yield f"{command} ended with {code} and a traceback: {said[-2000:]}"
     for path in sabotaged.damaged:
         if not any(path in said.replace("\n", "") for _, _, said in sabotaged.outputs):
@@ -143,4 +145,4 @@ def _name(key: Key) -> str:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one == other or (one != one and other != other)
+    return bool(one == other) or (one != one and other != other)

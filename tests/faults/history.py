@@ -60,7 +60,7 @@ def look(store: Path, sweep: str) -> Look:
     beside that."""
     opened = Store(store)
     index = opened.index(sweep)
-    found: dict[Key, list[Mapping[str, Any]]] = {}
+    found: dict[Key, list[dict[str, Any]]] = {}
     for trial in index.trials:
         for row in opened.read(sweep, trial):
             found.setdefault((trial, row["attempt"]), []).append(_filled(row))
@@ -80,7 +80,7 @@ def look(store: Path, sweep: str) -> Look:
     )
 
 
-def _filled(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that have a value: a file of many has those of other rows too."""
     return {name: value for name, value in row.items() if value is not None}
 

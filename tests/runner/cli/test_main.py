@@ -236,3 +236,18 @@ def test_every_command_that_prints_a_result_has_json() -> None:
         "cancel",
         "doctor",
     }
+
+
+def test_ctrl_c_while_it_loads_ends_it_without_a_traceback() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'runner.cli.main': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from runner.cli.entry import main\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
