@@ -36,6 +36,10 @@ class Attempt(NamedTuple):
     """Id of the store that made its record; empty for this one's own."""
     began: int = 0
     """Orders the attempts of several other stores: in microseconds since the epoch."""
+    code: str | None = None
+    """Digest of the user's code; None where it needs none, or did not record it."""
+    data_digest: str | None = None
+    """Of the data that it read; None where it is not known."""
 
     @property
     def own(self) -> bool:
@@ -194,13 +198,17 @@ def _scan(folder: Path) -> dict[str, int]:
 
 
 def _rows_of(path: Path) -> Rows:
-    flags_of = ("derived", "disturbed", "diverged")
-    table = load_table(path, (*flags_of, "merged_from", "started_at"))
+    flags_of, digests_of = ("derived", "disturbed", "diverged"), ("code", "data_digest")
+    table = load_table(path, (*flags_of, *digests_of, "merged_from", "started_at"))
     derived, disturbed, diverged = (
         [bool(flag) for flag in table[name].to_pylist()]
         if name in table.column_names
         else repeat(False)
         for name in flags_of
+    )
+    digests = (
+        table[name].to_pylist() if name in table.column_names else repeat(None)
+        for name in digests_of
     )
     outcomes = (_OUTCOMES.get(outcome, Outcome.unknown) for outcome in table["outcome"].to_pylist())
     merged = "merged_from" in table.column_names
@@ -214,6 +222,7 @@ def _rows_of(path: Path) -> Rows:
         diverged,
         table["merged_from"].fill_null("").to_pylist() if merged else repeat(""),
         began(table).to_pylist() if merged else repeat(0),
+        *digests,
     )
     return list(zip(table["trial"].to_pylist(), attempts, strict=True))
 

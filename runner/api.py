@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cluster.resources import Resources
+    from runner.planning.packing import Plan
     from runner.planning.plan import Preview
     from runner.planning.request import Request
     from runner.report.gather import Gathered
@@ -62,6 +63,19 @@ class PlannedArray:
 
 
 @dataclass(frozen=True)
+class ChangedGroup:
+    """Completed trials of a group that were computed on other data than would be used now."""
+
+    group: str
+    completed: int
+    """Its trials with a completed record."""
+    other_data: list[str]
+    """The ids of those that were computed on other data."""
+    datasets: list[str]
+    """The datasets that have changed."""
+
+
+@dataclass(frozen=True)
 class PlanReport:
     """What submit would do now."""
 
@@ -84,6 +98,8 @@ class PlanReport:
     scripts: list[str]
     """The batch script of each class of arrays; none where no scheduler is."""
     arrays: list[PlannedArray]
+    changed: list[ChangedGroup]
+    """Groups whose data has changed since; their trials run again if that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,8 @@ class SubmitReport:
     stopped: list[Stopped]
     """Groups of which something was left out, because their first trials failed in one way."""
     notes: list[str]
+    changed: list[ChangedGroup]
+    """Groups whose data has changed since; their trials run again if that is asked for."""
 
     @property
     def ok(self) -> bool:
@@ -224,6 +242,7 @@ def plan(
     pack: int | None = None,
     limit: int | None = None,
     max_trials: int = MAX_TRIALS,
+    rerun_changed: bool = False,
 ) -> PlanReport:
     """Return what submit would do now, and change nothing.
 
@@ -239,6 +258,7 @@ def plan(
         pack: Trials per array task of a scheduler; None to have it chosen.
         limit: Run at most so many trials.
         max_trials: Refuse a grid that expands to more.
+        rerun_changed: Also run completed trials whose data has changed since.
 
     Raises:
         GridError: The grid has mistakes; all are listed.
@@ -256,7 +276,8 @@ def plan(
         max_trials=max_trials,
     )[0]  # fmt: skip
     sweep = Sweep(opened, request.sweep, request.profile)
-    return plan_report(request, preview_request(request, sweep, Options(pack=pack, limit=limit)))
+    options = Options(pack=pack, limit=limit, rerun_changed=rerun_changed)
+    return plan_report(request, preview_request(request, sweep, options))
 
 
 def submit(
@@ -272,6 +293,7 @@ def submit(
     limit: int | None = None,
     max_trials: int = MAX_TRIALS,
     keep_going: bool = False,
+    rerun_changed: bool = False,
     watch: Watch | None = None,
 ) -> SubmitReport:
     """Run every trial of a grid that has no completed record, and return what became of them.
@@ -292,6 +314,7 @@ def submit(
         limit: Run at most so many trials.
         max_trials: Refuse a grid that expands to more.
         keep_going: Run every trial of a group, also where its first ones all fail in the same way.
+        rerun_changed: Also run completed trials whose data has changed since.
         watch: Called several times a second with a Progress (``done``, ``total``, ``left_s`` and
             more), with a Feeding while a scheduler's queue is filled, and with Stopping after
             Ctrl-C; None to be quiet.
@@ -316,7 +339,7 @@ def submit(
     )  # fmt: skip
     if folder is not None:
         remember(opened, folder)
-    options = Options(pack=pack, limit=limit, keep_going=keep_going)
+    options = Options(pack=pack, limit=limit, keep_going=keep_going, rerun_changed=rerun_changed)
     done = submit_request(request, opened, options, watch or (lambda _progress: None))
     return submit_report(request, done)
 
@@ -391,6 +414,7 @@ def plan_report(request: Request, preview: Preview) -> PlanReport:
             )
             for array in plan.arrays
         ],
+        changed=_changed(plan),
     )
 
 
@@ -410,7 +434,15 @@ def submit_report(request: Request, done: Submitted) -> SubmitReport:
         unstarted=list(done.unstarted),
         stopped=list(done.stopped),
         notes=list(request.about.notes),
+        changed=_changed(plan),
     )
+
+
+def _changed(plan: Plan) -> list[ChangedGroup]:
+    return [
+        ChangedGroup(group.group, group.completed, list(group.data), list(group.datasets))
+        for group in plan.changed
+    ]
 
 
 def _store(folder: Folder | None) -> Path:

@@ -62,6 +62,13 @@ MaxTrialsOption = Annotated[
     int,
     typer.Option("--max-trials", min=1, metavar="N", help="Refuse a grid of more trials."),
 ]
+RerunOption = Annotated[
+    bool,
+    typer.Option(
+        "--rerun-changed",
+        help="Also run completed trials whose data has changed since they were computed.",
+    ),
+]
 
 
 def plan(
@@ -75,6 +82,7 @@ def plan(
     pack: PackOption = None,
     limit: LimitOption = None,
     max_trials: MaxTrialsOption = MAX_TRIALS,
+    rerun_changed: RerunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show what submit would do, and change nothing.
@@ -97,7 +105,8 @@ def plan(
         backend=backend,
         max_trials=max_trials,
     )
-    show(request, store, Options(pack=pack, limit=limit), as_json=json)
+    options = Options(pack=pack, limit=limit, rerun_changed=rerun_changed)
+    show(request, store, options, as_json=json)
 
 
 def read(
@@ -141,6 +150,8 @@ def show(request: Request, store: Path, options: Options, *, as_json: bool) -> N
     output.heading(f"{request.sweep}: {_n(len(request.specs), 'trial')}")
     for note in _notes(request, plan):
         output.say(f"  {note}")
+    for note in changed_notes(plan, rerun=options.rerun_changed):
+        output.paragraph(note, indent=2)
     if not plan.arrays:
         output.say("  nothing to run")
         return
@@ -186,6 +197,17 @@ def _notes(request: Request, plan: Plan) -> list[str]:
     if plan.held_back:
         notes.append(f"{plan.held_back} are left for later by --limit")
     return notes + request.about.notes
+
+
+def changed_notes(plan: Plan, *, rerun: bool) -> list[str]:
+    """Return for each group what to say about its completed trials whose data has changed."""
+    return [
+        f"{len(group.data)} of {_n(group.completed, 'completed trial')} of group '{group.group}' "
+        f"{'were' if len(group.data) > 1 else 'was'} computed on other data than is there now "
+        f"({', '.join(group.datasets)}): "
+        + ("they run again" if rerun else "--rerun-changed runs them again")
+        for group in plan.changed
+    ]
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli import output
+from runner.cli.plan import changed_notes
 from runner.report.tables import plural
 from runner.run.interruption import all_like_ctrl_c
 from runner.run.progress import Feeding, Progress, Stopping
@@ -37,7 +38,7 @@ def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Sub
     with all_like_ctrl_c(), progress_display(request.sweep) as watch:
         done = submit_request(request, store, options, watch)
     if not quiet:
-        _say(request, done)
+        _say(request, done, rerun=options.rerun_changed)
     return done
 
 
@@ -55,9 +56,11 @@ def has_failed(done: Submitted) -> bool:
     return bool((done.progress is not None and done.progress.failed) or done.unstarted)
 
 
-def _say(request: Request, done: Submitted) -> None:
+def _say(request: Request, done: Submitted, *, rerun: bool) -> None:
     plan, progress = done.plan, done.progress
     for note in request.about.notes:
+        output.note(f"note: {note}")
+    for note in changed_notes(plan, rerun=rerun):
         output.note(f"note: {note}")
     if not plan.arrays and not plan.queued:
         output.say(

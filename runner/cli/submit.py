@@ -25,6 +25,7 @@ from runner.cli.plan import (
     MaxTrialsOption,
     OnOption,
     PackOption,
+    RerunOption,
     SetOption,
 )
 from runner.cli.running import has_failed, run
@@ -48,6 +49,7 @@ def submit(
             help="Run every trial of a group, even if its first trials all fail in the same way.",
         ),
     ] = False,
+    rerun_changed: RerunOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and change nothing.")
     ] = False,
@@ -79,7 +81,7 @@ def submit(
         backend=backend,
         max_trials=max_trials,
     )
-    options = Options(pack=pack, limit=limit, keep_going=keep_going)
+    options = Options(pack=pack, limit=limit, keep_going=keep_going, rerun_changed=rerun_changed)
     if dry_run:
         planning_output.show(request, store, options, as_json=as_json)
         return

@@ -39,6 +39,24 @@ class History:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """The completed trials of a group that other data was used for than would be now."""
+
+    group: str
+    completed: int
+    """Its trials with a completed record."""
+    data: tuple[str, ...]
+    """Those of them that were computed on other data, by id."""
+    datasets: tuple[str, ...]
+    """Names of the datasets that have changed."""
+
+    @property
+    def trials(self) -> frozenset[str]:
+        """Return all that has changed, by id."""
+        return frozenset(self.data)
+
+
+@dataclass(frozen=True)
 class Window:
     """How much a scheduler takes; None is no limit."""
 
@@ -98,6 +116,8 @@ class Plan:
     """Trials left alone because the scheduler holds them."""
     held_back: int
     """Trials that ``--limit`` left for later."""
+    changed: tuple[Changed, ...] = ()
+    """Groups with completed trials whose data has changed since."""
 
     @property
     def trials(self) -> int:
@@ -124,6 +144,7 @@ def make_plan(
     limit: int | None = None,
     only: frozenset[str] | None = None,
     again: bool = False,
+    rerun: frozenset[str] = frozenset(),
     extra: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Group what is left to run into arrays of packs.
@@ -140,6 +161,7 @@ def make_plan(
         limit: Run at most this many trials now.
         only: Run none but these trials.
         again: Run them even if they are completed.
+        rerun: Run these too, although they are completed.
         extra: Resources by trial that differ from the spec's own, as after an out-of-memory kill.
     """
     todo: list[Todo] = []
@@ -147,7 +169,7 @@ def make_plan(
     for line, trial in enumerate(ids):
         if only is not None and trial not in only:
             continue
-        if trial in history.completed and not again:
+        if trial in history.completed and not again and trial not in rerun:
             completed += 1
         elif trial in history.queued:
             queued += 1

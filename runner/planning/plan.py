@@ -4,13 +4,14 @@ disagree."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from cluster.errors import ClusterError
 from cluster.open import check_room_here
+from runner.planning.changes import changes
 from runner.planning.history import history_of
 from runner.planning.packing import UNLIMITED, Plan, Window, make_plan
 from runner.planning.request import Request
@@ -33,6 +34,8 @@ class Options:
     """Resources by trial that differ from the spec's own."""
     keep_going: bool = False
     """Run all trials of a group, also where its first ones fail in one way."""
+    rerun_changed: bool = False
+    """Run completed trials again whose data has changed since."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,9 @@ def _window(request: Request, sweep: Sweep) -> Window | None:
 
 
 def _plan(request: Request, sweep: Sweep, options: Options, window: Window | None) -> Plan:
+    # Whoever names trials to run again knows why.
+    changed = () if options.only is not None else changes(request, sweep)
+    rerun = frozenset(trial for group in changed for trial in group.trials)
     plan = make_plan(
         request.specs,
         request.ids,
@@ -91,7 +97,9 @@ def _plan(request: Request, sweep: Sweep, options: Options, window: Window | Non
         only=options.only,
         extra=options.extra,
         again=options.again,
+        rerun=rerun if options.rerun_changed else frozenset(),
     )
+    plan = replace(plan, changed=changed)
     for array in plan.arrays:
         name = f"{request.sweep}-{array.target}"
         if request.local:
