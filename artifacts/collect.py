@@ -56,7 +56,7 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
     Raises:
         UnknownSweep: The store has no such sweep.
     """
-    tables, unreadable = [], []
+    tables, unreadable, shown = [], [], store.shown_names()
     for sweep in dict.fromkeys(sweeps):
         store.check_known(sweep)
         batch = TableBatch()
@@ -65,7 +65,7 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
                 unreadable.append(table)
             else:
                 batch.add(table)
-        rows = unite(batch.tables())
+        rows = _named(unite(batch.tables()), shown.get(sweep, sweep))
         tables.append(rows.take(pa.array(_chosen(rows, attempts=attempts), pa.int64())))
     table = in_order(unite([parquet.SCHEMA.empty_table(), *tables]))
     return Collected(_without_nulls_type(table), tuple(unreadable))
@@ -113,6 +113,14 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         ),
         path,
     )
+
+
+def _named(rows: pa.Table, sweep: str) -> pa.Table:
+    """The rows under the name that the sweep has now; each has the one that it was written with."""
+    if "sweep" not in rows.column_names:
+        return rows
+    place = rows.schema.get_field_index("sweep")
+    return rows.set_column(place, "sweep", pa.array([sweep] * rows.num_rows, pa.string()))
 
 
 def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:

@@ -149,6 +149,18 @@ class UnknownSweep(ArtifactsError):
         )
 
 
+class NameTaken(ArtifactsError):
+    """A sweep was to get a name that another one has."""
+
+    name: str
+    sweep: str
+    store: Path
+
+    def __str__(self) -> str:
+        also = "" if self.name == self.sweep else f": it is another name of '{self.sweep}'"
+        return f"{self.store} has a sweep '{self.name}' already{also}; choose another name"
+
+
 class UnknownTrial(ArtifactsError):
     """No record of such a trial."""
 

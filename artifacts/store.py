@@ -21,6 +21,7 @@ from artifacts.errors import (
 )
 from artifacts.identity import give_id, ids_of
 from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
+from artifacts.names import aliases
 from artifacts.publish import PARTIAL, entries, make_folder, publish, translate_write_errors
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
 from artifacts.tables import rows_of
@@ -137,7 +138,8 @@ class Store:
             except FileNotFoundError:  # compacted since it was indexed
                 continue
             if rows:
-                return rows
+                name = self.shown_name(sweep)
+                return [{**row, "sweep": name} for row in rows]
             for damaged in index.unreadable:
                 if damaged.trial == trial:
                     raise UnreadableRecord(damaged.path, damaged.reason)
@@ -179,11 +181,35 @@ class Store:
             }
         )
 
+    def has(self, sweep: str) -> bool:
+        """Return whether a sweep of this first name was submitted or has records; raises
+        BadName."""
+        return self.sweep_folder(sweep).is_dir() or self.records_folder(sweep).is_dir()
+
     def check_known(self, sweep: str) -> None:
         """Raise UnknownSweep unless the sweep was submitted or has records."""
-        check_sweep(sweep)
-        if not self.sweep_folder(sweep).is_dir() and not self.records_folder(sweep).is_dir():
-            raise UnknownSweep(sweep, tuple(self.sweeps()), self.root)
+        if not self.has(sweep):
+            raise UnknownSweep(sweep, tuple(self.shown_names().values()), self.root)
+
+    def resolve(self, name: str) -> str:
+        """Return the first name of the sweep that a name means, which its folders have; the name
+        itself if no sweep has had it."""
+        for alias in aliases(self.root):
+            if alias.name == name and self.has(alias.sweep):
+                return name if self.has(name) else alias.sweep
+        return name
+
+    def shown_names(self) -> dict[str, str]:
+        """Return for the first name of every sweep the one that it has now."""
+        names = {name: name for name in self.sweeps()}
+        for alias in aliases(self.root):
+            if alias.sweep in names and (alias.name == alias.sweep or alias.name not in names):
+                names[alias.sweep] = alias.name
+        return names
+
+    def shown_name(self, sweep: str) -> str:
+        """Return the name that the sweep of this first name has now."""
+        return self.shown_names().get(sweep, sweep)
 
     def records_folder(self, sweep: str) -> Path:
         """Return where the sweep's records lie."""

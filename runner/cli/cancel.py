@@ -38,7 +38,7 @@ def cancel(
     opened = Store(store)
     cancelled = []
     for opened_sweep, trials in select(opened, names or ()):
-        sweep = opened_sweep.name
+        sweep = opened_sweep.shown_name
         done = cancel_tasks(opened_sweep, trials=trials, target=target)
         cancelled.append({"sweep": sweep, "tasks": done.tasks, "trials": sorted(done.trials)})
         if as_json:

@@ -25,10 +25,13 @@ from runner.cli import (
     doctor,
     init,
     logs,
+    ls,
+    mv,
     output,
     params,
     plan,
     retry,
+    rm,
     schema,
     show,
     status,
@@ -84,6 +87,9 @@ app.command("show")(show.show)
 app.command("logs")(logs.logs)
 app.command("retry")(retry.retry)
 app.command("cancel")(cancel.cancel)
+app.command("ls")(ls.ls)
+app.command("mv")(mv.mv)
+app.command("rm")(rm.rm)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 

@@ -71,6 +71,7 @@ DataDirOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SweepsArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -106,7 +107,7 @@ def sweeps_of(store: Store, names: Sequence[str] | None) -> list[str]:
     found = []
     for name in names or ():
         sweep = sweep_of(store, name)
-        if sweep != name:
+        if sweep != store.resolve(name):
             output.note(f"{name} is the grid of the sweep '{sweep}'")
         found.append(sweep)
     return list(dict.fromkeys(found))
@@ -122,7 +123,7 @@ def check_file(grid: Path, store: Path) -> None:
     if grid.exists() and not grid.is_dir():
         return
     opened = Store(store)
-    if str(grid) in submitted_sweeps(opened):
+    if opened.resolve(str(grid)) in submitted_sweeps(opened):
         file = grid_file(Sweep(opened, str(grid)).latest)
         where = (
             f"that sweep was submitted from {file}"
@@ -169,7 +170,9 @@ def _store_of(context: typer.Context) -> Path:
 
 
 def _sweeps(store: Path) -> list[str]:
-    names = {path.name for folder in ("sweeps", "records") for path in _entries(store / folder)}
+    names = {
+        path.name for folder in ("sweeps", "records", "names") for path in _entries(store / folder)
+    }
     return sorted(name for name in names if name.isprintable())  # the shell shows them as they are
 
 

@@ -219,6 +219,16 @@ class _Frame(io.StringIO):
         return True
 
 
+def confirm(question: str) -> bool:
+    """Ask a person, and return whether the answer is yes; False where nobody can answer."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stdout.flush()
+    sys.stderr.write(f"{shown(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def json(value: Any) -> None:
     """Print a value as JSON; what is not a number is null, times are ISO 8601."""
     text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()

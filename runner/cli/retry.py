@@ -81,7 +81,7 @@ def retry(
             force=force,
             disturbed=disturbed,
         )
-        _say_what_is_left(sweep.name, chosen)
+        _say_what_is_left(sweep.shown_name, chosen)
         if chosen.trials:
             options = Options(
                 only=chosen.trials, extra=chosen.extra, again=disturbed or bool(chosen.completed)

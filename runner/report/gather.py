@@ -95,7 +95,7 @@ def expected_trials(sweeps: Iterable[Sweep]) -> dict[str, frozenset[str]]:
     A sweep that was only recorded, never submitted here, is not among them.
     """
     return {
-        sweep.name: frozenset(spec.trial_id for spec in sweep.latest.specs)
+        sweep.shown_name: frozenset(spec.trial_id for spec in sweep.latest.specs)
         for sweep in sweeps
         if sweep.submitted
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from artifacts.publish import translate_write_errors
 from runner.errors import LocksMissing, SweepBusy
@@ -25,40 +26,56 @@ def sweep_lock(sweep_folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the sweep for this process; SweepBusy if another one still holds it after ``wait_s``
     seconds.
 
-    The lock file is never removed: between an unlink and a new file two processes could both
-    believe they hold it.
+    The lock file goes with its sweep only. Whoever waited for one that is gone takes the new one:
+    else two processes could both believe they hold the sweep.
     """
     path = sweep_folder / _FILE
-    with translate_write_errors(path):
-        sweep_folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
     # A command that only looks holds it for a moment: that is no other submit.
     deadline = time.monotonic() + max(wait_s, _GLANCE_S)
-    with file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise SweepBusy(sweep_folder.name, _holder(sweep_folder)) from None
-                time.sleep(_RETRY_S)
-            except OSError as error:
-                raise LocksMissing(str(path), error.strerror or type(error).__name__) from None
-        # sbatch takes it along (cluster/slurm/commands.py): a submit that is killed leaves nothing
-        # that still queues without it.
-        os.set_inheritable(file.fileno(), True)
-        file.truncate(0)
-        json.dump(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-            file,
-        )
-        file.flush()
-        yield
+    while True:
+        with translate_write_errors(path):
+            sweep_folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")
+        with file:
+            _acquire(file, path, deadline)
+            if not _is_at(file, path):
+                continue
+            # sbatch takes it along (cluster/slurm/commands.py): a submit that is killed leaves
+            # nothing that still queues without it.
+            os.set_inheritable(file.fileno(), True)
+            file.truncate(0)
+            json.dump(
+                {
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
+                },
+                file,
+            )
+            file.flush()
+            yield
+            return
+
+
+def _acquire(file: TextIO, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise SweepBusy(path.parent.name, _holder(path.parent)) from None
+            time.sleep(_RETRY_S)
+        except OSError as error:
+            raise LocksMissing(str(path), error.strerror or type(error).__name__) from None
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    """Whether an open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(sweep_folder: Path) -> bool:

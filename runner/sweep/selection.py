@@ -19,19 +19,20 @@ GRID_SUFFIXES: Final = (".yaml", ".yml")
 
 
 def sweep_of(store: Store, name: str) -> str:
-    """Return the sweep that a name means: itself, or the sweep of the grid whose file it is.
+    """Return the first name of the sweep that a name means: any of its names, or the file of its
+    grid.
 
     Raises:
         NoSweepInFile: It looks like a file, and no grid with a name is there.
     """
-    path = Path(name)
-    if name in store.sweeps() or not (path.suffix in GRID_SUFFIXES or path.is_file()):
-        return name
+    path, known = Path(name), store.resolve(name)
+    if known in store.sweeps() or not (path.suffix in GRID_SUFFIXES or path.is_file()):
+        return known
     data = load_yaml(path).data
     found = data.get("name") if isinstance(data, dict) else None
     if not isinstance(found, str):
-        raise NoSweepInFile(name, path.is_file(), tuple(store.sweeps()))
-    return found
+        raise NoSweepInFile(name, path.is_file(), tuple(store.shown_names().values()))
+    return store.resolve(found)
 
 
 def select(store: Store, names: Sequence[str]) -> list[tuple[Sweep, frozenset[str] | None]]:
@@ -50,7 +51,8 @@ def select(store: Store, names: Sequence[str]) -> list[tuple[Sweep, frozenset[st
     sweeps = {name: Sweep(store, name) for name in submitted_sweeps(store)}
     if not names:
         if len(sweeps) != 1:
-            raise SweepNotNamed(str(store.root), tuple(sweeps))
+            known = tuple(sweep.shown_name for sweep in sweeps.values())
+            raise SweepNotNamed(str(store.root), known)
         names = list(sweeps)
     names = [sweep_of(store, name) for name in names]
     chosen: dict[str, frozenset[str] | None] = {name: None for name in names if name in sweeps}

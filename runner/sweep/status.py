@@ -99,7 +99,7 @@ def sweep_status(sweep: Sweep) -> SweepStatus:
             word = attempts[-1].outcome if attempts else WAITING
         by_target.setdefault(spec.target, Counter())[word] += 1
     return SweepStatus(
-        sweep=sweep.name,
+        sweep=sweep.shown_name,
         submission=submission.number,
         trials=len(expected),
         submit_is_running=driven,

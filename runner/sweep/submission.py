@@ -184,6 +184,11 @@ class Submission:
         self.check_format()
         return _frozen_bytes(self.folder / _SPECS).splitlines()
 
+    @property
+    def n_trials(self) -> int:
+        """Return how many trials it has, without decoding them; raises FrozenFileDamaged."""
+        return len(self._lines)
+
     def spec(self, line: int) -> JobSpec:
         """Return the job spec in a line, counted from 0; raises FrozenFileDamaged."""
         path = self.folder / _SPECS

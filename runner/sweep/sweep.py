@@ -34,10 +34,11 @@ class Sweep:
 
         Args:
             store: Where it lies.
-            name: Its name.
+            name: Any of its names.
             profile: The scheduler is used as this says; None for what the latest submission froze.
         """
-        self.store, self.name, self.folder = store, name, store.sweep_folder(name)
+        self.store, self.name = store, store.resolve(name)
+        self.folder = store.sweep_folder(self.name)
         self._given_profile = profile
         self._others: dict[str, Scheduler] = {}
 
@@ -56,6 +57,11 @@ class Sweep:
         """Read the records anew: some were written."""
         for name in ("index", "opened"):
             self.__dict__.pop(name, None)
+
+    @cached_property
+    def shown_name(self) -> str:
+        """Return the name that it has now; ``name`` is its first, which its folders have."""
+        return self.store.shown_name(self.name)
 
     @cached_property
     def submissions(self) -> list[Submission]:
@@ -78,7 +84,7 @@ class Sweep:
             UnknownSweep: It was never submitted.
         """
         if not self.submissions:
-            known = tuple(submitted_sweeps(self.store))
+            known = tuple(map(self.store.shown_name, submitted_sweeps(self.store)))
             raise UnknownSweep(self.name, known, self.store.root)
         return self.submissions[-1]
 
@@ -157,8 +163,8 @@ class Sweep:
 
 
 def submitted_sweeps(store: Store) -> list[str]:
-    """Return the names of the sweeps that have a submission; without those that are closed to this
-    user, in a store that several share."""
+    """Return the first names of the sweeps that have a submission; without those that are closed to
+    this user, in a store that several share."""
     folders = [Path(entry.path) for entry in entries(store.root / "sweeps")]
     return sorted(path.name for path in folders if path.is_dir() and _is_submitted(path))
 

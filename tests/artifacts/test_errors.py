@@ -21,6 +21,7 @@ EXAMPLES = [
     (errors.NewerFormat(PATH, 2, 1), "use that version here"),
     (errors.UnknownSweep("stduy", ("study",), Path("/store")), "it has study"),
     (errors.UnknownSweep("study", (), Path("/store")), "none yet"),
+    (errors.NameTaken("study", "study", Path("/store")), "choose another"),
     (errors.UnknownTrial("aa", ("study",), Path("/store")), "runner collect --trials"),
     (errors.UnknownTrial("study", ("study",), Path("/store")), "runner collect study --trials"),
     (errors.AmbiguousTrial("a", tuple(f"a{i}" for i in range(20))), "20 trials"),
