@@ -32,16 +32,9 @@ from jobs.process_state.state import Changes, ProcessState
 from jobs.process_state.streams import standard_streams_kept
 from jobs.registry import Workload, workload
 from jobs.spec import JobSpec
+from jobs.versions import VERSIONED
 
 __all__ = ["Expectation", "Finished", "execute", "warm"]
-
-VERSIONED = {
-    "torch_version": "torch",
-    "torchvision_version": "torchvision",
-    "sklearn_version": "scikit-learn",
-    "sklearnex_version": "scikit-learn-intelex",
-    "numpy_version": "numpy",
-}
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 """Signals whose handlers may raise something to stop the runner: Ctrl-C, the wish of a service

@@ -135,7 +135,7 @@ class LocalDriver:
 
     def _derive(self, started: AttemptStarted, outcome: Outcome, message: str) -> None:
         if not publish_derived(
-            self.store, started, outcome, message
+            self.store, started, outcome, message, time.time()
         ):  # it has its own, and its worker died before it said so
             attempts = self.store.index(self.submission.sweep).own_attempts(started.trial)
             outcome = next(

@@ -160,7 +160,7 @@ class _Supervisor:
         opened = self.left_open(child)
         for started in opened:
             if publish_derived(
-                self._store, started, outcome, message
+                self._store, started, outcome, message, time.time()
             ):  # else it died right after writing its own
                 self._journal.write(
                     AttemptEnded(started.trial, started.attempt, outcome, error=message)

@@ -10,6 +10,7 @@ behind a network that was parted, both stay and the worker's counts.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -29,6 +30,7 @@ from cluster.state import State
 from jobs.errors import JobsError
 from jobs.registry import dataset_of, workload
 from jobs.spec import JobSpec
+from jobs.versions import VERSIONED
 from runner.errors import FrozenFileDamaged
 from runner.sweep.journal import AttemptStarted, Entry, entries, workers
 from runner.sweep.submission import FrozenArray, Submission, read_array
@@ -87,6 +89,8 @@ class LostAttempt:
     started: AttemptStarted
     outcome: Outcome
     reason: str
+    ended_at: float | None = None
+    """When its task ended, in seconds since the epoch; None if nobody knows."""
 
 
 def unrecorded(
@@ -171,6 +175,17 @@ def _found(submission: Submission, spec: JobSpec, started: AttemptStarted) -> di
     return found | data_columns(submission, spec, found.get("data_digest"))
 
 
+def _versions(submission: Submission, started: AttemptStarted) -> dict[str, str | None]:
+    """The versions that the worker found: those at submit, but for what it noted to differ."""
+    if "packages_digest" not in started.found:  # an earlier version did not look
+        return {}
+    packages: dict[str, str | None] = dict(submission.about.environment.packages)
+    with suppress(ValueError):
+        differing = json.loads(started.found.get("packages_differ", "{}"))
+        packages |= {name: here for name, (_, here) in differing.items()}
+    return {column: packages.get(package) for column, package in VERSIONED.items()}
+
+
 def data_columns(submission: Submission, spec: JobSpec, digest: str | None) -> dict[str, Any]:
     """Return the columns about the data that an attempt read; none if it is not known.
 
@@ -188,11 +203,27 @@ def data_columns(submission: Submission, spec: JobSpec, digest: str | None) -> d
     }
 
 
-def publish_derived(store: Store, started: AttemptStarted, outcome: Outcome, message: str) -> bool:
+def publish_derived(
+    store: Store,
+    started: AttemptStarted,
+    outcome: Outcome,
+    message: str,
+    ended_at: float | None = None,
+) -> bool:
     """Write the record of an attempt that began and cannot speak for itself; False if it has one
-    after all."""
+    after all.
+
+    Args:
+        store: Where.
+        started: What its worker noted when it began.
+        outcome: What became of it.
+        message: Why.
+        ended_at: When it ended, in seconds since the epoch; None if nobody knows.
+    """
     submission, array = _array_of(store, started)
-    known = circumstances(submission, array, started)
+    known = {**_versions(submission, started), **circumstances(submission, array, started)}
+    if ended_at is not None and ended_at >= started.at:
+        known |= {"ended_at": ended_at, "total_s": ended_at - started.at}
     if not array.packs:  # its file is damaged
         known |= {"submitted_at": None, "queue_s": None, "cpus_asked": None}
     record = Record.keeping(
@@ -256,7 +287,9 @@ def take_over(
 
 def settle(store: Store, dead: Iterable[LostAttempt]) -> int:
     """Write the records of attempts whose task has ended without one; return how many."""
-    return sum(publish_derived(store, one.started, one.outcome, one.reason) for one in dead)
+    return sum(
+        publish_derived(store, one.started, one.outcome, one.reason, one.ended_at) for one in dead
+    )
 
 
 def settle_abandoned(store: Store, opened: Iterable[AttemptStarted]) -> int:

@@ -201,9 +201,19 @@ def _dead(started: AttemptStarted, report: TaskReport) -> LostAttempt:
         recorded = report.code != PublishFailed.code
         why = f"its worker could not go on ({said})" if recorded else "its record was not written"
         return LostAttempt(
-            started, Outcome.interrupted, f"{why}: 'runner logs' has what it printed"
+            started,
+            Outcome.interrupted,
+            f"{why}: 'runner logs' has what it printed",
+            _end_of(started, report),
         )
-    return LostAttempt(started, OUTCOME_OF[report.state], said)
+    return LostAttempt(started, OUTCOME_OF[report.state], said, _end_of(started, report))
+
+
+def _end_of(started: AttemptStarted, report: TaskReport) -> float | None:
+    """When the run of the task ended that an attempt belonged to."""
+    if started.life < len(report.earlier):
+        return report.earlier[started.life].ended_at
+    return report.ended_at if started.life == report.restarts else None
 
 
 def _is_unsettled(queued: QueuedArray, index: Index, damaged: list[QueuedArray]) -> bool:

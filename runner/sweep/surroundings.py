@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from platform import python_version
 
 from runner.sweep.provenance import Environment, installed_packages
 from runner.sweep.submission import Submission
@@ -30,15 +31,15 @@ def found_here(folder: Path) -> Mapping[str, str]:
 def compared(
     submitted: Environment, packages: Mapping[str, str], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return ``packages_digest``, and where something differs ``packages_differ`` and
-    ``variables_differ``.
+    """Return ``python_version``, ``packages_digest``, and where something differs
+    ``packages_differ`` and ``variables_differ``.
 
     Args:
         submitted: What submit found.
         packages: What is installed here, version by name.
         variables: What decides numbers here, value by name.
     """
-    columns = {"packages_digest": digest_of(packages)}
+    columns = {"python_version": python_version(), "packages_digest": digest_of(packages)}
     differing = {
         "packages_differ": differences(submitted.packages, packages),
         "variables_differ": {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 
 import msgspec
 
@@ -17,7 +18,8 @@ SUBMITTED = msgspec.structs.replace(
 
 def test_where_all_agrees_only_the_digest_is_noted() -> None:
     assert compared(SUBMITTED, dict(PACKAGES), {"OMP_PROC_BIND": "close"}) == {
-        "packages_digest": digest_of(PACKAGES)
+        "python_version": platform.python_version(),
+        "packages_digest": digest_of(PACKAGES),
     }
 
 

@@ -171,6 +171,23 @@ def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None
         5: "crashed", 6: "completed", 7: "out_of_memory", 8: "completed",
     }  # fmt: skip
     assert {width for width, row in rows.items() if row["derived"]} == {3, 5}
+    own, derived = rows[2], rows[3]
+    circumstances = [
+        name for name, value in own.items()
+        if value is not None and name in ("commit", "dirty", "code", "backend", "node", "partition")
+    ]  # fmt: skip
+    circumstances += [
+        "array_job_id", "array_task_id", "submitted_at", "cpus_asked", "group", "target",
+        "workload", "runner_version", "python_version", "numpy_version", "torch_version",
+        "packages_digest", "packages_differ", "variables_differ",
+    ]  # fmt: skip
+    assert {name: derived[name] for name in circumstances} == {
+        name: own[name] for name in circumstances
+    }
+    missing = ("started_at", "ended_at", "queue_s", "startup_s", "total_s", "log", "pid")
+    assert not [name for name in missing if derived[name] is None]
+    assert own["packages_digest"]
+    assert own["packages_differ"] is None
     assert [day.ran()[str(width)] for width in range(9)] == [1] * 9
     left = day.rows("endings", workload="trials:leaves")
     assert {(row["status"], row["outcome"], row["derived"], row["attempt"]) for row in left} == {
