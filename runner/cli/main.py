@@ -26,6 +26,7 @@ from runner.cli import (
     init,
     logs,
     ls,
+    merge,
     mv,
     output,
     params,
@@ -90,6 +91,7 @@ app.command("cancel")(cancel.cancel)
 app.command("ls")(ls.ls)
 app.command("mv")(mv.mv)
 app.command("rm")(rm.rm)
+app.command("merge")(merge.merge)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 

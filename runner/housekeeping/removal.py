@@ -7,9 +7,7 @@ same command moves the rest and deletes all of it.
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from artifacts.names import aliases, remove_aliases
 from artifacts.publish import entries, make_folder, sync_folder, translate_write_errors
 from artifacts.store import Store
 from runner.errors import SweepBusy
+from runner.housekeeping.copying import delete
 from runner.housekeeping.errors import SweepInUse
 from runner.housekeeping.sizes import Space, space_of
 from runner.housekeeping.trials import trials_of, trials_with_files
@@ -109,21 +108,6 @@ def was_cut_short(store: Store, name: str) -> bool:
 def leftovers(store: Store) -> list[Path]:
     """Return what removals that were cut short have moved aside and not deleted."""
     return sorted(Path(entry.path) for entry in entries(store.root / _FOLDER))
-
-
-def delete(path: Path) -> None:
-    """Delete a file or a folder, also a read-only one; one that is gone is fine."""
-    with translate_write_errors(path):
-        if not path.is_dir() or path.is_symlink():
-            path.unlink(missing_ok=True)
-            return
-        try:
-            shutil.rmtree(path)
-        except PermissionError:  # a read-only folder, as snapshots of code are
-            for folder, _, _ in os.walk(path):
-                with suppress(OSError):
-                    Path(folder).chmod(0o700)
-            shutil.rmtree(path)
 
 
 def _removal(sweep: Sweep) -> Removal:

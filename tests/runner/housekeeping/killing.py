@@ -12,13 +12,14 @@ _CHANGES = frozenset({"os.rename", "os.remove", "os.rmdir", "os.link", "os.mkdir
 _KILLED = 9
 
 
-def killed_at_every_step(act: Callable[[], object]) -> Iterator[int]:
+def killed_at_every_step(act: Callable[[], object], stride: int = 1) -> Iterator[int]:
     """Yield after each run of ``act`` that was killed at its first, second, … change; end with the
     run that is not.
 
-    The caller sets the scene anew, or not, before it goes on.
+    The caller sets the scene anew, or not, before it goes on. With a stride only each so-and-so
+    many changes are tried.
     """
-    for step in count(1):
+    for step in count(1, stride):
         child = os.fork()
         if child == 0:
             _run(act, step)
