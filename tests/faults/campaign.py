@@ -35,6 +35,22 @@ _MOST_SUBMITS = 40
 """Submits of one sweep at most; more than the strikes that a sweep gets would need."""
 
 
+OTHERS = (
+    ("submit", "grid.yaml", "--keep-going"), ("collect", "toy"), ("retry", "toy"), ("cancel", "toy"),
+    ("status", "toy"),
+)  # fmt: skip
+"""What somebody else types while a submit runs."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A command that was started."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
+
+
 @dataclass
 class Round:
     """One random grid on one backend, struck until it is done."""
@@ -111,8 +127,19 @@ class Round:
 
     def _command(self, *arguments: str, strikes: bool) -> int:
         """Run a command, strike meanwhile, and return its exit code."""
+        running = self._start(*arguments)
+        others: list[_Running] = []
+        if strikes:
+            if self.dice.random() < 0.3:  # two people at once
+                time.sleep(self.dice.expovariate(1))
+                others.append(self._start(*self.dice.choice(OTHERS)))
+                self._struck(f"{others[0].name} meanwhile")
+            self._strike_while(running.process)
+        return [self._ended(one) for one in (*others, running)][-1]
+
+    def _start(self, *arguments: str) -> _Running:
         options = ["--backend", self.backend] if arguments[0] == "submit" else []
-        output = self.folder / "output"
+        output = self.folder / f"output-{len(self.seen.outputs)}-{os.urandom(2).hex()}"
         with output.open("w") as file:
             process = subprocess.Popen(
                 [
@@ -122,17 +149,18 @@ class Round:
                 cwd=self.folder, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
                 env={**os.environ, **self.environment, _MARK: self.mark, "COLUMNS": "250"},
             )  # fmt: skip
-        if strikes:
-            self._strike_while(process)
+        return _Running(" ".join(arguments), process, output)
+
+    def _ended(self, running: _Running) -> int:
+        """Wait for the end of a command, keep what it printed, and return its exit code."""
         try:
-            process.wait(PATIENCE_S)
+            running.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            self.seen.left.append(f"{' '.join(arguments)} hangs: {output.read_text()[-2000:]}")
-        self.seen.outputs.append(
-            (" ".join(arguments), process.returncode, output.read_text(errors="replace"))
-        )
-        return process.returncode
+            running.process.kill()
+            self.seen.left.append(f"{running.name} hangs: {running.output.read_text()[-2000:]}")
+        code = running.process.wait()
+        self.seen.outputs.append((running.name, code, running.output.read_text(errors="replace")))
+        return code
 
     def _strike_while(self, process: subprocess.Popen[bytes]) -> None:
         for _ in range(self.dice.randint(1, 3)):
