@@ -20,6 +20,7 @@ import typer
 from runner import __version__
 from runner.cli import (
     cancel,
+    clean,
     collect,
     data,
     doctor,
@@ -91,6 +92,7 @@ app.command("cancel")(cancel.cancel)
 app.command("ls")(ls.ls)
 app.command("mv")(mv.mv)
 app.command("rm")(rm.rm)
+app.command("clean")(clean.clean)
 app.command("merge")(merge.merge)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")

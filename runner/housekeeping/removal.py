@@ -28,7 +28,7 @@ from runner.sweep.reconcile import reconcile
 from runner.sweep.sweep import Sweep
 
 _FOLDER: Final = "removed"
-_CUT: Final = "~"
+CUT: Final = "~"
 """Between the name of a sweep and what makes the folder of its removal unique."""
 
 
@@ -89,7 +89,7 @@ def remove(store: Store, name: str) -> None:
         reconcile(sweep)
         _check_idle(sweep, sweep.queue)
         removal = _removal(sweep)
-        aside = store.root / _FOLDER / f"{first}{_CUT}{secrets.token_hex(8)}"
+        aside = removed_folder(store) / f"{first}{CUT}{secrets.token_hex(8)}"
         make_folder(aside / "files")
         for trial in removal.files:
             _move(store.files_folder(trial), aside / "files" / trial)
@@ -105,9 +105,14 @@ def was_cut_short(store: Store, name: str) -> bool:
     return not store.has(first) and _left_behind(store, first)
 
 
+def removed_folder(store: Store) -> Path:
+    """Return where a store keeps what is being removed."""
+    return store.root / _FOLDER
+
+
 def leftovers(store: Store) -> list[Path]:
     """Return what removals that were cut short have moved aside and not deleted."""
-    return sorted(Path(entry.path) for entry in entries(store.root / _FOLDER))
+    return sorted(Path(entry.path) for entry in entries(removed_folder(store)))
 
 
 def _removal(sweep: Sweep) -> Removal:
@@ -182,7 +187,7 @@ def _left_behind(store: Store, sweep: str) -> bool:
 
 
 def _folders_of(store: Store, sweep: str) -> list[Path]:
-    return [path for path in leftovers(store) if path.name.rpartition(_CUT)[0] == sweep]
+    return [path for path in leftovers(store) if path.name.rpartition(CUT)[0] == sweep]
 
 
 def _finish(store: Store, sweep: str) -> None:

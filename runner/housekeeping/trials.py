@@ -26,10 +26,14 @@ def trials_of(sweep: Sweep) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def busy_trials(sweep: Sweep) -> frozenset[str] | None:
+def busy_trials(sweep: Sweep, *, held: bool = False) -> frozenset[str] | None:
     """Return the trials that are queued or may be running; None if it may be any of the sweep's: a
-    submit drives it, or the scheduler does not tell."""
-    if is_held(sweep.folder) or sweep.queue.scheduler_error:
+    submit drives it, or the scheduler does not tell.
+
+    Args:
+        held: This command holds the sweep itself.
+    """
+    if (not held and is_held(sweep.folder)) or sweep.queue.scheduler_error:
         return None
     return frozenset(sweep.queue.states) | {trial for trial, _ in sweep.opened}
 
