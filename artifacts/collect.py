@@ -43,7 +43,30 @@ class Collected:
     unreadable: tuple[Unreadable, ...]
 
 
-def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> Collected:
+@dataclass(frozen=True)
+class Preferred:
+    """Which of several completed attempts at one trial counts before the others."""
+
+    code: frozenset[str] = frozenset()
+    """Digests of code; an attempt that ran one of these comes first."""
+    data: frozenset[str] = frozenset()
+    """Digests of data; of the rest, an attempt that read one of these comes first."""
+
+    def rank(self, code: str | None, data: str | None) -> tuple[int, ...]:
+        """Return how well an attempt fits; one of which nothing is known stands between."""
+        return tuple(
+            1 if found is None or not wanted else 2 * (found in wanted)
+            for found, wanted in ((code, self.code), (data, self.data))
+        )
+
+
+def collect(
+    store: Store,
+    sweeps: Iterable[str],
+    *,
+    attempts: bool = False,
+    preferred: Mapping[str, Preferred] | None = None,
+) -> Collected:
     """Return one table of the sweeps' records, with all columns of the schema, then the parameters,
     then the results.
 
@@ -52,6 +75,7 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
         sweeps: Their names; rows come in this order, within a sweep by trial and attempt.
         attempts: Give every attempt. Otherwise a trial has one row: its last completed attempt, or
             else its last. The store's own attempts count as later than those merged into it.
+        preferred: By sweep, which completed attempts count before later ones.
 
     Raises:
         UnknownSweep: The store has no such sweep.
@@ -66,7 +90,8 @@ def collect(store: Store, sweeps: Iterable[str], *, attempts: bool = False) -> C
             else:
                 batch.add(table)
         rows = _named(unite(batch.tables()), shown.get(sweep, sweep))
-        tables.append(rows.take(pa.array(_chosen(rows, attempts=attempts), pa.int64())))
+        first = (preferred or {}).get(sweep, Preferred())
+        tables.append(rows.take(pa.array(_chosen(rows, first, attempts=attempts), pa.int64())))
     table = in_order(unite([parquet.SCHEMA.empty_table(), *tables]))
     return Collected(_without_nulls_type(table), tuple(unreadable))
 
@@ -123,7 +148,7 @@ def _named(rows: pa.Table, sweep: str) -> pa.Table:
     return rows.set_column(place, "sweep", pa.array([sweep] * rows.num_rows, pa.string()))
 
 
-def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
+def _chosen(table: pa.Table, preferred: Preferred, *, attempts: bool) -> list[int]:
     """Row numbers, each attempt once, by trial and attempt."""
     if table.num_rows == 0:
         return []
@@ -144,16 +169,18 @@ def _chosen(table: pa.Table, *, attempts: bool) -> list[int]:
     keys = sorted(once, key=lambda key: (key[0], order(key[1], times[once[key]], key[2])))
     if attempts:
         return [once[key] for key in keys]
-    best: dict[str, int] = {}
+    code, data = (
+        table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+        for name in ("code", "data_digest")
+    )
+    best: dict[str, tuple[tuple[int, ...], int]] = {}
     for key in keys:
-        row = once[key]
-        if (
-            outcomes[row] == Outcome.completed
-            or key[0] not in best
-            or outcomes[best[key[0]]] != Outcome.completed
-        ):
-            best[key[0]] = row
-    return list(best.values())
+        trial, row = key[0], once[key]
+        completed = outcomes[row] == Outcome.completed
+        rank = (1, *preferred.rank(code[row], data[row])) if completed else (0,)
+        if trial not in best or best[trial][0] <= rank:
+            best[trial] = rank, row
+    return [row for _, row in best.values()]
 
 
 def _without_nulls_type(table: pa.Table) -> pa.Table:

@@ -371,6 +371,7 @@ def load(
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
     from runner.report.gather import expected_trials, gather, open_sweeps, settle_before
+    from runner.report.origins import latest_of
     from runner.sweep.selection import sweep_of
 
     opened = Store(_store(store))
@@ -381,7 +382,8 @@ def load(
     chosen = open_sweeps(opened, names)
     warnings = settle_before(chosen)
     expected = None if earlier else expected_trials(chosen)
-    gathered = gather(opened, names, attempts=attempts, expected=expected)
+    latest = latest_of(chosen)
+    gathered = gather(opened, names, attempts=attempts, expected=expected, latest=latest)
     return Records(opened.root, gathered if where is None else gathered.where(where), warnings)
 
 

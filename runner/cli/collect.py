@@ -120,6 +120,7 @@ def collect(
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
     from runner.report.gather import expected_trials, gather, open_sweeps, settle_before
+    from runner.report.origins import latest_of
     from runner.sweep.sweep import submitted_sweeps
 
     opened = Store(store)
@@ -134,6 +135,7 @@ def collect(
         sweeps,
         attempts=attempts,
         expected=None if earlier else expected_trials(chosen),
+        latest=latest_of(chosen),
     )
     if where is not None:
         gathered = gathered.where(where)

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
 from artifacts.collect import collect
 from artifacts.errors import StoreFull, StoreNotWritable
 from artifacts.store import Store
+from runner.report.origins import Latest, origin_notes
 from runner.report.tables import plural
 from runner.report.where import matching, parse
 from runner.sweep.reconcile import reconcile_if_idle
@@ -23,7 +25,15 @@ class Gathered:
 
     table: pa.Table
     unreadable: tuple[str, ...]
-    notes: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Notes about what is not among the rows."""
+    latest: Mapping[str, Latest]
+    """The sweeps' latest submissions, by name; empty where rows are not trials."""
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said below the table."""
+        return (*self.left_out, *origin_notes(self.table, self.latest))
 
     def where(self, condition: str) -> Gathered:
         """Return the records for which a condition holds, such as ``lr<0.1 and model=resnet18``."""
@@ -32,7 +42,8 @@ class Gathered:
         return Gathered(
             self.table.take(rows) if rows else self.table.slice(0, 0),
             self.unreadable,
-            (note, *self.notes),
+            (note, *self.left_out),
+            self.latest,
         )
 
 
@@ -42,6 +53,7 @@ def gather(
     *,
     attempts: bool = False,
     expected: Mapping[str, Collection[str]] | None = None,
+    latest: Mapping[str, Latest] | None = None,
 ) -> Gathered:
     """Collect the records of the sweeps, of all the store's sweeps if none is named.
 
@@ -51,11 +63,15 @@ def gather(
         attempts: One row per attempt instead of one per trial.
         expected: By sweep the trials of its latest grid; records of other trials are left out, and
             trials without a record are counted. None, or a sweep that it lacks, keeps every record.
+        latest: The sweeps' latest submissions, by name: of several completed attempts at a trial
+            one counts that was computed with the same, and notes tell which trials have none.
 
     Raises:
         UnknownSweep: The store has no sweep of that name.
     """
-    collected = collect(store, sweeps or store.sweeps(), attempts=attempts)
+    latest = latest or {}
+    preferred = {one.sweep: one.preferred for one in latest.values()}
+    collected = collect(store, sweeps or store.sweeps(), attempts=attempts, preferred=preferred)
     table, notes = collected.table, []
     if expected is not None:
         ids = list(
@@ -81,6 +97,7 @@ def gather(
         table,
         tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable),
         tuple(notes),
+        {} if attempts else latest,
     )
 
 

@@ -31,7 +31,13 @@ IDENTITY = (*ACROSS_WORKLOADS, "target")
 # for the difference.
 HARDWARE = ("gpu_name", "cpu_model", "engine", "driver_version", "cuda_version", "cudnn_version")
 # The same of the code and the packages: whatever the record says of its environment.
-ENVIRONMENT = tuple(column.name for column in COLUMNS if column.section == "environment")
+ENVIRONMENT = tuple(
+    column.name
+    for column in COLUMNS
+    if column.section == "environment"
+    and column.name not in ("data_submitted", "packages_differ")  # which a digest tells already
+)
+_DIGESTS: Final = ("code", "data_digest", "packages_digest")
 
 _COUNTS: Final = ("n", "not_completed", "disturbed", "diverged")
 _SCHEMA: Final = {column.name: column for column in COLUMNS}
@@ -500,6 +506,12 @@ class _Columns:
         if name in ACROSS_WORKLOADS:
             return len({values[row] for row in rows})
         workloads = self.values("workload")
+        if name in _DIGESTS:  # of earlier records nothing is known
+            rows = [row for row in rows if values[row] is not None]
+        if name == "data_digest":  # each dataset has its own
+            datasets = self.hashable("dataset")
+            per_dataset = {((workloads[row], datasets[row]), values[row]) for row in rows}
+            return max(Counter(kind for kind, _ in per_dataset).values(), default=0)
         pairs = {(workloads[row], values[row]) for row in rows}
         return max(Counter(workload for workload, _ in pairs).values(), default=0)
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts import parquet
-from artifacts.collect import collect, compact_leftovers, write_table
+from artifacts.collect import Preferred, collect, compact_leftovers, write_table
 from artifacts.columns import COLUMNS, RESERVED
 from artifacts.errors import StoreNotWritable, UnknownFormat, UnknownSweep
 from artifacts.record import Record
@@ -48,6 +48,22 @@ def test_a_trial_has_one_row_its_completed_attempt_or_else_its_last(store: Store
         {"trial": "cc", "attempt": 1, "outcome": "completed"},
     ]
     assert column(store, "attempt", attempts=True) == [1, 2, 3, 1, 2, 1]
+
+
+def test_of_several_completed_attempts_the_one_that_fits_counts(store: Store) -> None:
+    made: dict[str, list[tuple[str | None, str | None]]] = {
+        "aa": [("c1", "d1"), ("c2", "d1"), ("c1", "d2")],  # code goes first
+        "bb": [("c1", "d1"), ("c2", "d2"), ("c2", "d1"), ("c2", "d2")],
+        "cc": [("c1", "d1"), ("c1", "d2"), ("c1", "d1")],
+        "dd": [(None, None), ("c1", "d1")],  # what is not known may be as well
+        "ee": [("c2", None), ("c2", None)],
+    }
+    for trial, digests in made.items():
+        for attempt, (code, data) in enumerate(digests, start=1):
+            store.publish(make_record(trial, attempt, code=code, data_digest=data))
+    first = {"study": Preferred(code=frozenset({"c2"}), data=frozenset({"d1"}))}
+    assert column(store, "attempt", preferred=first) == [2, 3, 3, 1, 2]
+    assert column(store, "attempt") == [3, 4, 3, 2, 2]
 
 
 def test_columns_come_in_the_schemas_order_then_parameters_then_results(store: Store) -> None:

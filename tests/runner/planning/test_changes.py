@@ -56,7 +56,10 @@ def test_data_that_is_replaced(desk: Desk, data: Path) -> None:
     assert planned["to_run"] == 2
     (changed,) = planned["changed"]
     assert (changed["group"], len(changed["other_data"])) == ("machine", 2)
+    assert "2 of 3 completed trials were computed on other data" in desk.run("collect", "toy")
     desk.run("submit", grid, "--backend", "inline", "--rerun-changed")
+    assert "other data" not in desk.run("collect", "toy")
+    assert {row["data_digest"] for row in desk.json("collect", "toy")} == {None, *submitted}
     assert len(desk.json("collect", "toy", "--attempts")) == 5
     for now in (before, write_data(data.with_name("after.npz"), 1)):
         shutil.copyfile(now, data)  # each has a completed attempt
