@@ -208,6 +208,51 @@ class Records:
         keys, averaged = ([each] if isinstance(each, str) else each for each in (by, metrics))
         return arranged(summarize(self._table, keys, averaged), sort, top).as_rows()
 
+    def compare(
+        self,
+        axis: str | None = None,
+        *,
+        a: str | None = None,
+        b: str | None = None,
+        reference: Any = None,
+        metrics: str | Sequence[str] | None = None,
+        margins: Mapping[str, float] | None = None,
+        include: Sequence[str] = (),
+        pooled: bool = False,
+    ) -> dict[str, Any]:
+        """Return what ``runner compare --json`` prints: effects with intervals and verdicts.
+
+        Args:
+            axis: The column to compare; its values are compared with a reference value.
+            a: In place of an axis, the condition of the side that is judged.
+            b: The condition of the side that it is compared with.
+            reference: Value of the axis; None for the smallest number, or what is off, or the first
+                by the alphabet.
+            metrics: Columns; None for the accuracy or first result, and the training time.
+            margins: What does not matter, by column or kind: ``{"accuracy": 0.005, "time": 0.03}``.
+            include: What is not to be left out: ``disturbed``, ``device``, ``driver``, ``code``,
+                ``data``, ``versions``.
+            pooled: Judge all cells together only.
+
+        Raises:
+            TypeError: Neither an axis nor two sides are given, or both.
+            UnknownColumn, UnknownLevel, NothingToCompare, BadSides, BadCondition: What is named
+                cannot be compared.
+            NoNumbers, BadMargin: A metric, or a margin, is not one.
+        """
+        from runner.report.comparison import compare_axis, compare_sides
+        from runner.report.measures import measures_of
+
+        names = [metrics] if isinstance(metrics, str) else metrics
+        measures = measures_of(self._table, names, margins)
+        if axis is not None and a is None and b is None:
+            return compare_axis(
+                self._table, axis, measures, reference=reference, include=include, pooled=pooled
+            ).as_plain()
+        if axis is not None or a is None or b is None:
+            raise TypeError("compare() takes an axis, or both a and b")
+        return compare_sides(self._table, a, b, measures, include=include, pooled=pooled).as_plain()
+
     def trial(self, prefix: str) -> list[dict[str, Any]]:
         """Return every attempt of one trial, the first first, with all that it recorded.
 

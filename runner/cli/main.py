@@ -22,6 +22,7 @@ from runner.cli import (
     cancel,
     clean,
     collect,
+    compare,
     data,
     doctor,
     init,
@@ -85,6 +86,7 @@ app.command("schema")(schema.schema)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("collect")(collect.collect)
+app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
 app.command("retry")(retry.retry)

@@ -187,7 +187,7 @@ def verdict(
         return Verdict.equivalent
     if p > alpha:
         return Verdict.undecided
-    return Verdict.better if (effect > 0) is more_is_better else Verdict.worse
+    return Verdict.better if (effect > 0) == more_is_better else Verdict.worse
 
 
 def repeats_to_decide(
