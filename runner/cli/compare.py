@@ -12,9 +12,8 @@ from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, sweeps_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from runner.report.comparison import Comparison
+    from runner.report.gather import Gathered
     from runner.report.measures import Measure
 
 WordsArgument = Annotated[
@@ -135,11 +134,12 @@ def compare(
         }.items()
         if wanted
     ]
-    table = _table(store, names, where, earlier=earlier)
+    gathered = _gathered(store, names, where, earlier=earlier)
+    table = gathered.table
     margins = None if margin is None else parse_margins(margin)
     chosen = None if metric is None else [name.strip() for name in metric.split(",")]
     if baseline is not None:
-        _judge_against(table, baseline, names, where, chosen, margins, include, pooled=pooled,
+        _judge_against(gathered, baseline, names, where, chosen, margins, include, pooled=pooled,
                        earlier=earlier, as_json=as_json)  # fmt: skip
         return
     measures = measures_of(table, chosen, margins)
@@ -173,7 +173,7 @@ def _sort_words(
     return words[0], words[1:]
 
 
-def _table(store: Path, names: Sequence[str], where: str | None, *, earlier: bool) -> pa.Table:
+def _gathered(store: Path, names: Sequence[str], where: str | None, *, earlier: bool) -> Gathered:
     """Return the records, after saying what is not among them."""
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
@@ -191,7 +191,7 @@ def _table(store: Path, names: Sequence[str], where: str | None, *, earlier: boo
         gathered = gathered.where(where)
     for note in (*gathered.notes, *gathered.unreadable):
         output.note(note)
-    return gathered.table
+    return gathered
 
 
 def _first_of_grid(store: Path, names: Sequence[str], axis: str) -> Any:
@@ -211,7 +211,7 @@ def _first_of_grid(store: Path, names: Sequence[str], axis: str) -> Any:
 
 
 def _judge_against(
-    table: pa.Table,
+    now: Gathered,
     baseline: Path,
     names: Sequence[str],
     where: str | None,
@@ -226,9 +226,9 @@ def _judge_against(
     from runner.report.comparison import Overall, compare_tables, overall
     from runner.report.measures import DEFAULT_MARGINS, measures_of
 
-    measures = measures_of(table, metrics, DEFAULT_MARGINS if margins is None else margins)
-    before = _table(baseline, names, where, earlier=earlier)
-    found = compare_tables(table, before, measures, include=include, pooled=pooled)
+    measures = measures_of(now.table, metrics, DEFAULT_MARGINS if margins is None else margins)
+    before = _gathered(baseline, names, where, earlier=earlier)
+    found = compare_tables(now.table, before.table, measures, include=include, pooled=pooled)
     verdict = overall(found)
     _show(found, measures, as_json=as_json, verdict=verdict)
     if verdict is Overall.found:
