@@ -347,8 +347,8 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "Environment variables that decide numbers (`OMP_*`, `MKL_*`, `OPENBLAS_*`, `CUDA_*`, "
             "`CUBLAS_*`, `CUDNN_*`, `PYTORCH_*`, `TORCH_*`, `NCCL_*`) and that the worker had "
             "other values of than submit did, as JSON: `{name: [value at submit, value here]}`, "
-            "null where one is not set; missing where all agree. Threads and visible GPUs are "
-            "handed out to each trial, and have columns of their own.",
+            "null where one is not set; missing where all agree. The threads of a trial are in "
+            "`threads`, its GPU in `gpu_uuid`.",
         ),
         ("runner_version", "string", "", "This package."),
         ("python_version", "string", "", "Python."),

@@ -11,7 +11,7 @@ from platform import python_version
 
 from runner.sweep.provenance import Environment, installed_packages
 from runner.sweep.submission import Submission
-from runner.sweep.variables import deciding_variables
+from runner.sweep.variables import HANDED_OUT, deciding_variables
 
 _DIGITS = 16
 
@@ -44,7 +44,11 @@ def compared(
         "packages_differ": differences(submitted.packages, packages),
         "variables_differ": {}
         if submitted.variables is None  # an earlier version did not freeze them
-        else differences(submitted.variables, variables),
+        else {
+            name: values
+            for name, values in differences(submitted.variables, variables).items()
+            if name not in HANDED_OUT
+        },
     }
     return columns | {name: json.dumps(found) for name, found in differing.items() if found}
 

@@ -12,8 +12,13 @@ from jobs.measure.threads import VARIABLES as THREADS
 DECIDING: Final = re.compile(
     r"(OMP|MKL|OPENBLAS|CUDA|CUBLAS|CUDNN|PYTORCH|TORCH|NCCL)_[A-Z0-9_]+", re.IGNORECASE
 )
-HANDED_OUT: Final = frozenset({*THREADS, "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"})
-"""What the runner or the scheduler sets for each task: the record has its own columns for it."""
+HANDED_OUT: Final = frozenset(THREADS)
+"""What the runner sets for each trial: the record has a column of its own for it."""
+
+_OF_ALLOCATION: Final = "CUDA_VISIBLE_DEVICES"
+"""Which GPUs a scheduler gave, to the task as to the shell of the user: no trial's choice."""
+_OURS: Final = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+"""What each trial runs with unless the user says otherwise."""
 
 _SECRET_NAME: Final = re.compile(
     r"TOKEN|SECRET|PASS|PWD|CREDENTIAL|COOKIE|SIGNATURE|AUTH|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?(_|$)",
@@ -34,15 +39,15 @@ _SECRET_VALUE: Final = re.compile(
 def deciding_variables(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return those variables that decide numbers, by name; this process's own if none are given.
 
-    Left out is what looks like a secret, by its name or by its value, and what is handed out to
-    each task.
+    Left out is what looks like a secret, by its name or by its value.
     """
     given = os.environ if variables is None else variables
     return {
         name: value
         for name, value in sorted(given.items())
         if DECIDING.fullmatch(name)
-        and name.upper() not in HANDED_OUT
+        and name != _OF_ALLOCATION
+        and (name, value) != _OURS
         and not _SECRET_NAME.search(name)
         and not _SECRET_VALUE.search(value)
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -170,6 +171,31 @@ def test_step_times_of_an_earlier_attempt_come_before_this_ones(
     first, both = (times.seconds() for times in made)
     assert len(both) == resumed.columns["steps"]
     assert both[:2] == first
+
+
+def test_a_checkpoint_of_other_data_is_left_behind(train: Train, tmp_path: Path) -> None:
+    asked = {
+        "dataset": "npz:a.npz",
+        "split": (0.5, 0, 0.5),
+        "train_subset": None,
+        "test_subset": None,
+    }
+
+    def replaced(seed: int) -> None:
+        images = np.random.default_rng(seed).integers(0, 255, (64, 8, 8), np.uint8)
+        np.savez(tmp_path / "a.npz", images=images, labels=np.arange(64) % 2)
+
+    context = {"data_dir": tmp_path}
+    replaced(1)
+    whole = train(_context={**context, "files": tmp_path / "whole"}, **asked, batch_size=8)
+    replaced(0)
+    with pytest.raises(StopRequested):
+        train(_context={**context, "stop": stop_after(2)}, **asked, batch_size=8)
+    replaced(1)
+    resumed = train(_context=context, **asked, batch_size=8)
+    assert resumed.result == whole.result
+    assert "resumed_from_epoch" not in resumed.context.noted
+    assert resumed.context.data_digest == whole.context.data_digest
 
 
 def test_a_checkpoint_is_written_every_ten_minutes(

@@ -37,6 +37,11 @@ def test_what_differs_is_told_with_both_values() -> None:
     }
 
 
+def test_the_threads_that_a_trial_is_given_are_no_difference() -> None:
+    asked = msgspec.structs.replace(SUBMITTED, variables={"OMP_NUM_THREADS": "8"})
+    assert "variables_differ" not in compared(asked, PACKAGES, {"OMP_NUM_THREADS": "1"})
+
+
 def test_variables_that_no_submission_froze_are_not_compared() -> None:
     before = msgspec.structs.replace(SUBMITTED, variables=None)
     assert "variables_differ" not in compared(before, PACKAGES, {"NCCL_DEBUG": "INFO"})

@@ -11,6 +11,8 @@ from runner.sweep.variables import deciding_variables
     ("name", "value"),
     [
         ("OMP_PROC_BIND", "close"),
+        ("OMP_NUM_THREADS", "4"),
+        ("CUDA_DEVICE_ORDER", "FASTEST_FIRST"),
         ("OMP_PLACES", "{0:4},{8:4}"),
         ("MKL_CBWR", "COMPATIBLE"),
         ("OPENBLAS_CORETYPE", "Haswell"),
@@ -50,6 +52,6 @@ def test_what_looks_like_a_secret_is_left_out(name: str, value: str) -> None:
     assert deciding_variables({name: value}) == {}
 
 
-@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"])
-def test_what_each_task_is_handed_is_left_to_its_own_columns(name: str) -> None:
-    assert deciding_variables({name: "4"}) == {}
+def test_what_an_allocation_gives_and_what_every_trial_has_is_left_out() -> None:
+    given = {"CUDA_VISIBLE_DEVICES": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert deciding_variables(given) == {}

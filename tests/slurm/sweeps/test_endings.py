@@ -3,6 +3,7 @@ what is recorded of each."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -59,7 +60,7 @@ groups:
 def day(running_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmDesk]:
     """The desk in the evening: everything has ended, and nothing was settled yet."""
     with at_site(running_site, tmp_path_factory.mktemp("day")) as desk:
-        desk.profile(TARGETS, "{max_requeues: 1}")
+        desk.profile(TARGETS, '{max_requeues: 1, setup: ["export NCCL_DEBUG=WARN"]}')
         desk.run("submit", desk.grid(ENDINGS, "endings"), "--pack", "10")
         desk.run("submit", desk.grid(MOVED, "moved"), "--pack", "1")
         _warn(desk)
@@ -186,6 +187,7 @@ def test_a_trial_that_dies_costs_itself_and_not_its_pack(day: SlurmDesk) -> None
     }
     missing = ("started_at", "ended_at", "queue_s", "startup_s", "total_s", "log", "pid")
     assert not [name for name in missing if derived[name] is None]
+    assert json.loads(own["variables_differ"]) == {"NCCL_DEBUG": [None, "WARN"]}
     assert own["packages_digest"]
     assert own["packages_differ"] is None
     assert [day.ran()[str(width)] for width in range(9)] == [1] * 9
