@@ -178,6 +178,7 @@ def _gathered(store: Path, names: Sequence[str], where: str | None, *, earlier: 
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
     from runner.report.gather import expected_trials, gather, open_sweeps, settle_before
+    from runner.report.origins import latest_of
 
     opened = Store(store)
     sweeps = sweeps_of(opened, names)
@@ -186,7 +187,12 @@ def _gathered(store: Path, names: Sequence[str], where: str | None, *, earlier: 
     chosen = open_sweeps(opened, sweeps)
     for trouble in settle_before(chosen):
         output.warn(trouble)
-    gathered = gather(opened, sweeps, expected=None if earlier else expected_trials(chosen))
+    gathered = gather(
+        opened,
+        sweeps,
+        expected=None if earlier else expected_trials(chosen),
+        latest=latest_of(chosen),
+    )
     if where is not None:
         gathered = gathered.where(where)
     for note in (*gathered.notes, *gathered.unreadable):
