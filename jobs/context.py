@@ -17,6 +17,7 @@ from artifacts.values import fit, plain, shown
 from jobs.errors import BadMetric, nearest
 from jobs.measure.clock import PhaseClock
 from jobs.measure.readings import Readings
+from jobs.position import Position, position
 
 METRIC_SECTIONS = ("accuracy", "throughput", "memory")
 # What a workload may say of itself; identity, ledger and device are measured by the runner and
@@ -87,6 +88,7 @@ class Context:
         self._clock = clock or PhaseClock()
         self._readings: Callable[[], Readings] = Readings
         self._earlier: Readings | None = None
+        self._under_way: Callable[[], Mapping[str, float]] = dict
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -175,6 +177,16 @@ class Context:
         too."""
         now = self._readings()
         return now if self._earlier is None else now.after(self._earlier)
+
+    def track(self, under_way: Callable[[], Mapping[str, float]]) -> None:
+        """Have ``under_way`` asked for ``epoch`` and ``samples_per_s`` between two reports, by
+        another thread, for whoever watches the trial."""
+        self._under_way = under_way
+
+    def position(self) -> Position:
+        """Return where the trial is now; may be called from another thread."""
+        seen = position(self._clock.running, self.history)
+        return msgspec.structs.replace(seen, **self._under_way())
 
     def report(self, epoch: float, **metrics: float) -> None:
         """Append one entry to the history; names that it does not have go to its ``extra``.

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +28,7 @@ from jobs.measure.device import Expectation
 from jobs.measure.memory import PeakMemory
 from jobs.measure.readings import Readings
 from jobs.measure.sampler import ENERGY, Sampler
+from jobs.position import Position
 from jobs.process_state.state import Changes, ProcessState
 from jobs.process_state.streams import standard_streams_kept
 from jobs.registry import Workload, workload
@@ -39,6 +40,10 @@ __all__ = ["Expectation", "Finished", "execute", "warm"]
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 """Signals whose handlers may raise something to stop the runner: Ctrl-C, the wish of a service
 manager, a time limit."""
+
+
+Watched = Callable[[Callable[[], Position]], AbstractContextManager[None]]
+"""Makes the block in which another thread may ask where the trial is."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def execute(
     import_path: tuple[str, ...] = (),
     expect: Expectation | None = None,
     stop_requested: Callable[[], bool] = lambda: False,
+    watched: Watched = lambda _position: nullcontext(),
 ) -> Finished:
     """Run the trial and measure it.
 
@@ -80,6 +86,7 @@ def execute(
         import_path: Folders to look for the user's module in.
         expect: What the target promises; one CPU and no GPU if nothing is said.
         stop_requested: Whether the scheduler wants the attempt to end.
+        watched: Is told how to ask where the trial is, while it runs.
 
     Returns:
         Always, also where the workload raises SystemExit, runs out of memory or out of stack, or
@@ -113,7 +120,8 @@ def execute(
     versions = _versions()  # now, while this process may surely read them
     with _noticing_signals() as raised, _process_kept(spec.workload) as kept:
         try:
-            _attempt(spec, import_path, expect, context, finished, kept)
+            with watched(context.position):
+                _attempt(spec, import_path, expect, context, finished, kept)
         except BaseException as error:
             if raised:
                 raise raised[-1] from None

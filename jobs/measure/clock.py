@@ -52,6 +52,12 @@ class PhaseClock:
             self._turn()
             self._running.pop()
 
+    @property
+    def running(self) -> str | None:
+        """Return the innermost phase that runs now; None between two."""
+        running = self._running[-1:]  # one step: another thread may ask
+        return running[0] if running else None
+
     def carry(self, seconds: Mapping[str, float]) -> None:
         """Add the phases of the attempts that this one goes on from, so that ``train_s`` is the
         whole trial's."""

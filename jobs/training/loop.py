@@ -55,6 +55,7 @@ class Loop:
             StopRequested: A checkpoint was written, because the context asked for it.
         """
         params, progress = self._session.params, self._progress
+        self._context.track(self._under_way)
         while progress.epoch <= params.epochs and not self._out_of_patience():
             row = self._train_epoch()
             if progress.epoch == params.epochs or progress.epoch % params.eval_every == 0:
@@ -84,6 +85,18 @@ class Loop:
             "train_accuracy": accuracy,
         }
         return row | {"samples_per_s": len(order.positions) / progress.epoch_s}
+
+    def _under_way(self) -> dict[str, float]:
+        """The epochs that are done, with the share of the one under way, and its images per second:
+        both as far as steps were queued."""
+        progress, session = self._progress, self._session
+        if not progress.batch:
+            return {"epoch": float(progress.epoch - 1)}
+        images = min(progress.batch * session.params.batch_size, session.n_fed)
+        share = {"epoch": progress.epoch - 1 + images / session.n_fed}
+        whole = images == session.n_fed and progress.epoch_s  # being evaluated
+        seconds = progress.epoch_s if whole else time.perf_counter() - self._begun
+        return share | {"samples_per_s": images / seconds}
 
     def _steps(self, order: Order) -> None:
         """All optimizer steps that the epoch still has."""

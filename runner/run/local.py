@@ -21,6 +21,7 @@ from runner.run.progress import Progress, Stopping, Watch
 from runner.run.worker import run_task, warm_up
 from runner.sweep.attempts import OUTCOME_OF, publish_derived
 from runner.sweep.journal import AttemptEnded, AttemptStarted
+from runner.sweep.positions import tidy
 from runner.sweep.submission import FrozenArray, Submission
 from runner.sweep.sweep import Sweep
 
@@ -67,6 +68,7 @@ class LocalDriver:
             self.signals.settle()
             self.backend.close()
         compact_leftovers(self.store, self.submission.sweep)
+        tidy(self.sweep.folder, ())
         if self.stopping and self.progress.left:
             raise self._stopped()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from runner.sweep.attempts import (
 from runner.sweep.early_stop import consider, fault, is_stopped, lift
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section
+from runner.sweep.positions import Reporter
 from runner.sweep.submission import FrozenArray, Submission, read_array
 from runner.sweep.surroundings import found_here
 
@@ -141,6 +142,11 @@ class Worker:
     def journal(self) -> Journal:
         """Return this worker's own file."""
         return Journal(self.store.sweep_folder(self.sweep), self.name)
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        """Tells where its trials are, to whoever watches the sweep."""
+        return Reporter(self.store.sweep_folder(self.sweep), self.name)
 
     def take_over(self, array: str, trials: list[str], number: int) -> TakenOver:
         """Return what the trials of this array task have behind them; nothing where no scheduler
@@ -253,6 +259,7 @@ class Worker:
                 mem_gb=resources.get("mem_gb"),
             ),
             stop_requested=stop_requested,
+            watched=partial(self.reporter.watching, spec.trial_id, attempt),
         )
 
     @contextmanager

@@ -1,53 +1,125 @@
-"""How fast the trials of a sweep end, from the journals of its workers: it costs the scheduler
-nothing."""
+"""How long the rest of a sweep takes, from what its trials have taken so far."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from artifacts.store import Store
-from runner.sweep.journal import AttemptEnded, AttemptStarted, Follower
-from runner.sweep.sweep import Sweep
+Cell = tuple[str, str]
+"""Group and target: the trials that are taken to last alike."""
+
+_Z = 1.645
+"""Two-sided 90 % of a normal distribution."""
+_UNKNOWN_SPREAD = 0.5
+"""Standard deviation over mean that is taken where one trial has told a duration."""
+_LEAST_SPREAD = 0.05
+_LEAST_SHARE = 0.02
+"""So much of a trial must be done before its position says how long the rest takes."""
 
 
-class Pace:
-    """Follows a sweep; counts what has begun since its latest array was frozen, so that last
-    night's pace is not today's."""
+@dataclass(frozen=True)
+class TimeLeft:
+    """Seconds until the last trial ends: most likely within these two, if as many trials run side
+    by side as now."""
 
-    def __init__(self, store: Store, sweep: str, now: Callable[[], float] = time.time) -> None:
-        self._store, self._sweep, self._now = store, sweep, now
-        self._follower = Follower(store.sweep_folder(sweep))
-        self._began: dict[tuple[str, int], float] = {}
-        self._ends: dict[tuple[str, int], float] = {}
+    low_s: float
+    high_s: float
 
-    def follow(self) -> bool:
-        """Read what workers have written since; return whether an attempt has ended."""
-        ended = False
-        for entry in self._follower.new_entries():
-            key = (entry.trial, entry.attempt)
-            if isinstance(entry, AttemptStarted):
-                self._began[key] = entry.at
-            elif isinstance(entry, AttemptEnded) and key in self._began:
-                ended = True
-                self._ends[key] = self._began[key] + (entry.total_s or 0.0)
-        return ended
 
-    def rate(self) -> float | None:
-        """Return the attempts that end in a second; None before the first."""
-        began = [at for at in self._began.values() if at >= self._since()]
-        ends = [end for key, end in self._ends.items() if self._began[key] >= self._since()]
-        return len(ends) / (max(ends) - min(began)) if ends and max(ends) > min(began) else None
+@dataclass(frozen=True)
+class UnderWay:
+    """A trial that runs."""
 
-    def left_s(self, trials: int) -> float | None:
-        """Return the seconds that so many trials take at this rate; None before it is known, and
-        when that time is over."""
-        rate = self.rate()
-        if not rate:
+    cell: Cell
+    for_s: float
+    share: float | None = None
+    """How much of it is done, in [0, 1]; None where it does not tell."""
+
+    @property
+    def expected_s(self) -> float | None:
+        """Return how long it takes as a whole, by what it has done; None where that is not
+        known."""
+        if self.share is None or self.share < _LEAST_SHARE:
             return None
-        left = trials / rate - max(0.0, self._now() - max(self._ends.values()))
-        return left if left > 0 else None
+        return self.for_s / self.share
 
-    def _since(self) -> float:
-        arrays = Sweep(self._store, self._sweep).latest.arrays()
-        return arrays[-1].stat().st_mtime - 1 if arrays else 0.0
+
+@dataclass
+class Durations:
+    """How long trials took, by cell; sums only, so that a million costs nothing."""
+
+    _sums: dict[Cell, tuple[float, float, float]] = field(default_factory=dict)
+
+    def add(self, cell: Cell, seconds: float) -> None:
+        """Count a trial."""
+        n, total, squares = self._sums.get(cell, (0.0, 0.0, 0.0))
+        self._sums[cell] = n + 1, total + seconds, squares + seconds * seconds
+
+    def sums(self) -> Mapping[Cell, tuple[float, float, float]]:
+        """Return number, sum and sum of squares by cell."""
+        return self._sums
+
+    def of(self, cell: Cell) -> tuple[int, float, float] | None:
+        """Return n, mean and standard deviation of the cell, else of its target, else of all; None
+        before the first."""
+        alike = [known for known in self._sums if known == cell]
+        beside = [known for known in self._sums if known[1] == cell[1]]
+        found = [self._sums[known] for known in alike or beside or self._sums]
+        if not found:
+            return None
+        n, total, squares = (sum(column) for column in zip(*found, strict=True))
+        mean, spread = total / n, _UNKNOWN_SPREAD * total / n
+        if n > 1:
+            spread = math.sqrt(max(0.0, squares - total * mean) / (n - 1))
+        return int(n), mean, max(spread, _LEAST_SPREAD * mean)
+
+
+def time_left(
+    durations: Durations, running: Iterable[UnderWay], waiting: Mapping[Cell, int]
+) -> TimeLeft | None:
+    """Return how long the rest takes; None before any trial has told how long one takes, and where
+    trials wait and none runs.
+
+    The work that is left, spread over as many trials side by side as run now: its sum has the
+    variance of the trials themselves and of their means. The last trial to begin may end as much as
+    a whole trial later than the others.
+
+    Args:
+        durations: Of trials that have ended.
+        running: Trials that run now.
+        waiting: Trials that are still to begin, by cell.
+    """
+    running, waiting = list(running), {cell: n for cell, n in waiting.items() if n}
+    if not running:
+        return None if waiting else TimeLeft(0.0, 0.0)
+    known = Durations(dict(durations.sums()))
+    for one in running:
+        if one.expected_s is not None and one.cell not in durations.sums():
+            known.add(one.cell, one.expected_s)
+    rests: list[float] = []
+    work = variance = longest = 0.0
+    for one in running:
+        found = known.of(one.cell)
+        if found is None:
+            return None
+        _, mean, spread = found
+        if one.expected_s is not None:
+            rest, doubt = one.expected_s - one.for_s, 0.1 * (one.expected_s - one.for_s)
+        else:
+            rest, doubt = max(mean - one.for_s, 0.0), spread
+        rests.append(rest)
+        work, variance = work + rest, variance + doubt * doubt
+    for cell, n in waiting.items():
+        found = known.of(cell)
+        if found is None:
+            return None
+        m, mean, spread = found
+        work += n * mean
+        variance += spread * spread * (n + n * n / m)
+        longest = max(longest, mean)
+    slots = len(running)
+    half = _Z * math.sqrt(variance) / slots
+    low = max(work / slots - half, max(rests) * 0.9, 0.0)
+    high = max(work / slots + longest * (1 - 1 / slots), max(rests)) + half
+    return TimeLeft(low, high)

@@ -10,6 +10,7 @@ from runner.errors import SweepBusy
 from runner.sweep.arrays import write_ticket
 from runner.sweep.attempts import settle, settle_abandoned
 from runner.sweep.lock import sweep_lock
+from runner.sweep.positions import tidy
 from runner.sweep.queue import find
 from runner.sweep.submission import discard, restore, withdraw
 from runner.sweep.sweep import Sweep
@@ -28,6 +29,7 @@ def reconcile(sweep: Sweep) -> None:
     compact_leftovers(sweep.store, sweep.name)
     if written:
         sweep.forget_records()
+    tidy(sweep.folder, sweep.opened)
 
 
 def reconcile_if_idle(sweep: Sweep) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifacts.index import Index
@@ -11,6 +11,7 @@ from artifacts.record import Outcome
 from cluster.state import State
 from runner.sweep.early_stop import Stopped, stopped_groups
 from runner.sweep.lock import is_held
+from runner.sweep.pace import Cell
 from runner.sweep.submission import Submission
 from runner.sweep.sweep import Sweep
 
@@ -28,9 +29,9 @@ class SweepStatus:
     trials: int
     submit_is_running: bool
     """Whether a submit is running it right now."""
-    by_target: dict[str, Counter[str]]
-    """For each target how many trials stand at each word: an outcome of the last attempt, or one of
-    the four above."""
+    by_cell: dict[Cell, Counter[str]]
+    """For each group and target how many trials stand at each word: an outcome of the last attempt,
+    or one of the four above."""
     earlier: int
     """Recorded trials that are not in the latest submission."""
     unreadable: tuple[str, ...]
@@ -46,10 +47,21 @@ class SweepStatus:
     diverged: int = 0
     """Completed trials with a loss or an accuracy that is NaN or infinite."""
 
+    words: dict[str, str] = field(default_factory=dict, repr=False)
+    """Where each trial stands, in the order of the specs."""
+
+    @property
+    def by_target(self) -> dict[str, Counter[str]]:
+        """Return the same for each target, all groups together."""
+        found: dict[str, Counter[str]] = {}
+        for (_, target), counts in self.by_cell.items():
+            found.setdefault(target, Counter()).update(counts)
+        return found
+
     @property
     def counts(self) -> Counter[str]:
-        """Return all targets together."""
-        return sum(self.by_target.values(), Counter())
+        """Return all of them together."""
+        return sum(self.by_cell.values(), Counter())
 
     @property
     def settled(self) -> bool:
@@ -81,11 +93,10 @@ def sweep_status(sweep: Sweep) -> SweepStatus:
     driven = driven or is_held(sweep.folder)  # one that has begun meanwhile
     begun = {trial for trial, _ in sweep.opened}
     dead = {item.started.trial: item.outcome for item in view.dead}
-    by_target: dict[str, Counter[str]] = {}
-    expected = set()
+    by_cell: dict[Cell, Counter[str]] = {}
+    words: dict[str, str] = {}
     for spec in submission.specs:
         trial = spec.trial_id
-        expected.add(trial)
         if trial in index.completed:
             word: str = Outcome.completed
         elif trial in view.states:
@@ -97,13 +108,16 @@ def sweep_status(sweep: Sweep) -> SweepStatus:
         else:
             attempts = index.attempts(trial)
             word = attempts[-1].outcome if attempts else WAITING
-        by_target.setdefault(spec.target, Counter())[word] += 1
+        words[trial] = word
+        by_cell.setdefault((spec.group, spec.target), Counter())[word] += 1
+    expected = words.keys()
     return SweepStatus(
         sweep=sweep.shown_name,
         submission=submission.number,
         trials=len(expected),
         submit_is_running=driven,
-        by_target=by_target,
+        by_cell=by_cell,
+        words=words,
         earlier=len(index.trials.keys() - expected),
         unreadable=tuple(f"{damaged.path}: {damaged.reason}" for damaged in index.unreadable),
         stopped=tuple(stopped_groups(submission.folder)),
