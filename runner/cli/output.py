@@ -105,7 +105,7 @@ def next_step(command: str, reason: str) -> None:
     """Print the line that says what to type next, and what for."""
     fits = (
         not sys.stdout.isatty()
-        or _width(f"next: {command}   {reason}") <= shutil.get_terminal_size().columns
+        or columns_of(f"next: {command}   {reason}") <= shutil.get_terminal_size().columns
     )
     _styled("\nnext: ", (command, "bold cyan"), f"   {reason}" if fits else "")
     if not fits:
@@ -142,6 +142,30 @@ def cell(text: str) -> str:
     return shown(text.translate(_BREAKS))
 
 
+def columns_of(text: str) -> int:
+    """Return the columns that a terminal needs for a text."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def fitted(*parts: tuple[str, str], width: int) -> None:
+    """Print one line of parts with styles of rich's, cut where it would be wider than ``width``
+    columns."""
+    kept: list[tuple[str, str]] = []
+    left = width
+    for text, style in parts:
+        text = cell(text)
+        if columns_of(text) > left:
+            text = _cut(text, left - 1) + "…"
+            kept.append((text, style))
+            break
+        kept.append((text, style))
+        left -= columns_of(text)
+    _styled(*kept)
+
+
 def table(content: Table, *, indent: int = 0) -> None:
     """Print a table and the notes below it.
 
@@ -152,7 +176,8 @@ def table(content: Table, *, indent: int = 0) -> None:
     rows = [tuple(map(cell, row)) for row in content.rows]
     heads = [(cell(head.text), head.right) for head in content.headings]
     widths = [
-        max(map(_width, column)) for column in zip([text for text, _ in heads], *rows, strict=True)
+        max(map(columns_of, column))
+        for column in zip([text for text, _ in heads], *rows, strict=True)
     ]
     room = shutil.get_terminal_size().columns - indent
     if not sys.stdout.isatty() or _span(widths) <= room:
@@ -183,10 +208,15 @@ def redraws() -> bool:
 
 
 @contextmanager
-def redrawn() -> Iterator[Callable[[Callable[[], None]], None]]:
+def redrawn(*, beside: bool = False) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Give a function that prints what another one prints, each time in place of the time before.
 
-    A terminal that cannot move its cursor, and a pipe, get everything below one another.
+    At the end nothing of it stays; after Ctrl-C and other exceptions the last one does. A terminal
+    that changes its size is wiped, for nobody can tell where it has moved what was printed. A
+    terminal that cannot move its cursor, and a pipe, get everything below one another.
+
+    Args:
+        beside: Draw on stderr.
     """
     if not redraws():
         yield lambda draw: draw()
@@ -195,21 +225,39 @@ def redrawn() -> Iterator[Callable[[Callable[[], None]], None]]:
     from rich.live import Live
     from rich.text import Text
 
-    with Live(
-        console=Console(file=sys.stdout),
-        auto_refresh=False,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ) as live:
+    console = Console(file=sys.stderr if beside else sys.stdout)
 
-        def redraw(draw: Callable[[], None]) -> None:
-            frame = _Frame()
-            with redirect_stdout(frame), redirect_stderr(frame):
-                draw()
-            live.update(Text.from_ansi(frame.getvalue().rstrip("\n")), refresh=True)
+    def begin() -> Live:
+        live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        live.start()
+        return live
 
+    live, size = begin(), shutil.get_terminal_size()
+
+    def redraw(draw: Callable[[], None]) -> None:
+        nonlocal live, size
+        frame = _Frame()
+        with redirect_stdout(frame), redirect_stderr(frame):
+            draw()
+        if size != (size := shutil.get_terminal_size()):
+            live.stop()
+            console.clear()
+            live = begin()
+        live.update(Text.from_ansi(frame.getvalue().rstrip("\n")), refresh=True)
+
+    try:
         yield redraw
+    except BaseException:
+        live.transient = False
+        raise
+    finally:
+        live.stop()
 
 
 class _Frame(io.StringIO):
@@ -281,7 +329,9 @@ def _block(
 ) -> None:
     def line(cells: Iterable[str]) -> str:
         padded = (
-            " " * (width - _width(text)) + text if right else text + " " * (width - _width(text))
+            " " * (width - columns_of(text)) + text
+            if right
+            else text + " " * (width - columns_of(text))
             for text, width, (_, right) in zip(cells, widths, heads, strict=True)
         )
         return " " * indent + _GAP.join(padded).rstrip()
@@ -294,12 +344,11 @@ def _block(
         say(line(row))
 
 
-def _width(text: str) -> int:
-    """Columns that a terminal needs for a text."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+def _cut(text: str, width: int) -> str:
+    """The beginning of a text that fits so many columns."""
+    while columns_of(text) > width:
+        text = text[: min(len(text) - 1, width)] if text.isascii() else text[:-1]
+    return text
 
 
 def _spelled(found: re.Match[str]) -> str:

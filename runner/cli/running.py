@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.cli import output
 from runner.cli.plan import changed_notes
+from runner.cli.watch import draw
 from runner.report.tables import plural
+from runner.report.watching import duration, rate_text
 from runner.run.interruption import all_like_ctrl_c
 from runner.run.progress import Feeding, Progress, Stopping
 
 if TYPE_CHECKING:
     from artifacts.store import Store
+    from runner.cli.watch import Redraw
     from runner.planning.plan import Options
     from runner.planning.request import Request
     from runner.run.progress import Watch
     from runner.run.submit import Submitted
     from runner.sweep.early_stop import Stopped
     from runner.sweep.submission import Typed
+    from runner.sweep.tracking import Tracker
 
 _LINE_EVERY_S = 10.0
+_DRAW_EVERY_S = 1.0
 
 
 def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Submitted:
@@ -35,7 +40,7 @@ def run(request: Request, store: Store, options: Options, *, quiet: bool) -> Sub
     from runner.run.submit import submit as submit_request
 
     request = replace(request, typed=_typed())
-    with all_like_ctrl_c(), progress_display(request.sweep) as watch:
+    with all_like_ctrl_c(), progress_display(store, request.sweep) as watch:
         done = submit_request(request, store, options, watch)
     if not quiet:
         _say(request, done, rerun=options.rerun_changed)
@@ -117,66 +122,50 @@ def stopped_text(stopped: Stopped) -> str:
 
 
 @contextmanager
-def progress_display(sweep: str) -> Iterator[Watch]:
-    """Show a live line on a terminal, and elsewhere a plain line from time to time."""
-    if not (sys.stderr.isatty() and output.is_rich()):
+def progress_display(store: Store, sweep: str) -> Iterator[Watch]:
+    """Show a live view on a terminal, and elsewhere a plain line from time to time."""
+    if not (sys.stderr.isatty() and output.redraws()):
         yield _PlainLines(sweep)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Live
-    from rich.table import Column
+    with output.redrawn(beside=True) as redraw:
+        yield _LiveView(store, sweep, redraw)
 
-    # On a narrow terminal the words give way first; bar, count and time left stay.
-    part = max(5, min(20, (shutil.get_terminal_size().columns - 30) // 3))
-    columns: tuple[Any, ...] = (
-        SpinnerColumn(table_column=Column(no_wrap=True, width=1)),
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(no_wrap=True, overflow="ellipsis", max_width=part),
-        ),
-        BarColumn(bar_width=part, table_column=Column(no_wrap=True, width=part)),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
-        TextColumn(
-            "{task.fields[words]}",
-            markup=False,
-            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
-        ),
-    )
-    with Live(*columns, console=Console(stderr=True), transient=True, expand=True) as live:
-        task = live.add_task(output.cell(sweep), total=None, words="starting workers", left="")
 
-        stopping = ""
+class _LiveView:
+    """Draws what ``runner status --watch`` shows, in the process that drives the trials."""
 
-        def show(progress: Progress | Feeding | Stopping) -> None:
-            nonlocal stopping
-            if isinstance(progress, Stopping):
-                stopping = _stopping_words(progress)
-                live.update(task, words=stopping)
-                return
-            if isinstance(progress, Feeding):
-                words = (
-                    f"{progress.left} tasks wait for room under the submit limit; Ctrl-C "
-                    "leaves them to the next submit"
+    def __init__(self, store: Store, sweep: str, redraw: Redraw) -> None:
+        self._store, self._sweep, self._redraw = store, sweep, redraw
+        self._tracker: Tracker | None = None
+        self._next = 0.0
+        self._stopping = ""
+        self._say("starting workers")
+
+    def __call__(self, progress: Progress | Feeding | Stopping) -> None:
+        if isinstance(progress, Stopping):  # in the handler of a signal: the next look draws it
+            self._stopping = _stopping_words(progress)
+            return
+        if isinstance(progress, Feeding):
+            if progress.left:
+                self._say(
+                    f"{progress.queued} tasks queued, {progress.left} wait for room under the "
+                    "submit limit; Ctrl-C leaves them to the next submit"
                 )
-                live.update(
-                    task,
-                    total=progress.queued + progress.left,
-                    completed=progress.queued,
-                    words=words,
-                )
-                return
-            live.update(
-                task,
-                total=progress.total,
-                completed=progress.done,
-                words=stopping or _words(progress),
-                left=_left(progress),
-            )
+            return
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _DRAW_EVERY_S
+        if self._tracker is None:
+            from runner.sweep.sweep import Sweep
+            from runner.sweep.tracking import Tracker
 
-        yield show
+            self._tracker = Tracker(Sweep(self._store, self._sweep))
+        self._tracker.follow()
+        view = self._tracker.view(coming=progress.total - progress.done - progress.running)
+        self._redraw(partial(draw, [view], self._stopping))
+
+    def _say(self, words: str) -> None:
+        self._redraw(partial(output.say, f"{self._sweep}: {words}"))
 
 
 class _PlainLines:
@@ -230,25 +219,3 @@ def _words(progress: Progress) -> str:
     if progress.best_accuracy is not None:
         words.append(f"best {progress.best_accuracy:.2%}")
     return ", ".join(words)
-
-
-def rate_text(per_s: float) -> str:
-    """Return a rate of trials as a person says it: 3.1/s, 12.0/min, 0.5/h."""
-    return (
-        f"{per_s:.1f}/s"
-        if per_s >= 1
-        else f"{per_s * 60:.1f}/min"
-        if per_s * 60 >= 1
-        else f"{per_s * 3600:.1f}/h"
-    )
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person says them: 42 s, 3 min 5 s, 2 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

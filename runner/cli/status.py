@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runner.cli import output
 from runner.cli.options import DEFAULT_STORE, JsonOption, StoreOption, SweepsArgument, sweeps_of
-from runner.cli.running import duration, rate_text, stopped_text
+from runner.cli.running import stopped_text
+from runner.cli.watch import Lines, draw
 from runner.report.tables import plural
 
 if TYPE_CHECKING:
     from artifacts.store import Store
-    from runner.sweep.pace import Pace
+    from runner.sweep.journal import AttemptEnded
     from runner.sweep.status import SweepStatus
+    from runner.sweep.tracking import Tracker, View
 
-    Redraw = Callable[[Callable[[], None]], None]
+    Show = Callable[[Sequence[Tracker], Mapping[str, Sequence[AttemptEnded]]], None]
+    """Shows sweeps, and by their name the attempts that have just ended."""
 
 _LOOK_S = 1.0
+_PAGE_EVERY_S = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 180.0
 """The pause between two calls to the scheduler, which answers many users."""
 
@@ -42,9 +46,18 @@ def status(
         bool,
         typer.Option(
             "--watch",
-            help="Show the counts, the rate and the time left until nothing runs.",
+            help="Show until nothing runs how far each group and trial is, what fails and why, and "
+            "the time left.",
         ),
     ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            help="Write the same to a page; with --watch or --wait it is kept up to date.",
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Show how many trials are completed, failed, running and waiting; change nothing.
 
@@ -53,144 +66,141 @@ def status(
       runner status
       runner status quickstart --json
       runner status quickstart --watch
+      runner status quickstart --watch --html status.html
       runner status --wait && runner collect -o table.parquet
     """
     from artifacts.store import Store
     from runner.errors import SweepNotNamed
-    from runner.sweep.pace import Pace
     from runner.sweep.sweep import submitted_sweeps
 
     opened = Store(store)
     names = sweeps_of(opened, sweeps) or submitted_sweeps(opened)
     if not names:
         raise SweepNotNamed(str(store), ())
-    watched = watch and not json
-    paces = [Pace(opened, name) for name in names] if watched else []
-    with output.redrawn() if watched else nullcontext() as redraw:
-        found = _follow(opened, names, paces, redraw, wait=wait or watch)
-    _print(found, json=json, last=True)
+    if watch and not json:
+        with output.redrawn() as redraw:
+            show = partial(_draw, redraw) if output.redraws() else _said_in(Lines())
+            views = _follow(opened, names, _also_written(show, page), wait=True)
+    else:
+        views = _follow(opened, names, _also_written(None, page), wait=wait)
+    if page is not None:
+        _write(page, views)
+    found = [view.status for view in views]
+    if json:
+        output.json([_plain(view) for view in views])
+    else:
+        for each in found:
+            _print(each)
     if any(each.unreadable for each in found) or (
         wait and not all(each.completed for each in found)
     ):
         raise typer.Exit(1)
 
 
-def _follow(
-    store: Store, names: Sequence[str], paces: Sequence[Pace], redraw: Redraw | None, *, wait: bool
-) -> list[SweepStatus]:
-    """Return the last status of the sweeps; show each on the way if there is something to redraw.
+def _follow(store: Store, names: Sequence[str], show: Show | None, *, wait: bool) -> list[View]:
+    """Return the last view of the sweeps, and show each on the way.
 
     Args:
-        paces: One for each sweep that is watched.
+        store: That has them.
+        names: Of the sweeps.
+        show: Called every second; None to show nothing.
         wait: Whether to look until nothing runs.
     """
-    from runner.sweep.status import QUEUED, RUNNING, sweep_status
     from runner.sweep.sweep import Sweep
+    from runner.sweep.tracking import Tracker
 
     pause_s = _FIRST_PAUSE_S
-    shown: list[SweepStatus] = []
+    before: list[SweepStatus] = []
     while True:
-        found = [sweep_status(Sweep(store, name)) for name in names]
+        trackers = [Tracker(Sweep(store, name)) for name in names]
+        found = [tracker.status for tracker in trackers]
         if not wait or all(each.settled for each in found):
-            return found
+            return [tracker.view() for tracker in trackers]
         # After news the next look comes soon; while nothing happens the scheduler is asked less and
         # less often.
-        pause_s = _FIRST_PAUSE_S if found != shown else min(2 * pause_s, _LONGEST_PAUSE_S)
-        asked = any(
-            each.counts[QUEUED] or each.counts[RUNNING]
-            for each in found
-            if not each.submit_is_running
-        )
-        if redraw is None:
-            _sleep_unless_recorded(store, names, pause_s)
-        else:
-            _watch(found, paces, redraw, pause_s if asked else _LOOK_S, changed=found != shown)
-        shown = found
+        pause_s = _FIRST_PAUSE_S if found != before else min(2 * pause_s, _LONGEST_PAUSE_S)
+        _look_on(trackers, show, pause_s)
+        before = found
 
 
-def _watch(
-    found: Sequence[SweepStatus],
-    paces: Sequence[Pace],
-    redraw: Redraw,
-    pause_s: float,
-    *,
-    changed: bool,
-) -> None:
-    """Show the status of the sweeps, every second while only the rate and the time left change,
-    until a trial ends.
+def _look_on(trackers: Sequence[Tracker], show: Show | None, pause_s: float) -> None:
+    """Look at what the workers write, every second, until the scheduler is to be asked again.
 
     Args:
-        pause_s: How long to look at most before the scheduler is asked again.
-        changed: Whether the status is new; without redrawing, only news is printed.
+        trackers: Of the sweeps.
+        show: What shows them.
+        pause_s: How long to look at most; less after a trial that a scheduler had has ended, and
+            where a submit has ended that drove its trials itself.
     """
     began = time.monotonic()
     news = False
     while True:
-        for pace in paces:
-            news = pace.follow() or news
-        if changed or output.redraws():
-            redraw(partial(_show_paced, found, paces))
-            changed = False
-        passed = time.monotonic() - began
-        if passed >= pause_s or (news and passed > min(pause_s, _FIRST_PAUSE_S / 3)):
-            return
-        time.sleep(_LOOK_S)
-
-
-def _show_paced(found: Sequence[SweepStatus], paces: Sequence[Pace]) -> None:
-    for each, pace in zip(found, paces, strict=True):
-        _show(each, last=False, pace=pace)
-
-
-def _sleep_unless_recorded(store: Store, names: Sequence[str], pause_s: float) -> None:
-    """Sleep, but look at the workers' journals every second, which costs the scheduler nothing, and
-    return early when a trial ends."""
-    from runner.sweep.journal import AttemptEnded, Follower
-
-    followers = [Follower(store.sweep_folder(name), from_now=True) for name in names]
-    began = time.monotonic()
-    news = False
-    while time.monotonic() < began + pause_s:
-        time.sleep(_LOOK_S)
+        ended = {tracker.name: tracker.follow() for tracker in trackers}
         news = news or any(
-            isinstance(entry, AttemptEnded)
-            for follower in followers
-            for entry in follower.new_entries()
+            ended[tracker.name] for tracker in trackers if not tracker.status.submit_is_running
         )
-        if news and time.monotonic() > began + _FIRST_PAUSE_S / 3:
+        if show is not None:
+            show(trackers, ended)
+        passed = time.monotonic() - began
+        if (
+            passed >= pause_s
+            or (news and passed > _FIRST_PAUSE_S / 3)
+            or any(tracker.is_left for tracker in trackers)
+        ):
             return
+        time.sleep(_LOOK_S)
 
 
-def _print(found: Sequence[SweepStatus], *, json: bool, last: bool) -> None:
-    if json:
-        if last:
-            output.json([_plain(each) for each in found])
-        return
-    for each in found:
-        _show(each, last=last)
+def _draw(
+    redraw: Callable[[Callable[[], None]], None],
+    trackers: Sequence[Tracker],
+    _ended: Mapping[str, Sequence[AttemptEnded]],
+) -> None:
+    redraw(partial(draw, [tracker.view() for tracker in trackers]))
 
 
-def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
-    from runner.report.tables import Heading, Table
+def _said_in(lines: Lines) -> Show:
+    """What shows sweeps in a log file."""
 
-    running = ", a submit is running it" if status.submit_is_running else ""
-    output.heading(
-        f"{status.sweep}: {status.counts['completed']} of {status.trials} trials completed "
-        f"(submission {status.submission}{running})"
-    )
-    words = sorted(status.counts, key=lambda word: (word != "completed", word))
-    headings = (
-        Heading("target"),
-        Heading("trials", right=True),
-        *(Heading(word, right=True) for word in words),
-    )
-    rows = tuple(
-        (target, str(sum(counts.values())), *(str(counts[word] or "") for word in words))
-        for target, counts in status.by_target.items()
-    )
-    output.table(Table(headings, rows))
-    if pace is not None:
-        output.say(_pace_text(pace, status))
+    def show(trackers: Sequence[Tracker], ended: Mapping[str, Sequence[AttemptEnded]]) -> None:
+        for sweep, attempts in ended.items():
+            lines.failed(sweep, attempts)
+        lines.show(trackers)
+
+    return show
+
+
+def _also_written(show: Show | None, page: Path | None) -> Show | None:
+    """The same, which keeps the page up to date too."""
+    if page is None:
+        return show
+    due = 0.0
+
+    def both(trackers: Sequence[Tracker], ended: Mapping[str, Sequence[AttemptEnded]]) -> None:
+        nonlocal due
+        if show is not None:
+            show(trackers, ended)
+        if time.monotonic() >= due:
+            _write(page, [tracker.view() for tracker in trackers], again_s=_PAGE_EVERY_S)
+            due = time.monotonic() + _PAGE_EVERY_S
+
+    return both
+
+
+def _write(page: Path, views: Sequence[View], *, again_s: int | None = None) -> None:
+    """Write the page of the views; one that is written again loads itself again."""
+    from artifacts.publish import replace
+    from runner.report.status_page import status_page
+
+    text = status_page(views, output.cell, again_s=again_s)
+    replace(page.absolute(), memoryview(text.encode(errors="backslashreplace")))
+
+
+def _print(status: SweepStatus) -> None:
+    from runner.report.watching import headline, parts
+
+    output.heading(headline(status))
+    output.table(parts(status))
     if status.diverged:
         output.say(
             f"{status.diverged} of the completed trials diverged: a loss or an accuracy is NaN or "
@@ -212,8 +222,6 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
         )
     for path in status.unreadable:
         output.warn(f"unreadable record {path}")
-    if not last:
-        return
     if status.completed:
         output.next_step(
             output.typed("runner", "collect", status.sweep), "gathers the records into one table"
@@ -233,21 +241,10 @@ def _show(status: SweepStatus, *, last: bool, pace: Pace | None = None) -> None:
             )
 
 
-def _pace_text(pace: Pace, status: SweepStatus) -> str:
-    from runner.sweep.status import QUEUED, RUNNING, WAITING
+def _plain(view: View) -> dict[str, Any]:
+    from msgspec import to_builtins
 
-    coming = (
-        status.counts[RUNNING]
-        + status.counts[QUEUED]
-        + (status.counts[WAITING] if status.submit_is_running else 0)
-    )
-    rate, left_s = pace.rate(), pace.left_s(coming)
-    if rate is None:
-        return "no trial has ended yet, so there is no rate"
-    return rate_text(rate) + ("" if left_s is None else f", {duration(left_s)} left")
-
-
-def _plain(status: SweepStatus) -> dict[str, Any]:
+    status = view.status
     return {
         "sweep": status.sweep,
         "submission": status.submission,
@@ -261,6 +258,15 @@ def _plain(status: SweepStatus) -> dict[str, Any]:
         "stopped_groups": list(status.stopped),
         "not_started": status.not_started,
         "scheduler_error": status.scheduler_error,
+        "by_group": [
+            {"group": group, "target": target, "counts": dict(counts)}
+            for (group, target), counts in status.by_cell.items()
+        ],
+        "running": to_builtins(view.running),
+        "failures": to_builtins(view.causes),
+        "rate_per_s": view.rate_per_s,
+        "left_s": None if view.left is None else [view.left.low_s, view.left.high_s],
+        "best_accuracy": view.best_accuracy,
     }
 
 

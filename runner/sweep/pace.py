@@ -13,6 +13,9 @@ _Z = 1.645
 """Two-sided 90 % of a normal distribution."""
 _UNKNOWN_SPREAD = 0.5
 """Standard deviation over mean that is taken where one trial has told a duration."""
+_FEW = 1.5
+"""How much wider a range from few trials is: 1 + this / (n - 1) is Student's t over the normal
+quantile, within a twentieth from n = 3 on."""
 _LEAST_SPREAD = 0.05
 _LEAST_SHARE = 0.02
 """So much of a trial must be done before its position says how long the rest takes."""
@@ -56,13 +59,20 @@ class Durations:
         n, total, squares = self._sums.get(cell, (0.0, 0.0, 0.0))
         self._sums[cell] = n + 1, total + seconds, squares + seconds * seconds
 
+    def copy(self) -> Durations:
+        """Return one that goes its own way."""
+        return Durations(dict(self._sums))
+
     def sums(self) -> Mapping[Cell, tuple[float, float, float]]:
         """Return number, sum and sum of squares by cell."""
         return self._sums
 
     def of(self, cell: Cell) -> tuple[int, float, float] | None:
-        """Return n, mean and standard deviation of the cell, else of its target, else of all; None
-        before the first."""
+        """Return n, mean and spread of the cell, else of its target, else of all; None before the
+        first.
+
+        The spread is the standard deviation, widened where n is small.
+        """
         alike = [known for known in self._sums if known == cell]
         beside = [known for known in self._sums if known[1] == cell[1]]
         found = [self._sums[known] for known in alike or beside or self._sums]
@@ -72,6 +82,7 @@ class Durations:
         mean, spread = total / n, _UNKNOWN_SPREAD * total / n
         if n > 1:
             spread = math.sqrt(max(0.0, squares - total * mean) / (n - 1))
+            spread *= 1 + _FEW / (n - 1)
         return int(n), mean, max(spread, _LEAST_SPREAD * mean)
 
 
@@ -79,7 +90,7 @@ def time_left(
     durations: Durations, running: Iterable[UnderWay], waiting: Mapping[Cell, int]
 ) -> TimeLeft | None:
     """Return how long the rest takes; None before any trial has told how long one takes, and where
-    trials wait and none runs.
+    none runs.
 
     The work that is left, spread over as many trials side by side as run now: its sum has the
     variance of the trials themselves and of their means. The last trial to begin may end as much as
@@ -92,8 +103,8 @@ def time_left(
     """
     running, waiting = list(running), {cell: n for cell, n in waiting.items() if n}
     if not running:
-        return None if waiting else TimeLeft(0.0, 0.0)
-    known = Durations(dict(durations.sums()))
+        return None
+    known = durations.copy()
     for one in running:
         if one.expected_s is not None and one.cell not in durations.sums():
             known.add(one.cell, one.expected_s)

@@ -18,6 +18,7 @@ from artifacts.record import Outcome
 from jobs.position import Position
 from jobs.spec import JobSpec
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Entry
+from runner.sweep.lock import is_held
 from runner.sweep.pace import Cell, Durations, TimeLeft, UnderWay, time_left
 from runner.sweep.positions import read_positions
 from runner.sweep.status import QUEUED, RUNNING, WAITING, SweepStatus, sweep_status
@@ -114,6 +115,21 @@ class Tracker:
         }
         self._words = dict(self._status.words)  # what the scheduler and the records say counts
 
+    @property
+    def name(self) -> str:
+        """Return the name of the sweep."""
+        return self._sweep.name
+
+    @property
+    def status(self) -> SweepStatus:
+        """Return where it stood when this began."""
+        return self._status
+
+    @property
+    def is_left(self) -> bool:
+        """Return whether a submit drove it when this began, and has ended."""
+        return self._status.submit_is_running and not is_held(self._sweep.folder)
+
     def follow(self) -> tuple[AttemptEnded, ...]:
         """Read what workers have noted since; return the attempts that ended."""
         entries = self._sweep.follower.new_entries()
@@ -144,7 +160,7 @@ class Tracker:
             tuple(running),
             tuple(self._causes()),
             self._rate(),
-            time_left(self._durations, map(_under_way, running), self._waiting(status, coming)),
+            time_left(self._known(), map(_under_way, running), self._waiting(status, coming)),
             self._best,
         )
 
@@ -190,6 +206,13 @@ class Tracker:
                 self._ended += 1
                 self._last_end = max(self._last_end, started.at + ended.total_s)
 
+    def _known(self) -> Durations:
+        """Return how long trials took, the last one of each process without what follows it."""
+        known = self._durations.copy()
+        for started, took_s in self._of_process.values():
+            known.add(self._cell(started.trial), took_s)
+        return known
+
     def _cell(self, trial: str) -> Cell:
         spec = self._specs.get(trial)
         return ("", "") if spec is None else (spec.group, spec.target)
@@ -200,7 +223,9 @@ class Tracker:
 
     def _waiting(self, status: SweepStatus, coming: int | None) -> dict[Cell, int]:
         words = (WAITING, QUEUED) if status.submit_is_running else (QUEUED,)
-        waiting = {cell: sum(counts[word] for word in words) for cell, counts in status.by_cell.items()}
+        waiting = {
+            cell: sum(counts[word] for word in words) for cell, counts in status.by_cell.items()
+        }
         total = sum(waiting.values())
         if coming is None or coming >= total:
             return waiting
@@ -210,7 +235,9 @@ class Tracker:
         alike: dict[tuple[str, str], list[AttemptEnded]] = {}
         for trial, ended in self._failures.items():
             if self._words[trial] == ended.outcome:
-                alike.setdefault((ended.outcome, ended.fault or _first_line(ended.error)), []).append(ended)
+                alike.setdefault(
+                    (ended.outcome, ended.fault or _first_line(ended.error)), []
+                ).append(ended)
         silent: dict[str, list[str]] = {}
         for trial, word in self._words.items():
             if word in _NOT_COMPLETED and trial not in self._failures:
@@ -239,7 +266,7 @@ class Tracker:
         )
 
     def _settings(self, spec: JobSpec) -> dict[str, object]:
-        varying = self._varying.get(spec.group, frozenset())
+        varying = self._varying.get(spec.group, set[str]())
         settings = {name: value for name, value in spec.params.items() if name in varying}
         return settings | ({"seed": spec.seed} if "seed" in varying else {})
 

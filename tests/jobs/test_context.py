@@ -15,6 +15,7 @@ from artifacts.record import RESERVED
 from jobs import errors
 from jobs.context import NOTABLE, Context
 from jobs.measure.readings import Readings
+from jobs.position import Position
 
 
 @pytest.fixture
@@ -220,3 +221,14 @@ def test_errors_travel_between_processes(error: errors.JobsError) -> None:
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert copy.args == error.args
+
+
+def test_the_position_is_what_was_reported_last(context: Context) -> None:
+    assert context.position() == Position()
+    with context.phase("train"):
+        context.report(1, train_loss=0.5, val_accuracy=0.25, samples_per_s=10)
+        assert context.position() == Position("train", 1, 0.5, 0.25, 10)
+        context.report(2, loss=0.75, accuracy=0.5)
+        assert context.position() == Position("train", 2, 0.75, 0.5)
+        context.track(lambda: {"epoch": 2.5, "samples_per_s": 20.0})
+        assert context.position() == Position("train", 2.5, 0.75, 0.5, 20.0)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch._C._autograd import DeviceType
 
+from jobs.context import Context
 from jobs.training import checkpoint, loop
 from jobs.training.errors import BadModel, NoDevice, NothingToTrainOn
 from jobs.training.profiling import write_operators
@@ -381,3 +382,24 @@ def test_one_image_is_trained_on_where_there_is_no_other(train: Train) -> None:
 def test_nothing_to_train_on_is_an_error_of_its_own(train: Train) -> None:
     with pytest.raises(NothingToTrainOn, match="larger fraction"):
         train(split=(0.0001, 0.4999, 0.5), train_subset=None)
+
+
+def test_between_two_epochs_the_position_has_the_share_of_the_one_under_way(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float | None, float | None, float | None]] = []
+
+    def after_each_step(context: Context) -> bool:
+        at = context.position()
+        seen.append((at.epoch, at.samples_per_s, at.loss))
+        return False
+
+    monkeypatch.setattr(Context, "stop_requested", after_each_step)
+    columns = train(epochs=2).columns
+    steps = columns["steps"] // 2
+    assert [epoch for epoch, _, _ in seen] == pytest.approx(
+        [(step + 1) / steps for step in range(2 * steps)], abs=0.05
+    )
+    assert all(rate is not None and rate > 0 for _, rate, _ in seen)
+    assert {loss is None for _, _, loss in seen[:steps]} == {True}
+    assert {loss is None for _, _, loss in seen[steps:]} == {False}

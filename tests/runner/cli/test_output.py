@@ -14,12 +14,8 @@ from typing import Any
 
 import pytest
 
-from artifacts.record import Outcome
 from runner.cli import output
-from runner.cli.running import progress_display
 from runner.report.tables import Heading, Table
-from runner.run.progress import Progress
-from runner.sweep.journal import AttemptEnded
 from tests.runner.report.making import publish, record
 
 
@@ -150,31 +146,6 @@ def test_terminal_escapes_of_records_logs_and_arguments_are_shown(tmp_path: Path
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.mark.parametrize("columns", [50, 80])
-def test_the_progress_line_keeps_bar_count_and_time_left(
-    columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen, now = _Terminal(), [0.0]
-    for name, value in {"COLUMNS": str(columns), "TERM": "xterm-256color"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(sys, "stdout", _Terminal())
-    progress = Progress(12345, now=lambda: now[0])
-    progress.follow(AttemptEnded(f"{number:016x}", 1, Outcome.failed) for number in range(17))
-    now[0] = 30.0
-    progress.end(AttemptEnded("ff", 1, Outcome.completed, accuracy=0.98))
-    with progress_display("a-sweep-with-a-rather-long-[red]name") as show:
-        show(progress)
-    lines = (
-        re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
-    )
-    line = next(line for line in reversed(lines) if line.strip())
-    assert len(line) <= columns
-    assert "━" in line
-    assert " 18/12345 5 h 42 min left 0 " in line
 
 
 @pytest.mark.parametrize("setting", [{}, {"NO_COLOR": "1"}])
