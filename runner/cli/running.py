@@ -16,7 +16,6 @@ from runner.cli import output
 from runner.cli.plan import changed_notes
 from runner.cli.watch import draw
 from runner.report.tables import plural
-from runner.report.watching import duration, rate_text
 from runner.run.interruption import all_like_ctrl_c
 from runner.run.progress import Feeding, Progress, Stopping
 
@@ -88,6 +87,8 @@ def _say(request: Request, done: Submitted, *, rerun: bool) -> None:
         )
         output.next_step(output.typed("runner", "status", request.sweep), "shows how they stand")
         return
+    from runner.report.watching import duration
+
     before = f" ({plan.completed} were completed before)" if plan.completed else ""
     later = f", {plan.held_back} left for later by --limit" if plan.held_back else ""
     output.say(
@@ -206,10 +207,14 @@ def _stopping_words(stopping: Stopping) -> str:
 
 
 def _left(progress: Progress) -> str:
+    from runner.report.watching import duration
+
     return "" if progress.left_s is None else f"{duration(progress.left_s)} left"
 
 
 def _words(progress: Progress) -> str:
+    from runner.report.watching import rate_text
+
     words = [f"{progress.running} running"]
     failed = sum(progress.failed.values())
     if failed:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _LINE_EVERY_S = 10.0
 _LEAST_ROWS = 3
 """A part of the view is left out rather than cut to less than this."""
-_SPARE_COLUMN = 1
-"""The last column stays free: some terminals break the line behind it."""
+_SPARE_COLUMNS = 3
+"""Some terminals break a line at the last column, and a ^C that is typed is shown behind a line."""
 
 
 def draw(views: Sequence[View], note: str = "") -> None:
@@ -29,7 +29,7 @@ def draw(views: Sequence[View], note: str = "") -> None:
         note: A line below them.
     """
     size = shutil.get_terminal_size()
-    width, room = max(20, size.columns - _SPARE_COLUMN), size.lines - 1 - bool(note)
+    width, room = max(20, size.columns - _SPARE_COLUMNS), size.lines - 1 - bool(note)
     for number, view in enumerate(views):
         if number:
             output.say()

@@ -85,7 +85,7 @@ def running_table(running: Iterable[RunningTrial], *, short: bool) -> Table:
         short: Whether there is little room.
     """
     headings = (
-        Heading("running"),
+        Heading("running" if short else "trial"),
         Heading("for", right=True),
         Heading("epoch", right=True),
         Heading("loss", right=True),
