@@ -128,6 +128,8 @@ class Worker:
         self.sweep = sweep
         self.place: Place = here()
         self.name = self.place.worker
+        # Its thread begins before any trial, so that no trial's log takes it for the trial's own.
+        self.reporter = Reporter(self.store.sweep_folder(sweep), self.name)
         self._birth = Birth.of(os.getpid())
         self._logs = None if backend == "inline" else self.store.logs_folder(sweep)
         self._loose: list[Record] = []
@@ -142,11 +144,6 @@ class Worker:
     def journal(self) -> Journal:
         """Return this worker's own file."""
         return Journal(self.store.sweep_folder(self.sweep), self.name)
-
-    @cached_property
-    def reporter(self) -> Reporter:
-        """Tells where its trials are, to whoever watches the sweep."""
-        return Reporter(self.store.sweep_folder(self.sweep), self.name)
 
     def take_over(self, array: str, trials: list[str], number: int) -> TakenOver:
         """Return what the trials of this array task have behind them; nothing where no scheduler

@@ -60,9 +60,9 @@ class Reporter:
         with suppress(OSError):
             self._path.parent.mkdir(exist_ok=True)
         self._current: tuple[str, int, Callable[[], Position], float] | None = None
-        self._thread: threading.Thread | None = None
         self._writing = threading.Lock()
         self._written = False
+        self._thread = self._started()
 
     @contextmanager
     def watching(
@@ -70,9 +70,8 @@ class Reporter:
     ) -> Iterator[None]:
         """Write from time to time where the attempt is, while the block runs."""
         self._current = trial, attempt, position, monotonic()
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="positions", daemon=True)
-            self._thread.start()
+        if not self._thread.is_alive():  # a forked process has no threads
+            self._thread = self._started()
         try:
             yield
         finally:
@@ -83,6 +82,11 @@ class Reporter:
                     self._path.unlink()
                 self._written = False
                 self._writing.release()
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="positions", daemon=True)
+        thread.start()
+        return thread
 
     def _run(self) -> None:
         # The functions of os and time that a trial may replace were imported before it.
