@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,20 +15,8 @@ from pathlib import Path
 import msgspec
 
 from runner import __version__
+from runner.sweep.git import GitFailed, NoRepository, git
 from runner.sweep.variables import deciding_variables
-
-_GIT_TIMEOUT_S = 20
-_NOT_OURS = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_DIFF_OPTS",
-)
-"""Variables that point git at another repository or form what it prints, as a hook that started us
-has them."""
 
 _PATCH = (
     "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative",
@@ -139,11 +126,11 @@ def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
     for place, module in places or [(folder, None)]:
         try:
             root = Path(
-                os.fsdecode(_git(place, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
+                os.fsdecode(git(place, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
             )
-        except _NoRepository:
+        except NoRepository:
             continue
-        except _GitFailed as failure:
+        except GitFailed as failure:
             return Code(trouble=f"git does not tell which commit {place} is at: {failure}")
         roots.setdefault(root, []).extend([] if module is None else [module])
     found = [_state(root, modules) for root, modules in roots.items()]
@@ -164,16 +151,16 @@ def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
 def _state(root: Path, modules: Sequence[Path]) -> Code:
     """The state of one repository, given the modules in it that are used."""
     try:
-        commit = os.fsdecode(_git(root, "rev-parse", "--verify", "--quiet", "HEAD")).strip()
-    except _GitFailed:
+        commit = os.fsdecode(git(root, "rev-parse", "--verify", "--quiet", "HEAD")).strip()
+    except GitFailed:
         return Code()  # nothing is committed yet
     try:
-        patch = _git(root, *_PATCH)
+        patch = git(root, *_PATCH)
         untracked = [*_untracked_modules(root), *_ignored(root, modules)]
         inside = (root / ".gitmodules").exists() and bool(
-            _git(root, "submodule", "--quiet", "foreach", "--recursive", _CHANGES)
+            git(root, "submodule", "--quiet", "foreach", "--recursive", _CHANGES)
         )
-    except _GitFailed as failure:
+    except GitFailed as failure:
         return Code(
             commit, trouble=f"git does not tell whether {root} has uncommitted changes: {failure}"
         )
@@ -191,7 +178,7 @@ _CHANGES = "git status --porcelain --untracked-files=no"
 def _untracked_modules(root: Path) -> Iterator[str]:
     """Modules that git neither tracks nor ignores; what a store keeps is none of the user's
     code."""
-    for name in _git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
+    for name in git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
         path = root / os.fsdecode(name)
         if path.name.endswith(_MODULES) and not _in_store(path.parent, root):
             yield str(path.relative_to(root))
@@ -201,7 +188,7 @@ def _ignored(root: Path, modules: Sequence[Path]) -> Iterator[str]:
     """Those of the modules that git does not track because it was told to ignore them."""
     names = [str(module.relative_to(root)) for module in modules if module.is_relative_to(root)]
     if names:
-        tracked = set(_git(root, "ls-files", "-z", "--", *names).split(b"\0"))
+        tracked = set(git(root, "ls-files", "-z", "--", *names).split(b"\0"))
         yield from (name for name in names if os.fsencode(name) not in tracked)
 
 
@@ -213,39 +200,8 @@ def _in_store(folder: Path, root: Path) -> bool:
     return folder != root and _in_store(folder.parent, root)
 
 
-class _GitFailed(Exception):
-    """Git is not there, or gives no answer; the message says why."""
-
-
-class _NoRepository(_GitFailed):
-    """Neither the folder nor any above it is a repository."""
-
-
 def _interpreter(path: Path) -> str:
     """Return one name for an interpreter that is called `python`, `python3` and more: a submit by
     another of them is no other submission."""
     version = path.with_name(path.resolve().name)
     return str(version if version.exists() and version.samefile(path) else path)
-
-
-def _git(folder: Path, *arguments: str) -> bytes:
-    """What git prints, with no setting of the environment pointing it elsewhere, and without taking
-    a lock."""
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-    try:
-        done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
-            capture_output=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-            env=environment | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except FileNotFoundError:
-        raise _NoRepository("there is no git") from None
-    except (OSError, subprocess.SubprocessError) as error:
-        raise _GitFailed(str(error)) from None
-    if done.returncode:
-        said = os.fsdecode(done.stderr).strip()
-        kind = _NoRepository if "not a git repository" in said else _GitFailed
-        raise kind(said.splitlines()[0] if said else f"exit code {done.returncode}")
-    return done.stdout
