@@ -55,6 +55,16 @@ class SlurmSettings(SbatchOptions, frozen=True, kw_only=True, forbid_unknown_fie
     stderr_to_stdout: bool = False
 
 
+class SnapshotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of the user's code a submit copies into the store."""
+
+    exclude: tuple[str, ...] = ()
+    """Patterns of what is not code, as in .gitignore: "assets/", "*.bin"."""
+    max_mb: Positive = 100
+    """A submit refuses to copy more, in units of 1e6 bytes."""
+    max_files: Count = 20_000
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One site: its targets, and how its scheduler wants to be used."""
 
@@ -63,6 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     backend: Literal["auto", "slurm", "ray", "inline"] = "auto"
     targets: dict[str, Resources]
     slurm: SlurmSettings = SlurmSettings()
+    snapshot: SnapshotSettings = SnapshotSettings()
 
     def target(self, name: str) -> Resources:
         """Return the resources of a target, or UnknownTarget."""
@@ -76,7 +87,7 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
     """Return the profile that plain data describes.
 
     Args:
-        data: What YAML or JSON gave: the keys ``backend``, ``targets``, ``slurm``.
+        data: What YAML or JSON gave: the keys ``backend``, ``targets``, ``slurm``, ``snapshot``.
         name: What messages call the profile.
 
     Raises:
@@ -91,6 +102,8 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
             (("mem_per_gpu",), "mem_per_cpu and mem_per_gpu exclude each other: keep one of them")
         )
     problems += [(("slurm", *where), what) for where, what in mistakes]
+    snapshot, mistakes = check_fields(SnapshotSettings, values.get("snapshot") or {})
+    problems += [(("snapshot", *where), what) for where, what in mistakes]
     if problems:
         raise ProfileError(name, tuple(problems))
     return Profile(
@@ -98,6 +111,7 @@ def parse(data: Any, name: str = "cluster.yaml") -> Profile:
         backend=values.get("backend", "auto"),
         targets=targets,
         slurm=SlurmSettings(**slurm),
+        snapshot=SnapshotSettings(**snapshot),
     )
 
 
@@ -120,6 +134,7 @@ class _Sections(msgspec.Struct):
     targets: Any
     backend: Literal["auto", "slurm", "ray", "inline"] = "auto"
     slurm: Any = None
+    snapshot: Any = None
 
 
 def json_schema() -> dict[str, Any]:
@@ -149,6 +164,8 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     """What runs the trials; auto is slurm where sbatch is found, else ray."""
     slurm: SlurmSettings | None = None
     """How this site's SLURM wants to be used."""
+    snapshot: SnapshotSettings | None = None
+    """How much of the user's code a submit copies into the store."""
 
 
 def _several_times(slurm: Mapping[str, Any]) -> list[ProfileProblem]:

@@ -24,8 +24,10 @@ from typing import Any, Final
 
 from artifacts.columns import RESERVED
 from cluster.machine import GIB
+from jobs import work_folder
 from jobs.context import Context
 from jobs.errors import BadResult, BadWorkload, CommandFailed, StopRequested
+from jobs.frozen import copy_of
 
 PROMPT: Final = "$ "
 """What the name of such a workload begins with, in specs and records."""
@@ -50,7 +52,8 @@ class Command:
     words: tuple[Word, ...]
     """Split as a shell would, not yet filled."""
     folder: str
-    """Where it runs: the first of the folders that has the script it names."""
+    """Where it runs: the first of the folders that has the script it names; of frozen code a folder
+    that looks like it, see ``jobs.work_folder``."""
     script: Path | None = None
     """That script."""
 
@@ -112,13 +115,19 @@ def run(command: Command, /, *, context: Context, **values: Any) -> dict[str, An
         BadResult: What it gave as results is no JSON object.
     """
     given = {"seed": context.seed, "trial": context.trial, "target": context.target}
-    words = command.filled({**values, **given})
+    # a script that is named by its whole path was found live, and is run from the frozen code
+    live = str(command.script)
+    words = [
+        (copy_of(word) or word) if word == live else word
+        for word in command.filled({**values, **given})
+    ]
     results = context.files / f"results-{context.attempt}.json"
     results.unlink(missing_ok=True)
+    folder = work_folder.make(command.folder, context.files)
     try:
         process = subprocess.Popen(
             words,
-            cwd=command.folder,
+            cwd=folder,
             env=_environment(context, results),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -138,6 +147,7 @@ def run(command: Command, /, *, context: Context, **values: Any) -> dict[str, An
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+        work_folder.tidy(context.files)
     found = _results(results, output)
     if context.stop_requested() and (code != 0 or found is None):
         raise StopRequested("the command was asked to stop")

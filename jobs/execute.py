@@ -118,7 +118,7 @@ def execute(
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     threads.limit(context.threads)
     versions = _versions()  # now, while this process may surely read them
-    with _noticing_signals() as raised, _process_kept(spec.workload) as kept:
+    with _noticing_signals() as raised, _process_kept((spec.workload, import_path)) as kept:
         try:
             with watched(context.position):
                 _attempt(spec, import_path, expect, context, finished, kept)
@@ -189,24 +189,28 @@ def _noticing_signals() -> Iterator[list[BaseException]]:
             signal.signal(number, handler)
 
 
+_Key = tuple[str, tuple[str, ...]]
+"""A workload's name, and where it is imported from: other code may leave the process otherwise."""
+
+
 class _Kept:
     """The process as the workload's module left it, and what of that the trial changed for good."""
 
-    def __init__(self, workload_name: str) -> None:
+    def __init__(self, key: _Key) -> None:
         self.before = ProcessState.now()
-        self._name = workload_name
+        self._key = key
         self.problems: list[str] = []
         self._restored = False
         self.threads: int | None = None
         """What the trial computed with at its end, if it said so to the libraries itself."""
-        self._imported = _set_by_import.get(workload_name)
+        self._imported = _set_by_import.get(key)
         if self._imported is not None:
             self.before.changed_by(self._imported).restore()
 
     def imported(self) -> None:
         """Take what has changed so far for the doing of the module, which is imported once."""
         if self._imported is None:
-            self._imported = _set_by_import[self._name] = self.before.changed_to(ProcessState.now())
+            self._imported = _set_by_import[self._key] = self.before.changed_to(ProcessState.now())
 
     def restore(self) -> None:
         """Put the process back, once."""
@@ -222,13 +226,13 @@ class _Kept:
             self.problems = self.before.restore()
 
 
-_set_by_import: dict[str, Changes] = {}
+_set_by_import: dict[_Key, Changes] = {}
 
 
 @contextmanager
-def _process_kept(workload_name: str) -> Iterator[_Kept]:
+def _process_kept(key: _Key) -> Iterator[_Kept]:
     with standard_streams_kept():
-        kept = _Kept(workload_name)
+        kept = _Kept(key)
         try:
             yield kept
         finally:

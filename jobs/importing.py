@@ -31,7 +31,7 @@ _KEPT: Final = OURS | _NEEDED | sys.stdlib_module_names
 
 def add_to_path(folders: Sequence[str]) -> None:
     """Make the modules in these folders importable in this process."""
-    front, back = _arranged(tuple(folders))
+    front, back = arranged(tuple(folders))
     sys.path[:0] = [folder for folder in front if folder not in sys.path]
     sys.path += [folder for folder in back if folder not in sys.path]
 
@@ -40,7 +40,7 @@ def find(module: str, folders: Sequence[str]) -> ModuleSpec | None:
     """Return where a worker will find the module; None if nowhere. None of its packages is
     imported."""
     importlib.invalidate_caches()  # the file may have been written a moment ago
-    front, back = _arranged(tuple(folders))
+    front, back = arranged(tuple(folders))
     top, *rest = module.split(".")
     spec = (
         PathFinder.find_spec(top, front) or _installed(top, None) or PathFinder.find_spec(top, back)
@@ -98,8 +98,8 @@ def _installed(name: str, locations: Sequence[str] | None) -> ModuleSpec | None:
 
 
 @cache
-def _arranged(folders: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """The folders that come before what is installed, and those that come after."""
+def arranged(folders: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the folders that come before what is installed, and those that come after."""
     behind = {folder for folder in folders if next(_hiding(folder), None) is not None}
     return [folder for folder in folders if folder not in behind], [
         folder for folder in folders if folder in behind

@@ -288,6 +288,7 @@ def plan(
     limit: int | None = None,
     max_trials: int = MAX_TRIALS,
     rerun_changed: bool = False,
+    no_snapshot: bool = False,
 ) -> PlanReport:
     """Return what submit would do now, and change nothing.
 
@@ -304,6 +305,7 @@ def plan(
         limit: Run at most so many trials.
         max_trials: Refuse a grid that expands to more.
         rerun_changed: Also run completed trials whose data has changed since.
+        no_snapshot: Do not freeze your code: trials run it as it is when they start.
 
     Raises:
         GridError: The grid has mistakes; all are listed.
@@ -318,7 +320,7 @@ def plan(
     opened = Store(_store(store))
     request = _request(
         grid, opened.root, cluster=cluster, data_dir=data_dir, sets=sets, on=on, backend=backend,
-        max_trials=max_trials,
+        max_trials=max_trials, no_snapshot=no_snapshot,
     )[0]  # fmt: skip
     sweep = Sweep(opened, request.sweep, request.profile)
     options = Options(pack=pack, limit=limit, rerun_changed=rerun_changed)
@@ -337,6 +339,7 @@ def submit(
     pack: int | None = None,
     limit: int | None = None,
     max_trials: int = MAX_TRIALS,
+    no_snapshot: bool = False,
     keep_going: bool = False,
     rerun_changed: bool = False,
     watch: Watch | None = None,
@@ -348,7 +351,7 @@ def submit(
     ``SubmitReport.ok``).
 
     Args:
-        grid: As for ``plan``, and so are all arguments up to ``max_trials``.
+        grid: As for ``plan``, and so are all arguments up to ``no_snapshot``.
         store: Folder of the records; created if absent.
         cluster: Profile of the site.
         data_dir: Folder of the datasets; the store remembers one that is given.
@@ -358,6 +361,7 @@ def submit(
         pack: Trials per array task of a scheduler.
         limit: Run at most so many trials.
         max_trials: Refuse a grid that expands to more.
+        no_snapshot: Do not freeze your code: trials run it as it is when they start.
         keep_going: Run every trial of a group, also where its first ones all fail in the same way.
         rerun_changed: Also run completed trials whose data has changed since.
         watch: Called several times a second with a Progress (``done``, ``total``, ``left_s`` and
@@ -380,7 +384,7 @@ def submit(
     opened = Store(_store(store))
     request, folder = _request(
         grid, opened.root, cluster=cluster, data_dir=data_dir, sets=sets, on=on, backend=backend,
-        max_trials=max_trials,
+        max_trials=max_trials, no_snapshot=no_snapshot,
     )  # fmt: skip
     if folder is not None:
         remember(opened, folder)
@@ -506,6 +510,7 @@ def _request(
     on: Mapping[str, str] | None,
     backend: str,
     max_trials: int,
+    no_snapshot: bool,
 ) -> tuple[Request, Path | None]:
     """Return the checked request, and the folder of the datasets."""
     from artifacts.store import Store
@@ -522,5 +527,6 @@ def _request(
         data_dir=folder,
         backend=backend,
         max_trials=max_trials,
+        live=no_snapshot,
     )
     return request, folder

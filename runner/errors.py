@@ -130,6 +130,51 @@ class NotYourSubmission(RunnerError):
         )
 
 
+class CodeTooLarge(RunnerError):
+    """The user's code is more than a submit copies into the store; nothing was queued."""
+
+    folder: str
+    mb: float
+    files: int
+    max_mb: float
+    max_files: int
+    largest: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"the code in {self.folder} is {self.mb:.1f} MB in {self.files} files, and a submit "
+            f"copies at most {self.max_mb:g} MB in {self.max_files} files; most of it is "
+            f"{', '.join(self.largest)}: exclude what is not code in {self.folder}/.runnerignore "
+            "(patterns as in .gitignore) or in the profile (snapshot: {exclude: [...]}), or run "
+            "the live code with --no-snapshot"
+        )
+
+
+class SnapshotMissing(RunnerError):
+    """The code that a submission froze is not in the store any more."""
+
+    folder: str
+    live: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}, the frozen code of {self.live}, is not there any more: submit the "
+            "grid again to freeze the code that is there now"
+        )
+
+
+class SnapshotOfAnother(RunnerError):
+    """Someone else owns the frozen code; what it holds would run with this user's rights."""
+
+    folder: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder} belongs to another user, whose code would run as yours: submit the "
+            "grid yourself, or copy the store and run from the copy"
+        )
+
+
 class LibraryMissing(RunnerError):
     """An optional library is not installed."""
 

@@ -69,6 +69,14 @@ RerunOption = Annotated[
         help="Also run completed trials whose data has changed since they were computed.",
     ),
 ]
+NoSnapshotOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-snapshot",
+        help="Do not freeze your code: trials run it as it is when they start, and their records "
+        "say so.",
+    ),
+]
 
 
 def plan(
@@ -83,6 +91,7 @@ def plan(
     limit: LimitOption = None,
     max_trials: MaxTrialsOption = MAX_TRIALS,
     rerun_changed: RerunOption = False,
+    no_snapshot: NoSnapshotOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show what submit would do, and change nothing.
@@ -104,6 +113,7 @@ def plan(
         data_dir=data_dir,
         backend=backend,
         max_trials=max_trials,
+        no_snapshot=no_snapshot,
     )
     options = Options(pack=pack, limit=limit, rerun_changed=rerun_changed)
     show(request, store, options, as_json=json)
@@ -118,6 +128,7 @@ def read(
     data_dir: Path | None,
     backend: str,
     max_trials: int,
+    no_snapshot: bool,
 ) -> Request:
     """Return the request that the shared options describe."""
     from runner.planning.request import read_request
@@ -130,6 +141,7 @@ def read(
         data_dir=data_dir,
         backend=backend,
         max_trials=max_trials,
+        live=no_snapshot,
     )
 
 

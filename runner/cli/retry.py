@@ -46,9 +46,9 @@ def retry(
     A trial that was killed for its memory gets half as much again, up to the
     limit of its target. A trial whose node failed avoids that node. A trial
     that raised an exception would raise it again, so it runs only with
-    --force. After a change of the code, --force also runs completed trials
-    again: those that you name, or all of a sweep in which nothing else is
-    left. The last result counts.
+    --force. --force also runs completed trials again: those that you name,
+    or all of a sweep in which nothing else is left. The last result counts.
+    Your own code runs as it was submitted: submit again after a change.
 
     \b
     Example:

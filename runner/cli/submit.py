@@ -23,6 +23,7 @@ from runner.cli.plan import (
     GridArgument,
     LimitOption,
     MaxTrialsOption,
+    NoSnapshotOption,
     OnOption,
     PackOption,
     RerunOption,
@@ -42,6 +43,7 @@ def submit(
     pack: PackOption = None,
     limit: LimitOption = None,
     max_trials: MaxTrialsOption = MAX_TRIALS,
+    no_snapshot: NoSnapshotOption = False,
     keep_going: Annotated[
         bool,
         typer.Option(
@@ -80,6 +82,7 @@ def submit(
         data_dir=data_dir,
         backend=backend,
         max_trials=max_trials,
+        no_snapshot=no_snapshot,
     )
     options = Options(pack=pack, limit=limit, keep_going=keep_going, rerun_changed=rerun_changed)
     if dry_run:

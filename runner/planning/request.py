@@ -25,7 +25,9 @@ from jobs.spec import JobSpec
 from runner.errors import ProblemsFound
 from runner.grid.expand import load_grid
 from runner.planning.profile import FoundProfile, find_profile
+from runner.sweep.code_roots import find_sources
 from runner.sweep.provenance import capture
+from runner.sweep.snapshot import Sources
 from runner.sweep.submission import About, Overrides, Submission, Typed
 
 MAX_TRIALS = 100_000
@@ -50,6 +52,9 @@ class Request:
     """The grid after the overrides; empty if there are none."""
     typed: Typed | None = None
     """The command that asks for it."""
+    sources: Sources | None = None
+    """Where the user's code lies that a submit freezes; None where there is none to freeze, or it
+    is frozen already."""
 
     @property
     def profile(self) -> Profile:
@@ -86,6 +91,7 @@ def read_request(
     data_dir: Path | None = None,
     backend: str = "auto",
     max_trials: int = MAX_TRIALS,
+    live: bool = False,
 ) -> Request:
     """Read a grid and check all that can be checked without running it.
 
@@ -97,6 +103,7 @@ def read_request(
         data_dir: Folder of the datasets.
         backend: What is to run the trials.
         max_trials: A grid that expands to more is refused.
+        live: Do not freeze the user's code: trials run it as it is when they start.
 
     Raises:
         GridError: The grid has mistakes; all are listed.
@@ -126,18 +133,18 @@ def read_request(
     _check_resources(expanded.specs, profile)
     check_data(expanded.specs, data_dir)
     import_path = tuple(dict.fromkeys((str(folder), str(Path.cwd()))))
+    has_own = bool(own_modules(expanded.specs) or _commands(expanded.specs))
     environment, code = capture(folder, _files(expanded.specs, import_path))
     about = About(
         backend=backend,
         data_dir=str(data_dir.resolve()) if data_dir else None,
-        import_path=list(import_path)
-        if own_modules(expanded.specs) or _commands(expanded.specs)
-        else [],
+        import_path=list(import_path) if has_own else [],
         environment=environment,
         grid="" if file is None else str(file),
         notes=[*expanded.notes, *([code.trouble] if code.trouble else [])],
         merged=expanded.merged,
         overrides=Overrides(sets=list(sets), on=dict(on or {})),
+        live=live and has_own,
     )
     return Request(
         expanded.name,
@@ -148,6 +155,7 @@ def read_request(
         about,
         code.patch,
         expanded.effective,
+        sources=_sources(expanded.specs, folder, import_path) if has_own and not live else None,
     )
 
 
@@ -155,10 +163,10 @@ def frozen_request(submission: Submission) -> Request:
     """Return the request that a submission froze, for running its trials again whatever the files
     say today.
 
-    Code of the user's is run as it is now, and described as it is now.
+    Code of the user's that was not frozen is run as it is now, and described as it is now.
     """
     about, patch = submission.about, submission.patch
-    if about.import_path:
+    if about.import_path and about.code is None:
         files = _files(submission.specs, tuple(about.import_path))
         environment, code = capture(Path(about.import_path[0]), files)
         about, patch = msgspec.structs.replace(about, environment=environment), code.patch
@@ -194,10 +202,26 @@ def _commands(specs: Sequence[JobSpec]) -> tuple[str, ...]:
 
 def _files(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Path]:
     """The files of the user's own modules and the scripts of the commands."""
-    modules = [path for module in own_modules(specs) if (path := file_of(module, import_path))]
-    return modules + [
+    return [*_modules(specs, import_path).values(), *_scripts(specs, import_path)]
+
+
+def _modules(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> dict[str, Path]:
+    return {module: path for module in own_modules(specs) if (path := file_of(module, import_path))}
+
+
+def _scripts(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Path]:
+    return [
         script for name in _commands(specs) if (script := read_command(name, import_path).script)
     ]
+
+
+def _sources(specs: Sequence[JobSpec], folder: Path, import_path: tuple[str, ...]) -> Sources:
+    return find_sources(
+        folder,
+        [Path(one) for one in import_path],
+        _modules(specs, import_path),
+        _scripts(specs, import_path),
+    )
 
 
 def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import msgspec
 
@@ -12,20 +11,34 @@ from runner.planning.packing import PlannedArray
 from runner.planning.plan import Options
 from runner.planning.request import Request
 from runner.sweep.early_stop import release
+from runner.sweep.snapshot import check as check_snapshot
+from runner.sweep.snapshot import take
 from runner.sweep.submission import FrozenArray, Submission, freeze
+from runner.sweep.sweep import Sweep
 from runner.sweep.trust import remember
 
 
-def freeze_request(request: Request, sweep_folder: Path, options: Options) -> Submission:
-    """Freeze a request, note that this user did, and let stopped groups run again.
+def freeze_request(request: Request, sweep: Sweep, options: Options) -> Submission:
+    """Freeze a request and the user's code, note that this user did, and let stopped groups run
+    again.
 
     Args:
         request: The grid, checked.
-        sweep_folder: Of the sweep, which is locked.
+        sweep: Locked.
         options: Of this submit. What it leaves for later and how it packs is frozen too, but not by
             a retry, which runs trials of what was frozen before.
+
+    Raises:
+        CodeTooLarge: The code is more than the profile allows.
+        SnapshotMissing, SnapshotOfAnother: It was frozen before, and cannot be used any more.
     """
-    overrides = request.about.overrides
+    sweep_folder, about = sweep.folder, request.about
+    if request.sources is not None:
+        frozen = take(sweep.store, request.sources, request.profile.snapshot)
+        about = msgspec.structs.replace(about, code=frozen)
+    elif about.code is not None:
+        check_snapshot(sweep.store, about.code)
+    overrides = about.overrides
     if options.only is None:
         overrides = msgspec.structs.replace(overrides, limit=options.limit, pack=options.pack)
     with translate_write_errors(sweep_folder):
@@ -35,7 +48,7 @@ def freeze_request(request: Request, sweep_folder: Path, options: Options) -> Su
             profile_text=request.site.text,
             specs=request.specs,
             about=msgspec.structs.replace(
-                request.about, backend=request.backend, data=request.data, overrides=overrides
+                about, backend=request.backend, data=request.data, overrides=overrides
             ),
             patch=request.patch,
             effective_text=request.effective_text,

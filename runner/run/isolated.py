@@ -18,6 +18,7 @@ from cluster.errors import ProcessLost, ProcessSpent, Requeue
 from cluster.processes import kill_tree
 from cluster.signals import WARNING, stop_requested
 from cluster.state import State
+from jobs.frozen import fits
 from runner.errors import PackFailed, PublishFailed
 from runner.run.interruption import STOPPING
 from runner.run.worker import run_task, warm_up
@@ -44,6 +45,8 @@ def run_inline(array_path: str, index: int) -> None:
     """
     global _spent
     submission, array = read_array(Path(array_path))
+    if not fits(submission.copies):
+        _spent = True  # other code of the user's is loaded that cannot be dropped
     if _spent or any(submission.spec(line).isolate for line, _ in array.packs[index]):
         _run_in_new_process(array_path, index)
         return

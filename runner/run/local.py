@@ -12,6 +12,7 @@ from artifacts.errors import ArtifactsError
 from artifacts.record import Outcome
 from cluster.backend import ArrayHandle, LocalBackend, TaskEvent
 from cluster.state import State
+from jobs.frozen import leave
 from runner.errors import PublishFailed, RecordingStopped, SubmitStopped
 from runner.planning.packing import Plan, PlannedArray
 from runner.run.freezing import freeze_array
@@ -62,11 +63,14 @@ class LocalDriver:
             RecordingStopped: Records cannot be written any more.
             BackendLost: What ran the trials is gone; every attempt under way got its record.
         """
-        with self.signals:
-            with self._recording_what_is_cut_short():
-                self._see_through()
-            self.signals.settle()
-            self.backend.close()
+        try:
+            with self.signals:
+                with self._recording_what_is_cut_short():
+                    self._see_through()
+                self.signals.settle()
+                self.backend.close()
+        finally:
+            leave()  # inline, this process has imported the frozen code, and goes on
         compact_leftovers(self.store, self.submission.sweep)
         tidy(self.sweep.folder, ())
         if self.stopping and self.progress.left:

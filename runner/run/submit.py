@@ -66,7 +66,7 @@ def submit(
         if sweep.queue.scheduler_error:
             raise SchedulerSilent(sweep.name, sweep.queue.scheduler_error)
         plan = plan_request(request, sweep, options)
-        submission = freeze_request(request, sweep.folder, options)
+        submission = freeze_request(request, sweep, options)
         if request.local:
             return _run_here(request.local, sweep, submission, plan, watch)
         Feeder(sweep, submission).feed(plan, watch)

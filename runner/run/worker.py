@@ -7,6 +7,7 @@ earlier life left).
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -29,7 +30,7 @@ from cluster.signals import after_stop, stop_requested
 from cluster.state import State
 from jobs.data import source_digest
 from jobs.execute import Expectation, Finished, execute, warm
-from jobs.importing import add_to_path
+from jobs.frozen import enter, outside
 from jobs.registry import dataset_of
 from jobs.spec import JobSpec
 from runner.errors import PublishFailed
@@ -39,6 +40,7 @@ from runner.sweep.attempts import (
     array_name,
     circumstances,
     data_columns,
+    needs_code,
     outcome_after,
     take_over,
 )
@@ -46,6 +48,7 @@ from runner.sweep.early_stop import consider, fault, is_stopped, lift
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section
 from runner.sweep.positions import Reporter
+from runner.sweep.provenance import runner_code
 from runner.sweep.submission import FrozenArray, Submission, read_array
 from runner.sweep.surroundings import found_here
 
@@ -107,7 +110,7 @@ def warm_up(array_path: str) -> None:
     starts."""
     submission, array = read_array(Path(array_path))
     found_here(submission.folder)  # before anything that is loaded sets a variable
-    add_to_path(submission.about.import_path)
+    enter(submission.copies, submission.import_path)
     # The first record that pyarrow makes imports pandas: half a second that is no trial's.
     Record("warm", "warm", 0, {}, {"outcome": Outcome.completed}).to_table()
     seen: set[tuple[str, Any]] = set()
@@ -204,6 +207,8 @@ class Worker:
             **finished.values,
             **circumstances(submission, array, started),
             **data_columns(submission, spec, finished.values.get("data_digest")),
+            "code_outside": _imported_from_elsewhere(spec),
+            "runner_code": runner_code(),
             "outcome": finished.outcome,
             "derived": False,
             "ended_at": datetime.now(UTC),
@@ -240,7 +245,7 @@ class Worker:
     def _execute(
         self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int
     ) -> Finished:
-        add_to_path(submission.about.import_path)
+        enter(submission.copies, submission.import_path)
         resources = array.resources
         return execute(
             spec,
@@ -248,7 +253,7 @@ class Worker:
             attempt=attempt,
             files=self.store.files_folder(spec.trial_id),
             data_dir=_data_dir(submission),
-            import_path=tuple(submission.about.import_path),
+            import_path=submission.import_path,
             expect=Expectation(
                 gpu=resources.get("gpu"),
                 gpus=resources.get("gpus", 0),
@@ -320,6 +325,12 @@ def _found(submission: Submission, spec: JobSpec) -> dict[str, str]:
         digest = source_digest(dataset, _data_dir(submission))
         return columns if digest is None else {**columns, "data_digest": digest}
     return columns
+
+
+def _imported_from_elsewhere(spec: JobSpec) -> str | None:
+    """The user's modules in this process that are not of the frozen code, for the record."""
+    found = outside() if needs_code(spec) else {}
+    return json.dumps(found) if found else None
 
 
 def _data_dir(submission: Submission) -> Path | None:

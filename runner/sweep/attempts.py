@@ -28,11 +28,12 @@ from cluster.place import Place, here
 from cluster.signals import AfterStop, earlier_end, neighbors
 from cluster.state import State
 from jobs.errors import JobsError
-from jobs.registry import dataset_of, workload
+from jobs.registry import dataset_of, is_custom, workload
 from jobs.spec import JobSpec
 from jobs.versions import VERSIONED
 from runner.errors import FrozenFileDamaged
 from runner.sweep.journal import AttemptStarted, Entry, entries, workers
+from runner.sweep.snapshot import LIVE
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
 OUTCOME_OF: Mapping[State, Outcome] = {
@@ -162,7 +163,9 @@ def circumstances(
         "log": started.log,
         "commit": environment.commit,
         "dirty": environment.dirty,
+        "code": code_of(submission, spec),
         "runner_version": environment.runner_version,
+        "runner_code": environment.runner_code,
         **_found(submission, spec, started),
     }
 
@@ -203,6 +206,19 @@ def data_columns(submission: Submission, spec: JobSpec, digest: str | None) -> d
     }
 
 
+def code_of(submission: Submission, spec: JobSpec) -> str | None:
+    """Return what the record says about the user's code; None for a trial that needs none."""
+    if not needs_code(spec):
+        return None
+    about = submission.about
+    return LIVE if about.live else None if about.code is None else about.code.digest
+
+
+def needs_code(spec: JobSpec) -> bool:
+    """Return whether the user's own code computes the trial, or builds its model."""
+    return is_custom(spec.workload) or ":" in str(spec.params.get("model", ""))
+
+
 def publish_derived(
     store: Store,
     started: AttemptStarted,
@@ -230,7 +246,7 @@ def publish_derived(
         submission.sweep,
         started.trial,
         started.attempt,
-        _parameters(submission.spec(started.line), tuple(submission.about.import_path)),
+        _parameters(submission.spec(started.line), submission.import_path),
         {**known, "outcome": outcome, "derived": True, "error_message": message},
     )
     try:

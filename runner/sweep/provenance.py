@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.machinery
 import os
 import platform
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobs.importing import OURS
 from runner import __version__
 from runner.sweep.git import GitFailed, NoRepository, git
 from runner.sweep.variables import deciding_variables
@@ -50,6 +52,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Version by name of every package that is installed."""
     variables: dict[str, str] | None = None
     """Environment variables that decide numbers; None where an earlier version froze it."""
+    runner_code: str | None = None
+    """Digest of this package's own modules where it runs from a checkout; None where it is
+    installed."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,23 @@ def capture(folder: Path, modules: Sequence[Path]) -> tuple[Environment, Code]:
         cpus=os.cpu_count() or 1,
         packages=installed_packages(),
         variables=deciding_variables(),
+        runner_code=runner_code(),
     )
     return environment, code
+
+
+@cache
+def runner_code() -> str | None:
+    """Return the digest of this package's own modules where it runs from a checkout, as it was when
+    this process first asked; None where it is installed."""
+    top = Path(__file__).parents[2]
+    if top.name in {"site-packages", "dist-packages"}:
+        return None
+    whole = hashlib.sha256()
+    for path in sorted(path for name in OURS for path in (top / name).rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(top)} {content}\n".encode())
+    return whole.hexdigest()[:16]
 
 
 def installed_packages() -> dict[str, str]:
@@ -125,9 +145,7 @@ def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
     ]
     for place, module in places or [(folder, None)]:
         try:
-            root = Path(
-                os.fsdecode(git(place, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
-            )
+            root = Path(os.fsdecode(git(place, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
         except NoRepository:
             continue
         except GitFailed as failure:

@@ -21,12 +21,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from artifacts.publish import publish, sync_folder, translate_read_errors, translate_write_errors
+from artifacts.store import Store
 from cluster.errors import ProfileError
 from cluster.profile import Profile, parse
 from jobs.spec import JobSpec, NotPlain
 from runner.errors import ArrayWithdrawn, FrozenFileDamaged
 from runner.grid.source import parse_yaml
 from runner.sweep.provenance import Environment
+from runner.sweep.snapshot import FrozenCode, code_folder
 from runner.sweep.stamp import check_stamp, stamped
 
 T = TypeVar("T")
@@ -81,6 +83,11 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """Folders from which the user's own workloads and models are imported: the grid's and the one
     submit was typed in."""
     environment: Environment
+    code: FrozenCode | None = None
+    """The user's code as it was at submit; None where there is none, and where it was not
+    frozen."""
+    live: bool = False
+    """Whether the user asked for the code as it is when a trial runs."""
     grid: str = ""
     """Where the file of the grid was; empty for one that came through a pipe."""
     notes: list[str] = []
@@ -168,6 +175,27 @@ class Submission:
             return parse(source.data, path)
         except ProfileError as error:
             raise FrozenFileDamaged(path, str(error)) from error
+
+    @property
+    def import_path(self) -> tuple[str, ...]:
+        """Return the folders that the user's modules are imported from: those of the frozen code,
+        else the live ones; raises FrozenFileDamaged."""
+        code = self.about.code
+        if code is None:
+            return tuple(self.about.import_path)
+        return tuple(str(self._code_folder / folder) for folder in code.import_path)
+
+    @property
+    def copies(self) -> tuple[tuple[str, str], ...]:
+        """Return each folder of the user's code that was frozen, with its copy; raises
+        FrozenFileDamaged."""
+        code = self.about.code
+        roots = [] if code is None else code.roots
+        return tuple((root.live, str(self._code_folder / root.copy)) for root in roots)
+
+    @property
+    def _code_folder(self) -> Path:
+        return code_folder(Store(self.folder.parents[2]))
 
     @property
     def patch(self) -> str:
