@@ -141,7 +141,7 @@ class Records:
         """Records that are damaged, and how; they are not among the rows."""
         self.notes = (*warnings, *gathered.notes)
         """What is to be said about trials that are not among the rows."""
-        self._table = gathered.table
+        self._table, self._attempts = gathered.table, gathered.attempts
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -252,6 +252,22 @@ class Records:
         if axis is not None or a is None or b is None:
             raise TypeError("compare() takes an axis, or both a and b")
         return compare_sides(self._table, a, b, measures, include=include, pooled=pooled).as_plain()
+
+    def sql(self, query: str) -> pa.Table:
+        """Return the answer to a SELECT, in DuckDB's SQL.
+
+        The views are those of ``runner query``: ``results``, ``attempts``, ``epochs`` and
+        ``parameters``, of the trials among these rows. ``DESCRIBE results`` lists columns. Nothing
+        else can be read, and nothing is written.
+
+        Raises:
+            BadQuery: It is not one SELECT, or names what the views do not have.
+            QueryFailed: It needs too much memory, or a value cannot be converted.
+        """
+        from artifacts.query import answer
+        from runner.report.query import with_origin
+
+        return answer(query, with_origin(str(self.store), self._attempts))
 
     def trial(self, prefix: str) -> list[dict[str, Any]]:
         """Return every attempt of one trial, the first first, with all that it recorded.

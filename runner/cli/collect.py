@@ -219,7 +219,7 @@ class _View:
 
     def write(self, file: Path) -> int:
         """Write the file that ``-o`` names, and return the number of its rows."""
-        from artifacts.collect import write_table
+        from artifacts.table_files import write_table
         from runner.report import export
 
         if (self._by is not None and not self.listed) or file.suffix in export.TEXT:

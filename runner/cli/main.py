@@ -33,6 +33,7 @@ from runner.cli import (
     output,
     params,
     plan,
+    query,
     retry,
     rm,
     schema,
@@ -87,6 +88,7 @@ app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("collect")(collect.collect)
 app.command("compare")(compare.compare)
+app.command("query")(query.query)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
 app.command("retry")(retry.retry)

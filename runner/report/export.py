@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from artifacts.collect import write_rows
 from artifacts.errors import UnknownFormat
 from artifacts.publish import replace
+from artifacts.table_files import write_rows
 from runner.report.summary import Summary
 from runner.report.tables import Table
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from artifacts.collect import collect
 from artifacts.errors import StoreFull, StoreNotWritable
@@ -29,6 +30,8 @@ class Gathered:
     """Notes about what is not among the rows."""
     latest: Mapping[str, Latest]
     """The sweeps' latest submissions, by name; empty where rows are not trials."""
+    attempts: pa.Table
+    """Every attempt at the trials of the table, with the column COUNTS."""
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -39,12 +42,13 @@ class Gathered:
         """Return the records for which a condition holds, such as ``lr<0.1 and model=resnet18``."""
         rows = matching(self.table, parse(condition), condition)
         note = f"{plural(len(rows), 'trial')} of {self.table.num_rows} where {condition}"
-        return Gathered(
-            self.table.take(rows) if rows else self.table.slice(0, 0),
-            self.unreadable,
-            (note, *self.left_out),
-            self.latest,
-        )
+        table = self.table.take(rows) if rows else self.table.slice(0, 0)
+        trials = {
+            sweep: frozenset(table.filter(pc.equal(table["sweep"], sweep))["trial"].to_pylist())
+            for sweep in pc.unique(self.table["sweep"]).to_pylist()
+        }
+        attempts = self.attempts.filter(_among(self.attempts, trials))
+        return Gathered(table, self.unreadable, (note, *self.left_out), self.latest, attempts)
 
 
 def gather(
@@ -72,33 +76,37 @@ def gather(
     latest = latest or {}
     preferred = {one.sweep: one.preferred for one in latest.values()}
     collected = collect(store, sweeps or store.sweeps(), attempts=attempts, preferred=preferred)
-    table, notes = collected.table, []
+    table, every, notes = collected.table, collected.attempts, []
     if expected is not None:
-        ids = list(
-            zip(table.column("sweep").to_pylist(), table.column("trial").to_pylist(), strict=True)
-        )
-        kept = [
-            row
-            for row, (sweep, trial) in enumerate(ids)
-            if sweep not in expected or trial in expected[sweep]
-        ]
-        if len(kept) < len(ids):
-            table = table.take(kept) if kept else table.slice(0, 0)
+        wanted = _among(table, expected)
+        if left_out := pc.sum(pc.invert(wanted)).as_py():
+            table, every = table.filter(wanted), every.filter(_among(every, expected))
             notes.append(
-                f"{plural(len(ids) - len(kept), 'record')} of earlier grids left out (--all "
-                "includes them)"
+                f"{plural(left_out, 'record')} of earlier grids left out (--all includes them)"
             )
-        missing = sum(len(trials) for trials in expected.values()) - len(
-            {ids[row] for row in kept if ids[row][0] in expected}
+        recorded = sum(
+            len(pc.unique(table.filter(pc.equal(table["sweep"], sweep))["trial"]))
+            for sweep in expected
         )
-        if missing:
+        if missing := sum(map(len, expected.values())) - recorded:
             notes.append(f"{plural(missing, 'trial')} without a record yet")
     return Gathered(
         table,
         tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable),
         tuple(notes),
         {} if attempts else latest,
+        every,
     )
+
+
+def _among(table: pa.Table, trials: Mapping[str, Collection[str]]) -> pa.ChunkedArray:
+    """Return for each row whether its trial is among those of its sweep; true for the rows of other
+    sweeps."""
+    wanted = pc.invert(pc.is_in(table["sweep"], pa.array(list(trials), pa.string())))
+    for sweep, ids in trials.items():
+        here = pc.is_in(table["trial"], pa.array(list(ids), pa.string()))
+        wanted = pc.or_(wanted, pc.and_(pc.equal(table["sweep"], sweep), here))
+    return wanted
 
 
 def open_sweeps(store: Store, names: Sequence[str]) -> list[Sweep]:

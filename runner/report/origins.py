@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from artifacts.collect import Preferred
+from artifacts.choosing import Preferred
 from artifacts.record import Outcome
 from artifacts.tables import values_of
 from runner.errors import FrozenFileDamaged

@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts import parquet
-from artifacts.collect import Preferred, collect, compact_leftovers, write_table
+from artifacts.choosing import Preferred
+from artifacts.collect import collect, compact_leftovers
 from artifacts.columns import COLUMNS, RESERVED
 from artifacts.errors import StoreNotWritable, UnknownFormat, UnknownSweep
 from artifacts.record import Record
 from artifacts.store import Store
+from artifacts.table_files import write_table
 from tests.artifacts.conftest import SmallDisk, make_record
 
 SCHEMA_NAMES = [column.name for column in COLUMNS]
