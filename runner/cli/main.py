@@ -34,6 +34,7 @@ from runner.cli import (
     params,
     plan,
     query,
+    report,
     retry,
     rm,
     schema,
@@ -89,6 +90,7 @@ app.command("status")(status.status)
 app.command("collect")(collect.collect)
 app.command("compare")(compare.compare)
 app.command("query")(query.query)
+app.command("report")(report.report)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
 app.command("retry")(retry.retry)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -24,28 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from runner.report.printable import OBEYED, shown
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from runner.report.tables import Table
 
 
-_OBEYED = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # what terminals obey: C0 without tab and line feed, DEL, C1
-    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # and what reorders or breaks the text around it
-    "\ud800-\udfff]"  # halves of characters, from file names that are not UTF-8
-)
 _BREAKS = str.maketrans({"\n": r"\n", "\t": r"\t"})
 _GAP = "  "
-
-
-def shown(text: str) -> str:
-    """Return text with every character that a terminal would obey spelled out: ``\\x1b[31m``
-    instead of red.
-
-    Line feeds and tabs stay.
-    """
-    return text if text.isascii() and text.isprintable() else _OBEYED.sub(_spelled, text)
 
 
 def is_rich() -> bool:
@@ -281,7 +268,7 @@ def json(value: Any) -> None:
     """Print a value as JSON; what is not a number is null, times are ISO 8601."""
     text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
     say(
-        _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     )  # they can only stand inside a string
 
 
@@ -349,8 +336,3 @@ def _cut(text: str, width: int) -> str:
     while columns_of(text) > width:
         text = text[: min(len(text) - 1, width)] if text.isascii() else text[:-1]
     return text
-
-
-def _spelled(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

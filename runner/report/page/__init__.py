@@ -1,0 +1,1 @@
+"""Make a page of some sweeps: one file of HTML that needs no network."""
