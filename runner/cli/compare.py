@@ -21,7 +21,7 @@ WordsArgument = Annotated[
     typer.Argument(
         metavar="[AXIS] [SWEEP]...",
         help="Column to compare, such as target, amp or model, and the sweeps to look in. By "
-        "default all sweeps. With --a and --b, or --baseline, only sweeps.",
+        "default all sweeps. Only sweeps with --a and --b, --baseline, --best or --pareto.",
     ),
 ]
 
@@ -52,6 +52,31 @@ def compare(
             "--baseline",
             metavar="STORE",
             help="Judge the store against an earlier one. Exit code 1 if anything is worse.",
+        ),
+    ] = None,
+    best: Annotated[
+        bool,
+        typer.Option(
+            "--best",
+            help="Choose the best configuration of each group by its validation accuracy, or "
+            "--metric.",
+        ),
+    ] = False,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            "--pareto",
+            metavar="COST",
+            help="Show the configurations that no other beats in accuracy and cost: time, energy, "
+            "memory, or a column.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="COLUMN,...",
+            help="Groups of --best and --pareto. By default those of the grid, and the datasets.",
         ),
     ] = None,
     metric: Annotated[
@@ -118,10 +143,13 @@ def compare(
       runner compare amp quickstart --margin accuracy=0.5%,time=3%
       runner compare --a model=resnet50,amp=off --b model=resnet18
       runner compare --baseline last-month/results
+      runner compare --best --by model
+      runner compare --pareto time
     """
     from runner.report.measures import measures_of, parse_margins
 
-    axis, names = _sort_words(words, a, b, baseline)
+    chooses = best or pareto is not None
+    axis, names = _sort_words(words, a, b, baseline, chooses=chooses)
     include = [
         name
         for name, wanted in {
@@ -138,6 +166,9 @@ def compare(
     table = gathered.table
     margins = None if margin is None else parse_margins(margin)
     chosen = None if metric is None else [name.strip() for name in metric.split(",")]
+    if chooses:
+        _choose(gathered, best, pareto, chosen, by, include, as_json=as_json)
+        return
     if baseline is not None:
         _judge_against(gathered, baseline, names, where, chosen, margins, include, pooled=pooled,
                        earlier=earlier, as_json=as_json)  # fmt: skip
@@ -156,19 +187,26 @@ def compare(
 
 
 def _sort_words(
-    words: Sequence[str] | None, a: str | None, b: str | None, baseline: Path | None
+    words: Sequence[str] | None,
+    a: str | None,
+    b: str | None,
+    baseline: Path | None,
+    *,
+    chooses: bool,
 ) -> tuple[str | None, list[str]]:
     """Return the axis, if one is to be compared, and the names of the sweeps."""
     words = list(words or ())
     if (a is None) != (b is None):
         raise typer.BadParameter("--a and --b belong together: give both")
-    if a is not None or baseline is not None:
-        if a is not None and baseline is not None:
-            raise typer.BadParameter("--baseline compares stores, --a and --b trials: give one")
+    ways = [a is not None, baseline is not None, chooses]
+    if sum(ways) > 1:
+        raise typer.BadParameter("give one of --a with --b, --baseline, --best and --pareto")
+    if any(ways):
         return None, words
     if not words:
         raise typer.BadParameter(
-            "name what to compare: an axis such as target or model, or --a and --b, or --baseline"
+            "name what to compare: an axis such as target or model, or --a and --b, or "
+            "--baseline, --best or --pareto"
         )
     return words[0], words[1:]
 
@@ -198,6 +236,27 @@ def _gathered(store: Path, names: Sequence[str], where: str | None, *, earlier: 
     for note in (*gathered.notes, *gathered.unreadable):
         output.note(note)
     return gathered
+
+
+def _choose(
+    gathered: Gathered,
+    best: bool,
+    pareto: str | None,
+    metrics: Sequence[str] | None,
+    by: str | None,
+    include: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    from runner.cli.choosing import print_best, print_front
+
+    if best and pareto is not None:
+        raise typer.BadParameter("--best and --pareto are two answers: give one")
+    groups = None if by is None else [name.strip() for name in by.split(",") if name.strip()]
+    if best:
+        print_best(gathered, metrics, groups, include, as_json=as_json)
+    else:
+        print_front(gathered, pareto or "", metrics, groups, include, as_json=as_json)
 
 
 def _first_of_grid(store: Path, names: Sequence[str], axis: str) -> Any:

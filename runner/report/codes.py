@@ -94,8 +94,12 @@ class Codes:
         nested = pa.types.is_nested(column.type)
         if nested:  # which Arrow cannot encode
             values = column.to_pylist(maps_as_pydicts="strict")
-            column = pa.array([None if value is None else spelled(value) for value in values])
-            column = column.cast(pa.string())
+            shown = list(map(repr, values))
+            distinct = dict(zip(shown, values, strict=True))  # few, and spelling takes its time
+            spelling = {
+                text: None if value is None else spelled(value) for text, value in distinct.items()
+            }
+            column = pa.array([spelling[text] for text in shown], pa.string())
         else:
             column = column.combine_chunks()
         encoded = column.dictionary_encode()

@@ -263,10 +263,23 @@ def share_of_wins(values: Floats, *, more_is_better: bool) -> Floats:
     Returns:
         Shares, shape (n_configurations,), that sum to 1; a tie is shared.
     """
-    means = values @ (_counts(values.shape[1]).T / values.shape[1])
+    means = resampled_means(values)
     best = means.max(axis=0) if more_is_better else means.min(axis=0)
     tied = np.abs(means - best) <= 1e-12 * np.abs(best)
     return np.asarray((tied / tied.sum(axis=0)).mean(axis=1))
+
+
+def resampled_means(values: Floats) -> Floats:
+    """Return the mean of each configuration in each resample of the seeds.
+
+    Args:
+        values: Shape (n_configurations, n_seeds); a column holds one seed.
+
+    Returns:
+        Shape (n_configurations, n_resamples); always the same for the same values.
+    """
+    n = values.shape[1]
+    return np.asarray(values @ (_counts(n).T / n))
 
 
 def _without_spread(effect: Floats, n: int) -> Estimates:

@@ -94,3 +94,15 @@ def test_nothing_to_compare_is_told(run: Run, store: Store) -> None:
     done = run("compare", "target", "--store", str(store.root))
     assert done.code == 1
     assert "amp would do" in done.err
+
+
+def test_the_best_and_the_front_are_shown(run: Run, store: Store) -> None:
+    best = run("compare", "--best", "--metric", "train_s", "--store", str(store.root))
+    assert best.code == 0
+    assert "amp=fp16" in best.out
+    front = run("compare", "--pareto", "time", "--store", str(store.root), "--json")
+    points = {point["cell"]["amp"]: point for point in json.loads(front.out)}
+    assert points["fp16"]["on_front"]
+    assert not points["off"]["on_front"]
+    both = run("compare", "--best", "--baseline", str(store.root), "--store", str(store.root))
+    assert both.code == 2
