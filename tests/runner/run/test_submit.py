@@ -415,8 +415,8 @@ def test_a_trial_that_ends_an_inline_submit_keeps_no_other_from_being_run(desk: 
 def test_the_code_an_isolated_trial_ends_its_process_with_is_no_word_of_the_worker(
     desk: Desk,
 ) -> None:
-    (desk.folder / "m.py").write_text("import os\ndef f(code: int):\n    os._exit(code)\n")
-    grid = desk.grid("workload: m:f\nisolate: true\nmatrix: {code: [1, 75]}\n")
+    (desk.folder / "m.py").write_text("import os\ndef f(exits: int):\n    os._exit(exits)\n")
+    grid = desk.grid("workload: m:f\nisolate: true\nmatrix: {exits: [1, 75]}\n")
     desk.run("submit", grid, "--backend", "inline", code=1)
     assert desk.outcomes() == {"killed": 2}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import runner
+from runner.sweep.positions import read_positions
 from runner.sweep.status import sweep_status
 from runner.sweep.sweep import Sweep
 from tests.patience import PATIENCE_S
@@ -116,8 +117,13 @@ def test_a_submit_reads_the_store_once_and_opens_the_scheduler_once(
     assert len(readings.schedulers) == 1
     assert readings.calls.keys() <= {"squeue", "sacct"}
     assert set(readings.calls.values()) == {1}, readings.calls
+
+    folder = desk.store.sweep_folder("toy")
+    desk.until(lambda: len(read_positions(folder)) == 2, "both that run say where they are")
+    assert {seen.position.phase for seen in read_positions(folder).values()} == {"train"}
     desk.gate.touch()
     desk.until_idle()
+    assert read_positions(folder) == {}
 
 
 def test_two_shells_at_once_queue_each_trial_once(desk: SlurmDesk) -> None:
