@@ -161,7 +161,9 @@ def clock(seconds: float) -> str:
 
 def _running_row(one: RunningTrial, *, short: bool) -> tuple[str, ...]:
     at = one.position
-    settings = " ".join(f"{name}={text(value)}" for name, value in one.settings.items())
+    settings = " ".join(
+        f"{name}={text(value)}" for name, value in one.settings.items() if short or name != "target"
+    )
     figures = (
         (BLANK,) * 4
         if at is None

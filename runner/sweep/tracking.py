@@ -45,7 +45,7 @@ class RunningTrial:
     epochs: float | None
     """How many it has in all; None where its parameters do not say."""
     settings: Mapping[str, object]
-    """Its seed and its parameters, as far as they differ within its group."""
+    """Its target, parameters and seed, as far as they differ within its group."""
 
 
 @dataclass(frozen=True)
@@ -267,19 +267,20 @@ class Tracker:
 
     def _settings(self, spec: JobSpec) -> dict[str, object]:
         varying = self._varying.get(spec.group, set[str]())
-        settings = {name: value for name, value in spec.params.items() if name in varying}
-        return settings | ({"seed": spec.seed} if "seed" in varying else {})
+        told = {"target": spec.target, **spec.params, "seed": spec.seed}
+        return {name: value for name, value in told.items() if name in varying}
 
     @cached_property
     def _varying(self) -> dict[str, set[str]]:
-        """By group the parameters of which its trials have several values."""
+        """By group what its trials have several values of."""
         first: dict[str, JobSpec] = {}
         varying: dict[str, set[str]] = {}
         for spec in self._specs.values():
             one = first.setdefault(spec.group, spec)
             found = varying.setdefault(spec.group, set())
-            if spec.seed != one.seed:
-                found.add("seed")
+            found.update(
+                name for name in ("seed", "target") if getattr(spec, name) != getattr(one, name)
+            )
             if spec.params != one.params:
                 for name in spec.params.keys() | one.params.keys():
                     if spec.params.get(name) != one.params.get(name):
