@@ -156,13 +156,8 @@ class _Lister:
         for names, is_tracked in ((tracked, True), (untracked, False)):
             for name in names:
                 self._entry(folder, name, prefix, tracked=is_tracked)
-        folders = {
-            os.path.dirname(name)  # noqa: PTH120 - of thousands
-            for name, source in self._found.taken.items()
-            if name.endswith(MODULES)
-        }
-        for name in ignored:
-            self._ignored(folder / name, prefix + name, folders)
+        for name in self._outside_of_data(folder, ignored):
+            self._ignored(folder / name, prefix + name)
         for path in self._named:
             if path.is_relative_to(folder):
                 self._entry(folder, str(path.relative_to(folder)), prefix, tracked=True)
@@ -204,18 +199,21 @@ class _Lister:
             if not left_out((folder / name).parent):
                 yield name
 
-    def _ignored(self, path: Path, name: str, module_folders: set[str]) -> None:
-        """Take ignored modules beside others; the rest is data, as a rule."""
-        if name.endswith("/"):
-            name = name.rstrip("/")
-            if path.name in _BUILT or self._leaves_out_folder(path, name):
-                return
-            if holds_modules(path):
-                self._folder(path, f"{name}/")
-            else:
-                self._leave_out(name, path)
-        elif name.endswith(MODULES) and os.path.dirname(name) in module_folders:  # noqa: PTH120
+    def _ignored(self, path: Path, name: str) -> None:
+        """Take ignored modules; the rest is data, as a rule."""
+        if _BUILT.intersection(name.split("/")):
+            return
+        if name.endswith(MODULES):
             self._entry(path.parent, path.name, name[: -len(path.name)], tracked=False)
+            return
+        if not name.endswith("/"):
+            self._leave_out(name, path)
+            return
+        name = name.rstrip("/")
+        if self._leaves_out_folder(path, name):
+            return
+        if holds_modules(path):
+            self._folder(path, f"{name}/")
         else:
             self._leave_out(name, path)
 

@@ -53,7 +53,7 @@ def find_sources(
     grid_folder = grid_folder.resolve()
     if _in_repository(grid_folder) or (
         not _is_nobodys(grid_folder)
-        and (not files or any(path.is_relative_to(grid_folder) for path in files)
+        and (not modules or any(path.is_relative_to(grid_folder) for path in files)
              or holds_modules(grid_folder))
     ):  # fmt: skip
         roots.append(_root(grid_folder, grid_folder))

@@ -231,6 +231,7 @@ def _known(folder: Path, digest: str, name: str, links: Mapping[str, Path]) -> s
             and not _other_links(place / name, links)
         ):
             _add_links(place / name, links)
+            os.utime(place)  # it is in use
             return f"{place.name}/{name}"
     return None
 
