@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-import pyarrow as pa
-
-from artifacts import parquet
 from artifacts.errors import UnreadableRecord
 from artifacts.publish import entries
 from artifacts.record import Outcome
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SUFFIX: Final = ".parquet"
 DERIVED: Final = ".derived"
@@ -160,6 +160,9 @@ def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
         FileNotFoundError: It was compacted away.
         UnreadableRecord: It is damaged, or holds another record than its name says.
     """
+    # A command that finds no record does without pyarrow, which takes 0.3 s to import.
+    from artifacts import parquet
+
     table = parquet.read(path, None if columns is None else tuple(columns))
     trial, attempt = named(path)
     if trial is not None and (table["trial"].to_pylist(), table["attempt"].to_pylist()) != (
@@ -250,6 +253,8 @@ def weight(outcome: str, *, derived: bool) -> int:
 
 def began(table: pa.Table) -> pa.ChunkedArray:
     """Return when the attempts began, in microseconds since the epoch; 0 where it is not known."""
+    import pyarrow as pa
+
     if "started_at" not in table.column_names:
         return pa.chunked_array([pa.array([0] * table.num_rows, pa.int64())])
     return table["started_at"].cast(pa.int64()).fill_null(0)

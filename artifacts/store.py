@@ -8,9 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.compute as pc
-
-from artifacts import compact, parquet
 from artifacts.errors import (
     AmbiguousTrial,
     RecordExists,
@@ -24,7 +21,6 @@ from artifacts.index import Attempt, Cache, Index, file_name, load_table, weight
 from artifacts.names import aliases
 from artifacts.publish import PARTIAL, entries, make_folder, publish, translate_write_errors
 from artifacts.record import RESERVED, Record, check_sweep, check_trial
-from artifacts.tables import rows_of
 
 _RECORDS: Final = "records"
 _SWEEPS: Final = "sweeps"
@@ -106,6 +102,8 @@ class Store:
         Raises:
             StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
         """
+        from artifacts import compact
+
         return compact.compact(self.records_folder(sweep), paths)
 
     def compact_published(self, sweep: str, records: Iterable[Record]) -> list[Path]:
@@ -115,6 +113,8 @@ class Store:
         Raises:
             StoreFull, StoreNotWritable: The singles that were not compacted are as they were.
         """
+        from artifacts import compact
+
         return compact.compact_records(self.records_folder(sweep), records)
 
     def index(self, sweep: str) -> Index:
@@ -231,6 +231,11 @@ class Store:
         return self.root / _FILES / trial
 
     def _row(self, trial: str, attempt: Attempt) -> dict[str, Any]:
+        import pyarrow.compute as pc
+
+        from artifacts import parquet
+        from artifacts.tables import rows_of
+
         table = load_table(attempt.path)
         rows = table.filter((pc.field("trial") == trial) & (pc.field("attempt") == attempt.attempt))
         if "merged_from" in rows.column_names:

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from jobs.context import Context
 from jobs.data.catalog import name_problem
-from jobs.data.splits import problem_of
+from jobs.data.fractions import problem_of
 from jobs.errors import EngineMissing
 from jobs.hardware import Hardware
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from jobs.data.catalog import name_problem
-from jobs.data.splits import problem_of
+from jobs.data.fractions import problem_of
 from jobs.data.weights import ADDRESSES
 from jobs.hardware import Hardware
 from jobs.training.fields import TrainParams

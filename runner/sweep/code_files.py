@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from importlib.machinery import BYTECODE_SUFFIXES, all_suffixes
 from itertools import islice
 from pathlib import Path
-from typing import Final
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, Final
 
 from runner.sweep.git import GitFailed, git
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 MODULES: Final = tuple({*all_suffixes()} - {*BYTECODE_SUFFIXES})
 """How files end that Python imports."""
@@ -298,6 +299,8 @@ class _Lister:
 
 
 def _patterns(root: Path, exclude: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
     lines = list(exclude)
     with suppress(OSError):
         lines += (root / IGNORE_FILE).read_text(errors="surrogateescape").splitlines()

@@ -6,6 +6,7 @@ import hashlib
 import importlib.machinery
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ _PATCH = (
     "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "HEAD", "--",
 )  # fmt: skip
 """The one form that `git apply` takes, whatever the user's own settings are."""
+
+_NAME, _VERSION = (
+    re.compile(rf"^{field}:[ \t]*(.+?)[ \t\r]*$", re.MULTILINE) for field in ("Name", "Version")
+)
 
 _MODULES = tuple({*importlib.machinery.all_suffixes()} - {*importlib.machinery.BYTECODE_SUFFIXES})
 
@@ -120,8 +125,12 @@ def installed_packages() -> dict[str, str]:
     folders = [folder for folder in sys.path if _is_installation(Path(folder).absolute())]
     found: dict[str, str] = {}
     for distribution in metadata.distributions(path=folders):
-        if distribution.name:
-            found.setdefault(distribution.name, distribution.version)
+        # Not ``distribution.name``, which parses the whole description: 0.2 s for 200 packages.
+        head = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        head = head.partition("\n\n")[0]
+        name, version = _NAME.search(head), _VERSION.search(head)
+        if name and version:
+            found.setdefault(name[1], version[1])
     return dict(sorted(found.items()))
 
 

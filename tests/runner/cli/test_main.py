@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+import runner
 from artifacts.errors import UnknownSweep
 from runner import __version__
 from runner.cli import main as cli
@@ -66,6 +67,23 @@ def test_help_loads_nothing_heavy() -> None:
         timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def test_a_plan_of_what_is_not_recorded_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, runner.cli.main as cli\n"
+        "try: cli.main(['plan', %r, '--backend', 'ray', '--store', %r])\n"
+        "except SystemExit as left: assert left.code == 0, left.code\n"
+        "print([name for name in %r if name in sys.modules], file=sys.stderr)"
+    )
+    quickstart = Path(runner.__file__).parents[1] / "grids" / "quickstart.yaml"
+    done = subprocess.run(
+        [sys.executable, "-c", code % (str(quickstart), str(tmp_path / "store"), HEAVY)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]")
 
 
 def test_every_command_has_an_example_that_names_it() -> None:
