@@ -64,7 +64,8 @@ class PlannedArray:
 
 @dataclass(frozen=True)
 class ChangedGroup:
-    """Completed trials of a group that were computed on other data than would be used now."""
+    """Completed trials of a group that were computed by other code, or on other data, than would be
+    used now."""
 
     group: str
     completed: int
@@ -73,6 +74,10 @@ class ChangedGroup:
     """The ids of those that were computed on other data."""
     datasets: list[str]
     """The datasets that have changed."""
+    other_code: list[str]
+    """The ids of those that were computed by other code."""
+    files: list[str]
+    """The files that have changed, where the store has kept the other code."""
 
 
 @dataclass(frozen=True)
@@ -320,7 +325,7 @@ def plan(
         pack: Trials per array task of a scheduler; None to have it chosen.
         limit: Run at most so many trials.
         max_trials: Refuse a grid that expands to more.
-        rerun_changed: Also run completed trials whose data has changed since.
+        rerun_changed: Also run completed trials whose code or data has changed since.
         no_snapshot: Do not freeze your code: trials run it as it is when they start.
 
     Raises:
@@ -379,7 +384,7 @@ def submit(
         max_trials: Refuse a grid that expands to more.
         no_snapshot: Do not freeze your code: trials run it as it is when they start.
         keep_going: Run every trial of a group, also where its first ones all fail in the same way.
-        rerun_changed: Also run completed trials whose data has changed since.
+        rerun_changed: Also run completed trials whose code or data has changed since.
         watch: Called several times a second with a Progress (``done``, ``total``, ``left_s`` and
             more), with a Feeding while a scheduler's queue is filled, and with Stopping after
             Ctrl-C; None to be quiet.
@@ -507,7 +512,14 @@ def submit_report(request: Request, done: Submitted) -> SubmitReport:
 
 def _changed(plan: Plan) -> list[ChangedGroup]:
     return [
-        ChangedGroup(group.group, group.completed, list(group.data), list(group.datasets))
+        ChangedGroup(
+            group.group,
+            group.completed,
+            other_data=list(group.data),
+            datasets=list(group.datasets),
+            other_code=list(group.code),
+            files=list(group.files),
+        )
         for group in plan.changed
     ]
 

@@ -24,6 +24,7 @@ from runner.cli import (
     collect,
     compare,
     data,
+    diff,
     doctor,
     init,
     logs,
@@ -89,6 +90,7 @@ app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("collect")(collect.collect)
 app.command("compare")(compare.compare)
+app.command("diff")(diff.diff)
 app.command("query")(query.query)
 app.command("report")(report.report)
 app.command("show")(show.show)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from runner.planning.packing import Plan
     from runner.planning.plan import Options
     from runner.planning.request import Request
+
+_MOST_NAMED = 5
 
 GridArgument = Annotated[
     Path, typer.Argument(metavar="GRID", help="The file of the grid, such as grid.yaml.")
@@ -66,7 +69,7 @@ RerunOption = Annotated[
     bool,
     typer.Option(
         "--rerun-changed",
-        help="Also run completed trials whose data has changed since they were computed.",
+        help="Also run completed trials whose code or data has changed since they were computed.",
     ),
 ]
 NoSnapshotOption = Annotated[
@@ -212,14 +215,28 @@ def _notes(request: Request, plan: Plan) -> list[str]:
 
 
 def changed_notes(plan: Plan, *, rerun: bool) -> list[str]:
-    """Return for each group what to say about its completed trials whose data has changed."""
-    return [
-        f"{len(group.data)} of {_n(group.completed, 'completed trial')} of group '{group.group}' "
-        f"{'were' if len(group.data) > 1 else 'was'} computed on other data than is there now "
-        f"({', '.join(group.datasets)}): "
-        + ("they run again" if rerun else "--rerun-changed runs them again")
-        for group in plan.changed
-    ]
+    """Return for each group what to say about its completed trials whose code or data has
+    changed."""
+    notes = []
+    for group in plan.changed:
+        for trials, how, names in (
+            (group.code, "by other code than would run now", group.files),
+            (group.data, "on other data than is there now", group.datasets),
+        ):
+            if trials:
+                named = f" ({_listed(names)})" if names else ""
+                notes.append(
+                    f"{len(trials)} of {_n(group.completed, 'completed trial')} of group "
+                    f"'{group.group}' {'were' if len(trials) > 1 else 'was'} computed {how}"
+                    f"{named}: "
+                    + ("they run again" if rerun else "--rerun-changed runs them again")
+                )
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:

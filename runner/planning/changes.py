@@ -1,4 +1,4 @@
-"""Which completed trials were computed on other data than would be used now.
+"""Which completed trials were computed by other code, or on other data, than would be used now.
 
 What is not known, as of records that an earlier version wrote, is not called other.
 """
@@ -6,13 +6,17 @@ What is not known, as of records that an earlier version wrote, is not called ot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from artifacts.index import Attempt
 from artifacts.record import Outcome
+from artifacts.store import Store
 from jobs.registry import dataset_of
+from jobs.spec import JobSpec
 from runner.planning.packing import Changed
 from runner.planning.request import Request
+from runner.sweep.attempts import needs_code
+from runner.sweep.code_changes import CodeState, changed_files, frozen_state, live_state
+from runner.sweep.snapshot import LIVE
 from runner.sweep.sweep import Sweep
 
 
@@ -22,34 +26,74 @@ def changes(request: Request, sweep: Sweep) -> tuple[Changed, ...]:
     A trial is up to date if any of its completed attempts is.
 
     Args:
-        request: The grid; its datasets are looked at if something is completed.
+        request: The grid; its code and its datasets are looked at if something is completed.
         sweep: Its records.
+
+    Raises:
+        CodeTooLarge: The code is more than the profile allows.
     """
     completed: Counter[str] = Counter()
     data: dict[str, dict[str, str]] = {}
-    for trial, group, dataset in _completed(request, sweep):
-        completed[group] += 1
-        if dataset is not None and _is_other(
-            request.data.get(dataset), sweep.index.attempts(trial)
+    code: dict[str, list[str]] = {}
+    others: dict[str, set[str]] = {}
+    for spec, trial in _completed(request, sweep):
+        completed[spec.group] += 1
+        attempts = [one for one in sweep.index.attempts(trial) if one.outcome is Outcome.completed]
+        dataset = dataset_of(spec.workload, spec.params)
+        if dataset is not None and _all_other(
+            request.data.get(dataset), [one.data_digest for one in attempts]
         ):
-            data.setdefault(group, {})[trial] = dataset
+            data.setdefault(spec.group, {})[trial] = dataset
+        ran = [None if one.code == LIVE else one.code for one in attempts]
+        if needs_code(spec) and request.code != LIVE and _all_other(request.code, ran):
+            code.setdefault(spec.group, []).append(trial)
+            others.setdefault(spec.group, set()).update(filter(None, ran[-1:]))
     return tuple(
-        Changed(group, completed[group], tuple(found), tuple(dict.fromkeys(found.values())))
-        for group, found in data.items()
+        Changed(
+            group,
+            completed[group],
+            tuple(data.get(group, ())),
+            tuple(dict.fromkeys(data.get(group, {}).values())),
+            tuple(code.get(group, ())),
+            changed_names(request, sweep.store, others.get(group, ())),
+        )
+        for group in completed
+        if group in data or group in code
     )
 
 
-def _completed(request: Request, sweep: Sweep) -> Iterator[tuple[str, str, str | None]]:
-    """Each trial with a completed record, its group, and the dataset that it reads."""
+def changed_names(request: Request, store: Store, others: Iterable[str]) -> tuple[str, ...]:
+    """Return the files that differ between the code of the request and that of some digests.
+
+    Args:
+        request: Its code is frozen, or would be now.
+        store: That has kept the others.
+        others: Digests, as records have them.
+    """
+    frozen = [state for other in sorted(others) if (state := frozen_state(store, other))]
+    now = code_now(request, store) if frozen else None
+    if now is None:
+        return ()
+    names = {changed.name for state in frozen for changed in changed_files(state, now)}
+    return tuple(sorted(names))
+
+
+def code_now(request: Request, store: Store) -> CodeState | None:
+    """Return the code that a submit of the request would run; None where there is none to look
+    at."""
+    if request.sources is not None:
+        return live_state(request.sources, request.profile.snapshot)
+    code = request.about.code
+    return None if code is None else frozen_state(store, code.digest)
+
+
+def _completed(request: Request, sweep: Sweep) -> Iterator[tuple[JobSpec, str]]:
+    """Each trial with a completed record."""
     for spec, trial in zip(request.specs, request.ids, strict=True):
         if trial in sweep.index.completed:
-            yield trial, spec.group, dataset_of(spec.workload, spec.params)
+            yield spec, trial
 
 
-def _is_other(now: str | None, attempts: Sequence[Attempt]) -> bool:
-    """Whether every completed attempt is known to have read something else."""
-    return now is not None and all(
-        attempt.data_digest not in (None, now)
-        for attempt in attempts
-        if attempt.outcome is Outcome.completed
-    )
+def _all_other(now: str | None, found: Sequence[str | None]) -> bool:
+    """Whether every completed attempt is known to have used something else."""
+    return now is not None and all(one not in (None, now) for one in found)

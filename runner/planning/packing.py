@@ -40,7 +40,7 @@ class History:
 
 @dataclass(frozen=True)
 class Changed:
-    """The completed trials of a group that other data was used for than would be now."""
+    """The completed trials of a group that other code or data was used for than would be now."""
 
     group: str
     completed: int
@@ -49,11 +49,15 @@ class Changed:
     """Those of them that were computed on other data, by id."""
     datasets: tuple[str, ...]
     """Names of the datasets that have changed."""
+    code: tuple[str, ...] = ()
+    """Those of the completed trials that were computed by other code, by id."""
+    files: tuple[str, ...] = ()
+    """Names of the files that have changed; empty where the store has not kept the other code."""
 
     @property
     def trials(self) -> frozenset[str]:
         """Return all that has changed, by id."""
-        return frozenset(self.data)
+        return frozenset((*self.data, *self.code))
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Plan:
     held_back: int
     """Trials that ``--limit`` left for later."""
     changed: tuple[Changed, ...] = ()
-    """Groups with completed trials whose data has changed since."""
+    """Groups with completed trials whose code or data has changed since."""
 
     @property
     def trials(self) -> int:

@@ -35,7 +35,7 @@ class Options:
     keep_going: bool = False
     """Run all trials of a group, also where its first ones fail in one way."""
     rerun_changed: bool = False
-    """Run completed trials again whose data has changed since."""
+    """Run completed trials again whose code or data has changed since."""
 
 
 @dataclass(frozen=True)

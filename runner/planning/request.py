@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from runner.grid.expand import load_grid
 from runner.planning.profile import FoundProfile, find_profile
 from runner.sweep.code_roots import find_sources
 from runner.sweep.provenance import capture
-from runner.sweep.snapshot import Sources
+from runner.sweep.snapshot import LIVE, Sources, digest_of
 from runner.sweep.submission import About, Overrides, Submission, Typed
 
 MAX_TRIALS = 100_000
@@ -74,6 +74,20 @@ class Request:
         names = dict.fromkeys(dataset_of(spec.workload, spec.params) for spec in self.specs)
         found = {name: source_digest(name, folder, at_most=_READ_AT_MOST) for name in names if name}
         return {name: digest for name, digest in found.items() if digest is not None}
+
+    @cached_property
+    def code(self) -> str | None:
+        """Return the digest of the user's code that a submit would freeze now, or has; ``live``
+        where it is not frozen, None where there is none.
+
+        Raises:
+            CodeTooLarge: It is more than the profile allows.
+        """
+        if self.about.live:
+            return LIVE
+        if self.about.code is not None:
+            return self.about.code.digest
+        return None if self.sources is None else digest_of(self.sources, self.profile.snapshot)
 
     @property
     def local(self) -> LocalName | None:
@@ -179,6 +193,25 @@ def frozen_request(submission: Submission) -> Request:
         about=about,
         patch=patch,
         effective_text=submission.effective_text if about.overrides.changes_grid else "",
+    )
+
+
+def request_now(submission: Submission) -> Request:
+    """Return the request that a submission froze, but for the user's code, which is where it was
+    submitted from, as it is now.
+
+    Raises:
+        JobsError: A script is not there any more.
+    """
+    request = frozen_request(submission)
+    about = request.about
+    if about.code is None:
+        return request
+    import_path = tuple(about.import_path)
+    return replace(
+        request,
+        about=msgspec.structs.replace(about, code=None),
+        sources=_sources(request.specs, Path(import_path[0]), import_path),
     )
 
 

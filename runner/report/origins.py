@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from artifacts.choosing import Preferred
 from artifacts.record import Outcome
+from artifacts.store import Store
 from artifacts.tables import values_of
 from runner.errors import FrozenFileDamaged
+from runner.sweep.code_changes import changed_files, frozen_state
 from runner.sweep.surroundings import digest_of
 from runner.sweep.sweep import Sweep
 
@@ -33,6 +35,8 @@ class Latest:
     """Version by name."""
     earlier: Sequence[Mapping[str, str]]
     """The packages of each submission."""
+    store: Store | None = None
+    """That may have kept the code of each record."""
 
 
 def latest_of(sweeps: Iterable[Sweep]) -> dict[str, Latest]:
@@ -43,11 +47,16 @@ def latest_of(sweeps: Iterable[Sweep]) -> dict[str, Latest]:
         with suppress(FrozenFileDamaged):
             if sweep.submitted:
                 about = sweep.latest.about
+                code = None if about.code is None else about.code.digest
                 found[sweep.shown_name] = Latest(
                     sweep.name,
-                    Preferred(data=frozenset(about.data.values())),
+                    Preferred(
+                        code=frozenset() if code is None else frozenset({code}),
+                        data=frozenset(about.data.values()),
+                    ),
                     about.environment.packages,
                     [one.about.environment.packages for one in sweep.submissions],
+                    sweep.store,
                 )
     return found
 
@@ -67,7 +76,42 @@ def origin_notes(table: pa.Table, latest: Mapping[str, Latest]) -> list[str]:
         )
         if outcome == Outcome.completed and sweep in latest
     ]
-    return [*_data_notes(table, of_rows), *_package_notes(table, of_rows)]
+    return [
+        *_code_notes(table, of_rows),
+        *_data_notes(table, of_rows),
+        *_package_notes(table, of_rows),
+    ]
+
+
+def _code_notes(table: pa.Table, of_rows: Sequence[tuple[int, Latest]]) -> Iterator[str]:
+    codes = table["code"].to_pylist()
+    other = [
+        (row, latest)
+        for row, latest in of_rows
+        if latest.preferred.code and codes[row] not in (None, *latest.preferred.code)
+    ]
+    if other:
+        names: dict[str, None] = {}
+        for code, sweep in dict.fromkeys((codes[row], latest.sweep) for row, latest in other):
+            latest = next(one for _, one in other if one.sweep == sweep)
+            names |= dict.fromkeys(_changed_files(latest, code))
+        named = f" ({_listed(names, ', ')})" if names else ""
+        yield (
+            f"{_share([row for row, _ in other], of_rows)} computed by other code than the latest "
+            f"submission's{named}: 'runner diff' shows it"
+        )
+
+
+def _changed_files(latest: Latest, code: str) -> list[str]:
+    """The files that differ from the latest submission's; none where one of the two was not
+    kept."""
+    if latest.store is None:
+        return []
+    states = [frozen_state(latest.store, one) for one in (code, *latest.preferred.code)]
+    before, after = states[0], states[-1]
+    if before is None or after is None:
+        return []
+    return [changed.name for changed in changed_files(before, after)]
 
 
 def _data_notes(table: pa.Table, of_rows: Sequence[tuple[int, Latest]]) -> Iterator[str]:
@@ -128,7 +172,7 @@ def _share(rows: Sequence[int], of_rows: Sequence[tuple[int, Latest]]) -> str:
     return f"{len(rows)} of {len(of_rows)} completed trials {were}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str], between: str = "; ") -> str:
     shown = list(names)
     more = f" and {len(shown) - _MOST_NAMED} more" if len(shown) > _MOST_NAMED else ""
-    return "; ".join(shown[:_MOST_NAMED]) + more
+    return between.join(shown[:_MOST_NAMED]) + more

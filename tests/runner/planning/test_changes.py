@@ -1,4 +1,5 @@
-"""Data that has changed since a trial was computed is told, and runs again on demand only."""
+"""Code and data that have changed since a trial was computed are told, and run again on demand
+only."""
 
 from __future__ import annotations
 
@@ -64,3 +65,57 @@ def test_data_that_is_replaced(desk: Desk, data: Path) -> None:
     for now in (before, write_data(data.with_name("after.npz"), 1)):
         shutil.copyfile(now, data)  # each has a completed attempt
         assert desk.json("plan", grid)["changed"] == []
+
+
+EDITED = """
+groups:
+  - {name: own, workload: "ed:main", target: cpu, matrix: {v: [1, 2]}}
+  - {name: other, workload: "toys:quick", matrix: {width: [1]}}
+"""
+
+
+def test_code_that_is_edited(desk: Desk) -> None:
+    module = desk.folder / "ed.py"
+    module.write_text("def main(v):\n    return {'version': 1}\n")
+    grid = desk.grid(EDITED)
+    desk.run("submit", grid, "--backend", "inline")
+    assert "nothing has changed" in desk.run("diff", "toy")
+    assert desk.json("plan", grid)["changed"] == []
+
+    module.write_text("def main(v):\n    return {'version': 2}\n")
+    (desk.folder / "new.py").write_text("# new\n")
+    told = "were computed by other code than would run now (ed.py, new.py)"
+    assert f"2 of 2 completed trials of group 'own' {told}" in desk.run("plan", grid)
+    said = desk.run("diff", grid)
+    assert "3 trials ran other code" in said
+    assert "-    return {'version': 1}\n+    return {'version': 2}\n" in said
+    (diff,) = desk.json("diff", "toy")
+    (code,) = diff["code"]
+    assert [(file["name"], file["how"]) for file in code["files"]] == [
+        ("ed.py", "changed"),
+        ("new.py", "added"),
+    ]
+    assert told in desk.run("submit", grid, "--backend", "inline")
+    rows = desk.json("collect", "toy")
+    assert [row["version"] for row in rows if row["workload"] == "ed:main"] == [1, 1]
+    noted = "3 of 3 completed trials were computed by other code than the latest submission's"
+    assert f"{noted} (ed.py, new.py)" in desk.run("collect", "toy")
+
+    desk.run("submit", grid, "--backend", "inline", "--rerun-changed")
+    rows = desk.json("collect", "toy")
+    assert [row["version"] for row in rows if row["workload"] == "ed:main"] == [2, 2]
+    assert "other code" not in desk.run("collect", "toy")
+    assert "nothing has changed" in desk.run("diff", "toy")
+
+    module.write_text("def main(v):\n    return {'version': 1}\n")
+    (desk.folder / "new.py").unlink()
+    assert desk.json("plan", grid)["changed"] == [], "an attempt under this code is completed"
+    desk.run("submit", grid, "--backend", "inline")
+    rows = desk.json("collect", "toy")
+    assert [row["version"] for row in rows if row["workload"] == "ed:main"] == [1, 1]
+
+    desk.folder.rename(desk.folder.with_name("moved"))
+    desk.folder = desk.folder.with_name("moved")
+    assert "is not here: compared with the code that the latest submit froze" in desk.run(
+        "diff", "toy"
+    )
