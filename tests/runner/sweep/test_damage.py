@@ -152,7 +152,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         "inline",
     )
     desk.grid("workload: toys:quick\nmatrix: {width: [1, 2, 3]}\n")
-    desk.run("submit", desk.folder / "grid.yaml", "--backend", "inline", "--limit", "1")
+    desk.run("submit", desk.folder / "grid.yaml", "--backend", "inline")
     folder = desk.store.sweep_folder("toy")
     shutil.copy(folder / "001/arrays/0001.json", folder / "001/arrays/0002.json")
     queued = json.loads((folder / "001/arrays/0002.json").read_bytes()) | {"backend": "slurm"}
