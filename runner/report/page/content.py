@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Final
 from artifacts.store import Store
 from runner import __version__
 from runner.errors import FrozenFileDamaged
+from runner.report.answers import Answers, answers_of
 from runner.report.cells import Trials
 from runner.report.failures import Cause, causes
 from runner.report.gather import expected_trials, gather, open_sweeps
+from runner.report.origins import latest_of
 from runner.report.plots.frontier import accuracy_against_time
 from runner.report.plots.learning import learning_curves
 from runner.report.plots.plot import NotDrawn, Plot
+from runner.report.plots.speed import speed_up
 from runner.report.plots.timeline import timeline
 from runner.report.plots.timings import batch_size_sweep, time_ledger, top_operators
 from runner.report.summary import ENVIRONMENT, HARDWARE, arranged, summarize
@@ -64,6 +67,8 @@ class Content:
     """How many trials by outcome, those without a record included."""
     hardware: str
     notes: tuple[str, ...]
+    answers: Answers | None
+    """What each axis does; None if nothing varies or nothing has completed."""
     table: Table | None
     """Means of the groups; None if nothing has completed."""
     plots: tuple[Plot, ...]
@@ -97,8 +102,8 @@ def read_content(store: Store, names: Sequence[str], warnings: Iterable[str] = (
         UnknownSweep: The store has no sweep of that name.
     """
     sweeps = open_sweeps(store, names)
-    expected = expected_trials(sweeps)
-    chosen = gather(store, names, expected=expected)
+    expected, latest = expected_trials(sweeps), latest_of(sweeps)
+    chosen = gather(store, names, expected=expected, latest=latest)
     every = gather(store, names, attempts=True, expected=expected)
     ids = zip(
         chosen.table.column("sweep").to_pylist(),
@@ -136,10 +141,12 @@ def content_of(
         without_record: How many trials have none yet.
     """
     trials = Trials(table)
-    names = list(dict.fromkeys([*trials.values("sweep"), *(sweep.name for sweep in sweeps)]))
+    names = list(dict.fromkeys([*trials.values("sweep"), *(sweep.shown_name for sweep in sweeps)]))
     counts = Counter(trials.values("outcome"))
     listed, more = causes(store, attempts, _MOST_CAUSES)
-    plots = list(_plots(trials, store, attempts))
+    order = [spec.trial_id for sweep in sweeps for spec in sweep.latest.specs]
+    answers = answers_of(trials, order)
+    plots = list(_plots(trials, answers, store, attempts))
     return Content(
         title=", ".join(names) or "no sweep",
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -150,6 +157,7 @@ def content_of(
         ),
         hardware=trials.hardware(trials.completed) if trials.completed else "",
         notes=tuple(notes),
+        answers=answers,
         table=_means(trials),
         plots=tuple(plot for plot in plots if isinstance(plot, Plot)),
         not_drawn=tuple(plot for plot in plots if isinstance(plot, NotDrawn)),
@@ -161,7 +169,10 @@ def content_of(
     )
 
 
-def _plots(trials: Trials, store: Store, attempts: pa.Table) -> Iterable[Plot | NotDrawn]:
+def _plots(
+    trials: Trials, answers: Answers | None, store: Store, attempts: pa.Table
+) -> Iterable[Plot | NotDrawn]:
+    yield speed_up(() if answers is None else answers.comparisons)
     yield accuracy_against_time(trials)
     yield from learning_curves(trials)
     yield from batch_size_sweep(trials)
@@ -186,7 +197,7 @@ def _about(sweep: Sweep) -> Iterable[About]:
         about = submission.about
         patch = submission.patch
     except FrozenFileDamaged as error:
-        yield About(sweep.name, (("not readable", str(error)),), "", "")
+        yield About(sweep.shown_name, (("not readable", str(error)),), "", "")
         return
     frozen = about.environment
     commit = frozen.commit or "not in a repository"
@@ -203,7 +214,7 @@ def _about(sweep: Sweep) -> Iterable[About]:
         ("notes", "; ".join(about.notes)),
     )
     packages = "\n".join(f"{name} {version}" for name, version in frozen.packages.items())
-    yield About(sweep.name, tuple(line for line in lines if line[1]), packages, patch)
+    yield About(sweep.shown_name, tuple(line for line in lines if line[1]), packages, patch)
 
 
 def _differences(trials: Trials) -> Iterable[Difference]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from runner.report.answers import Answers
 from runner.report.export import markdown as table_markdown
 from runner.report.page.content import Content
 from runner.report.plots.plot import Plot
@@ -38,6 +39,10 @@ def _parts(content: Content, images: Sequence[tuple[Plot, Path]]) -> Iterator[st
     )
     if content.notes:
         yield "\n".join(f"- {_text(note)}" for note in content.notes)
+    if content.answers is not None and content.answers.rows:
+        yield "### What each axis does"
+        yield _answers(content.answers)
+        yield "\n".join(f"- {_text(note)}" for note in content.answers.notes)
     if content.table is not None:
         yield "### Results"
         yield "Mean ± standard deviation (n − 1) over the n completed repeats of each row."
@@ -63,6 +68,22 @@ def _parts(content: Content, images: Sequence[tuple[Plot, Path]]) -> Iterator[st
     for about in content.about:
         yield f"### Environment of {_text(about.sweep)}"
         yield "\n".join(f"- {name}: {_text(value)}" for name, value in about.lines)
+
+
+def _answers(answers: Answers) -> str:
+    lines = [("axis", "value", "against", *answers.metrics), ["---"] * (3 + len(answers.metrics))]
+    for row in answers.rows:
+        cells = (
+            ""
+            if cell is None
+            else f"{cell.effect} ({cell.interval or 'no interval'}, {cell.n}) {cell.verdict}"
+            for cell in row.cells
+        )
+        lines.append((row.axis, row.value, row.against, *cells))
+    return "\n".join(
+        f"| {' | '.join(_text(cell) if cell != '---' else cell for cell in line)} |"
+        for line in lines
+    )
 
 
 def _text(value: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,9 +22,13 @@ from runner.report.plots.plot import (
 )
 from runner.report.printable import shown
 
+if TYPE_CHECKING:
+    import altair as alt
+
 _METRICS: Final = ("val_accuracy", "test_accuracy", "train_accuracy")
 _LOSSES: Final = ("val_loss", "train_loss")
 _UNITS: Final = {name: unit for name, _, unit, _ in HISTORY}
+_MOST_TICKS: Final = 12
 _MOST_POINTS: Final = 200
 """Of one line; more of them than pixels show nothing."""
 
@@ -85,7 +89,7 @@ def _drawn(rows: Sequence[dict[str, Any]], title: str, labels: Sequence[str]) ->
     dash = alt.StrokeDash(
         "cell:N", scale=alt.Scale(domain=list(labels), range=list(DASHES[: len(labels)]))
     )
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="~g"))
+    x = alt.X("epoch:Q", title="epoch", axis=_ticks({row["epoch"] for row in rows}))
     scale = alt.Scale(**numbers_of(*(row["low"] for row in rows), *(row["high"] for row in rows)))
     base = alt.Chart(data(rows))
     band = base.mark_area(opacity=0.18).encode(
@@ -104,6 +108,13 @@ def _drawn(rows: Sequence[dict[str, Any]], title: str, labels: Sequence[str]) ->
         ],
     )
     return finished(alt.layer(band, line), 300)
+
+
+def _ticks(epochs: set[float]) -> alt.Axis:
+    import altair as alt
+
+    few = len(epochs) <= _MOST_TICKS
+    return alt.Axis(values=sorted(epochs), format="~g") if few else alt.Axis(format="~g")
 
 
 def _points(trials: Trials, metric: str) -> list[dict[str, Any]]:

@@ -86,6 +86,7 @@ def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) ->
             "labelLimit": 300,
             "symbolSize": 120,
             "symbolStrokeWidth": 2,
+            "symbolOpacity": 1,
             "title": None,
             "labelColor": "#222",
         },

@@ -53,7 +53,7 @@ def test_markdown_and_plots_are_for_readmes_and_papers(
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {
         f"{plot}.{end}"
-        for plot in ("accuracy-against-time", "time-ledger")
+        for plot in ("accuracy-against-time", "speed-up", "time-ledger")
         for end in ("pdf", "png")
     }
     assert (tmp_path / "figures" / "accuracy-against-time.pdf").read_bytes().startswith(b"%PDF")

@@ -131,7 +131,7 @@ def test_every_plot_is_drawn_and_described(opened: Browser) -> None:
     )
     names = {name for name, _, _ in drawn}
     assert names == {
-        "accuracy-against-time", "learning-val_accuracy", "learning-train_loss",
+        "speed-up", "accuracy-against-time", "learning-val_accuracy", "learning-train_loss",
         "batch-size-samples_per_s", "batch-size-host_rss_gb", "time-ledger", "timeline",
     }  # fmt: skip
     assert all(marks > 5 and described > 30 for _, marks, described in drawn), drawn
