@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ class Browser:
     def open(self, page: Path) -> None:
         """Open a page and wait until its plots are drawn."""
         self.driver.get(page.as_uri())
-        WebDriverWait(self.driver, PATIENCE_S).until(
-            lambda driver: driver.execute_script(
-                "return document.documentElement.dataset.plots === 'ready'"
-            )
-        )
+        self.wait_until(lambda: self.ask("return document.documentElement.dataset.plots"))
+
+    def wait_until(self, true: Callable[[], object]) -> None:
+        """Wait for a page that answers a click in its own time."""
+        WebDriverWait(self.driver, PATIENCE_S).until(lambda _: true())
 
     def ask(self, script: str, *arguments: Any) -> Any:
         """What a script returns."""
