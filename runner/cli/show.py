@@ -171,7 +171,7 @@ def _show_submission(store: Store, name: str, *, as_json: bool) -> None:
     where = {} if typed is None else {"typed in": typed.folder}
     data = ", ".join(f"{dataset} {digest}" for dataset, digest in about.data.items())
     lines = {
-        "command" if typed else "no command was typed; it would be": command,
+        "command" if typed else "no command is on record; it would be": command,
         **where,
         "grid": about.grid,
         "backend": about.backend,

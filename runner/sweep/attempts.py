@@ -183,7 +183,7 @@ def _versions(submission: Submission, started: AttemptStarted) -> dict[str, str 
     if "packages_digest" not in started.found:  # an earlier version did not look
         return {}
     packages: dict[str, str | None] = dict(submission.about.environment.packages)
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError, AttributeError):  # a damaged line of the journal
         differing = json.loads(started.found.get("packages_differ", "{}"))
         packages |= {name: here for name, (_, here) in differing.items()}
     return {column: packages.get(package) for column, package in VERSIONED.items()}

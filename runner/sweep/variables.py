@@ -17,8 +17,8 @@ HANDED_OUT: Final = frozenset(THREADS)
 
 _OF_ALLOCATION: Final = "CUDA_VISIBLE_DEVICES"
 """Which GPUs a scheduler gave, to the task as to the shell of the user: no trial's choice."""
-_OURS: Final = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-"""What each trial runs with unless the user says otherwise."""
+_USUAL: Final = frozenset({("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("CUDA_MODULE_LOADING", "LAZY")})
+"""What the runner, or torch once it has started CUDA, sets unless the user says otherwise."""
 
 _SECRET_NAME: Final = re.compile(
     r"TOKEN|SECRET|PASS|PWD|CREDENTIAL|COOKIE|SIGNATURE|AUTH|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?(_|$)",
@@ -47,7 +47,7 @@ def deciding_variables(variables: Mapping[str, str] | None = None) -> dict[str, 
         for name, value in sorted(given.items())
         if DECIDING.fullmatch(name)
         and name != _OF_ALLOCATION
-        and (name, value) != _OURS
+        and (name, value) not in _USUAL
         and not _SECRET_NAME.search(name)
         and not _SECRET_VALUE.search(value)
     }

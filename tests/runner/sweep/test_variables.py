@@ -54,4 +54,5 @@ def test_what_looks_like_a_secret_is_left_out(name: str, value: str) -> None:
 
 def test_what_an_allocation_gives_and_what_every_trial_has_is_left_out() -> None:
     given = {"CUDA_VISIBLE_DEVICES": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    given["CUDA_MODULE_LOADING"] = "LAZY"
     assert deciding_variables(given) == {}
