@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import (
@@ -195,11 +195,24 @@ def _lead_to_copies(import_path: Sequence[str]) -> None:
         entry if os.path.realpath(entry) == ours else copy_of(os.path.realpath(entry)) or entry
         for entry in sys.path
     )
+    # A process that is started with spawn has this path, and no finder of ours.
+    editable = [copy for folder in _editable() if (copy := copy_of(folder)) is not None]
+    sys.path += [folder for folder in editable if folder not in sys.path]
     front, _ = arranged(tuple(import_path))
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     led = [copy_of(os.path.realpath(entry)) or entry for entry in given]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*front, *led]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*front, *led, *editable]))
     os.environ[_NO_BYTECODE] = "1"
+
+
+def _editable() -> Iterator[str]:
+    """The folders of packages that setuptools has installed in editable mode."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__editable__"):
+            for package, place in dict(getattr(module, "MAPPING", {})).items():
+                folder, last = os.path.split(os.path.realpath(place))
+                if last == package:
+                    yield folder
 
 
 def _taken_out(chosen: Callable[[str], bool]) -> dict[str, ModuleType]:
