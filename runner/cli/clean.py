@@ -1,4 +1,4 @@
-"""Run `runner clean [SWEEP]...`: remove old checkpoints, profiles and logs."""
+"""Run `runner clean [SWEEP]...`: remove old checkpoints, profiles, logs and code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clean(
         typer.Option(
             "--kind",
             metavar="KIND,...",
-            help="Only these: checkpoints, profiles, logs. By default all.",
+            help="Only these: checkpoints, profiles, logs, code. By default all.",
         ),
     ] = None,
     older_than: Annotated[
@@ -45,11 +45,12 @@ def clean(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove old checkpoints, profiles and logs of a store; never a record.
+    """Remove old checkpoints, profiles, logs and code of a store; never a record.
 
     It first lists what would go, and asks. Where nobody can answer, it only
     lists, unless --yes is given. What belongs to a trial that is queued or
-    running stays.
+    running stays. Code is a snapshot that no record names; none goes while
+    a sweep is queued or running.
 
     \b
     Example:
@@ -119,7 +120,10 @@ def _print(found: Cleaning, age: str) -> None:
     else:
         output.say(f"nothing is older than {age}")
     for sweep in found.busy:
-        output.note(f"'{sweep}' is queued, running or cannot be asked after: its trials stay")
+        output.note(
+            f"'{sweep}' is queued, running or cannot be asked after: its trials "
+            "stay, and so does all code"
+        )
 
 
 def _total(found: Cleaning) -> str:

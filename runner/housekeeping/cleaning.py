@@ -1,5 +1,5 @@
-"""Removes old checkpoints, profiles and logs; never a record, and nothing that belongs to a trial
-that is queued or running."""
+"""Removes old checkpoints, profiles, logs and snapshots of code; never a record, nothing that
+belongs to a trial that is queued or running, and no code that a record names."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from runner.housekeeping.removal import CUT, leftovers, removed_folder
 from runner.housekeeping.sizes import Space, files_below, space_of
 from runner.housekeeping.trials import busy_trials, trials_of, trials_with_files
 from runner.sweep.lock import sweep_lock
+from runner.sweep.snapshot import remove as remove_snapshot
 from runner.sweep.sweep import Sweep
+from runner.sweep.unused_code import unused_code
 
-CHECKPOINTS, PROFILES, LOGS = "checkpoints", "profiles", "logs"
-KINDS: Final = (CHECKPOINTS, PROFILES, LOGS)
+CHECKPOINTS, PROFILES, LOGS, CODE = "checkpoints", "profiles", "logs", "code"
+KINDS: Final = (CHECKPOINTS, PROFILES, LOGS, CODE)
 _FOLDERS: Final = {
     "checkpoint": CHECKPOINTS,
     "profile": PROFILES,
@@ -100,6 +102,9 @@ def clean(
         if found.items:
             make_folder(aside)
         for number, item in enumerate(found.items):
+            if item.kind == CODE:
+                remove_snapshot(item.path)
+                continue
             with translate_write_errors(item.path), suppress(FileNotFoundError):
                 item.path.rename(aside / str(number))
             if item.kind != LOGS:
@@ -140,8 +145,12 @@ def _found(
         for sweep in opened:
             if not sweeps or sweep.name in sweeps:
                 items += _logs(store.logs_folder(sweep.name), protected, busy[sweep.name])
+    old = [item for item in items if item.space.files and item.space.newest < before]
+    if CODE in kinds and not sweeps:  # code belongs to no sweep
+        unused = unused_code(store, before, held=held).folders
+        old += [Item(CODE, path, space_of(path)) for path in unused]
     return Cleaning(
-        tuple(item for item in items if item.space.files and item.space.newest < before),
+        tuple(old),
         tuple(sweep.shown_name for sweep in opened if busy[sweep.name] != frozenset()),
     )
 

@@ -1,4 +1,4 @@
-"""Which snapshots of code nothing needs any more, and their removal.
+"""Which snapshots of code nothing needs any more.
 
 A snapshot is needed while a record names it, or a trial that is queued or running may import from
 it. While a submit drives a sweep, or one has trials that are queued or have no record yet, nothing
@@ -8,16 +8,15 @@ is removed at all.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.errors import ArtifactsError
 from artifacts.publish import entries
 from artifacts.store import Store
-from runner.errors import FrozenFileDamaged, LocksMissing, SweepBusy
-from runner.sweep.lock import is_held, sweep_lock
-from runner.sweep.snapshot import code_folder, remove
+from runner.errors import FrozenFileDamaged
+from runner.sweep.lock import is_held
+from runner.sweep.snapshot import code_folder
 from runner.sweep.sweep import Sweep
 
 
@@ -49,24 +48,6 @@ def unused_code(
     named = {digest for sweep in sweeps for digest in _named(sweep)}
     unused = (path for path in _snapshots(store, before) if _of(path) not in named)
     return UnusedCode(tuple(unused), ())
-
-
-def remove_unused(store: Store, before: float = float("inf")) -> UnusedCode:
-    """Remove it, and return what went; no submit of the store's sweeps begins meanwhile.
-
-    Raises:
-        StoreNotWritable: Not everything could be removed: a snapshot belongs to another user, say.
-    """
-    with ExitStack() as locks:
-        held = []
-        for sweep in store.sweeps():
-            with suppress(SweepBusy, LocksMissing, ArtifactsError):
-                locks.enter_context(sweep_lock(store.sweep_folder(sweep)))
-                held.append(sweep)
-        found = unused_code(store, before, held=held)
-        for folder in found.folders:
-            remove(folder)
-    return found
 
 
 def _is_busy(sweep: Sweep, held: Collection[str]) -> bool:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from artifacts.store import Store
-from runner.housekeeping.cleaning import CHECKPOINTS, KINDS, LOGS, PROFILES, clean, cleaning_of
+from runner.housekeeping.cleaning import (
+    CHECKPOINTS,
+    CODE,
+    KINDS,
+    LOGS,
+    PROFILES,
+    clean,
+    cleaning_of,
+)
 from runner.sweep.journal import AttemptStarted, Journal
 from runner.sweep.lock import sweep_lock
 from tests.runner.conftest import Desk
@@ -46,7 +54,7 @@ def test_only_what_is_old_goes_and_never_a_record(old: Store) -> None:
     young.touch()
     found = cleaning_of(old, [], KINDS, 30 * DAY_S)
     assert {kind: len(found.of(kind)) for kind in KINDS} == {
-        CHECKPOINTS: 3, PROFILES: 5, LOGS: 4,
+        CHECKPOINTS: 3, PROFILES: 5, LOGS: 4, CODE: 0,
     }  # fmt: skip
     assert kept(old) == before | {str(own.relative_to(old.root))}
     assert clean(old, [], KINDS, 30 * DAY_S) == found

@@ -17,7 +17,7 @@ from runner.sweep.code_files import list_code
 from runner.sweep.code_roots import find_sources
 from runner.sweep.lock import sweep_lock
 from runner.sweep.snapshot import FrozenCode, Sources, digest_of, remove, take
-from runner.sweep.unused_code import remove_unused, unused_code
+from runner.sweep.unused_code import unused_code
 from tests.runner.conftest import Desk
 
 SETTINGS = SnapshotSettings()
@@ -242,7 +242,8 @@ def test_snapshots_go_that_no_record_names(desk: Desk) -> None:
     assert unused_code(desk.store, before=unused.stat().st_mtime - 1).folders == ()
     with sweep_lock(desk.store.sweep_folder("toy")):
         assert unused_code(desk.store).busy == ("toy",)
-    assert remove_unused(desk.store).folders == (unused,)
+    listed = desk.json("clean", "--kind", "code", "--older-than", "0d", "--yes")
+    assert [item["path"] for item in listed["items"]] == [str(unused)]
     assert list((desk.store_folder / "code").iterdir()) == [needed]
     desk.run("submit", grid, "--backend", "inline")
     assert unused.exists()
