@@ -417,8 +417,8 @@ and place. The columns below are version {SCHEMA_VERSION} of the schema.
   there, `"1"` is a text, and `auto` is `auto`. JSON output has such values as they were recorded.
 - **NaN and infinity are values**, not missing ones. Parquet and CSV hold them. JSON has no word for
   them and has null; `diverged` says that a null is such a loss or accuracy, not a missing one.
-- In CSV, an apostrophe precedes text that begins with `=`, `+`, `-`, `@`, a tab or a line break, so
-  that no spreadsheet runs it as a formula. Numbers stay as they are.
+- In CSV, an apostrophe precedes text that begins with `=`, `+`, `-`, `@`, the wide forms of these,
+  a tab or a line break, so that no spreadsheet runs it as a formula. Numbers stay as they are.
 - Accuracies and utilizations are fractions in [0, 1]. Times of day are UTC.
 
 The files are in `STORE/records/<sweep>/`: `<trial>.<attempt>.parquet` for a single record,

@@ -207,6 +207,11 @@ class Store:
                 names[alias.sweep] = alias.name
         return names
 
+    def names_of(self, sweep: str) -> list[str]:
+        """Return every name that the sweep of this first name has had, the first first."""
+        further = (alias.name for alias in aliases(self.root) if alias.sweep == sweep)
+        return list(dict.fromkeys((sweep, *further)))
+
     def shown_name(self, sweep: str) -> str:
         """Return the name that the sweep of this first name has now."""
         return self.shown_names().get(sweep, sweep)

@@ -18,7 +18,7 @@ from artifacts.errors import UnknownFormat
 from artifacts.publish import replace
 from artifacts.tables import as_text, column_of, is_mixed, rows_of, values_of
 
-_FORMULA: Final = r"^[=+\-@\t\r\n]"
+_FORMULA: Final = r"^[=+\-@\t\r\n＝＋－＠]"
 
 
 def write_table(table: pa.Table, path: Path) -> None:

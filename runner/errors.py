@@ -44,6 +44,20 @@ class SweepNotNamed(RunnerError):
         return f"{self.store} has several sweeps: name one of {', '.join(self.known)}"
 
 
+class NeverSubmitted(RunnerError):
+    """The sweeps have records, and this store never submitted them: they were merged into it."""
+
+    store: str
+    sweeps: tuple[str, ...]
+
+    def __str__(self) -> str:
+        names = " ".join(self.sweeps)
+        return (
+            f"{self.store} has records of {', '.join(self.sweeps)}, and nothing was submitted to "
+            f"it: 'runner collect {names}' shows them, and a submit of the grid goes on here"
+        )
+
+
 class NoSweepInFile(RunnerError):
     """A file was given where a sweep is named, and it names none."""
 

@@ -79,9 +79,7 @@ def _print(found: list[ListedSweep]) -> None:
         Heading("size", right=True),
     )
     notes = tuple(
-        f"{each.name} was {', '.join(each.former)}: these names mean it too"
-        for each in found
-        if each.former
+        f"{each.name} is also called {', '.join(each.former)}" for each in found if each.former
     )
     output.table(Table(headings, rows, notes=notes))
 

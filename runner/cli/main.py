@@ -26,6 +26,7 @@ from runner.cli import (
     data,
     diff,
     doctor,
+    export,
     init,
     logs,
     ls,
@@ -95,6 +96,7 @@ app.command("query")(query.query)
 app.command("report")(report.report)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
+app.command("export")(export.export)
 app.command("retry")(retry.retry)
 app.command("cancel")(cancel.cancel)
 app.command("ls")(ls.ls)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def merge(
     stores: Annotated[
-        list[Path], typer.Argument(metavar="STORE...", help="Folders of the stores to read.")
+        list[Path], typer.Argument(metavar="STORE", help="Folders of the stores to read.")
     ],
     into: Annotated[
         Path,

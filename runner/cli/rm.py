@@ -25,7 +25,7 @@ def rm(
     sweeps: Annotated[
         list[str],
         typer.Argument(
-            metavar="SWEEP...", help="Sweeps, by their names.", autocompletion=complete_sweep
+            metavar="SWEEP", help="Sweeps, by their names.", autocompletion=complete_sweep
         ),
     ],
     store: StoreOption = DEFAULT_STORE,

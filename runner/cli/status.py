@@ -74,7 +74,7 @@ def status(
     from runner.sweep.sweep import submitted_sweeps
 
     opened = Store(store)
-    names = sweeps_of(opened, sweeps) or submitted_sweeps(opened)
+    names = sweeps_of(opened, sweeps) or submitted_sweeps(opened) or opened.sweeps()
     if not names:
         raise SweepNotNamed(str(store), ())
     if watch and not json:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from artifacts.errors import StoreNotReadable
-from artifacts.names import aliases
 from artifacts.record import Outcome
 from artifacts.store import Store
 from runner.housekeeping.sizes import Space, space_of
@@ -71,10 +70,9 @@ def _listed(store: Store, name: str, with_files: frozenset[str]) -> ListedSweep:
     files = [store.files_folder(trial) for trial in recorded & with_files]
     space: Space = space_of(store.records_folder(name), sweep.folder, *files)
     shown = sweep.shown_name
-    names = [name, *(alias.name for alias in aliases(store.root) if alias.sweep == name)]
     return ListedSweep(
         name=shown,
-        former=tuple(former for former in dict.fromkeys(names) if former != shown),
+        former=tuple(former for former in store.names_of(name) if former != shown),
         submitted_at=submitted_at,
         submissions=submissions,
         trials=trials,

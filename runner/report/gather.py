@@ -78,14 +78,15 @@ def gather(
     collected = collect(store, sweeps or store.sweeps(), attempts=attempts, preferred=preferred)
     table, every, notes = collected.table, collected.attempts, []
     if expected is not None:
-        wanted = _among(table, expected)
+        wanted = _of_grid(table, expected)
         if left_out := pc.sum(pc.invert(wanted)).as_py():
-            table, every = table.filter(wanted), every.filter(_among(every, expected))
+            table, every = table.filter(wanted), every.filter(_of_grid(every, expected))
             notes.append(
                 f"{plural(left_out, 'record')} of earlier grids left out (--all includes them)"
             )
+        of_grid = table.filter(_among(table, expected))
         recorded = sum(
-            len(pc.unique(table.filter(pc.equal(table["sweep"], sweep))["trial"]))
+            len(pc.unique(of_grid.filter(pc.equal(of_grid["sweep"], sweep))["trial"]))
             for sweep in expected
         )
         if missing := sum(map(len, expected.values())) - recorded:
@@ -97,6 +98,12 @@ def gather(
         {} if attempts else latest,
         every,
     )
+
+
+def _of_grid(table: pa.Table, expected: Mapping[str, Collection[str]]) -> pa.ChunkedArray:
+    """Return for each row whether its trial is among those of its sweep's latest grid; true for the
+    rows of other stores too, whose grids were others."""
+    return pc.or_(_among(table, expected), pc.is_valid(table["merged_from"]))
 
 
 def _among(table: pa.Table, trials: Mapping[str, Collection[str]]) -> pa.ChunkedArray:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from artifacts.errors import AmbiguousTrial, UnknownTrial
 from artifacts.record import Outcome
 from artifacts.store import Store
-from runner.errors import NoSweepInFile, SweepNotNamed
+from runner.errors import NeverSubmitted, NoSweepInFile, SweepNotNamed
 from runner.grid.source import load_yaml
 from runner.sweep.attempts import unrecorded
 from runner.sweep.journal import read_all
@@ -50,6 +50,8 @@ def select(store: Store, names: Sequence[str]) -> list[tuple[Sweep, frozenset[st
     """
     sweeps = {name: Sweep(store, name) for name in submitted_sweeps(store)}
     if not names:
+        if not sweeps and (recorded := store.shown_names()):
+            raise NeverSubmitted(str(store.root), tuple(recorded.values()))
         if len(sweeps) != 1:
             known = tuple(sweep.shown_name for sweep in sweeps.values())
             raise SweepNotNamed(str(store.root), known)

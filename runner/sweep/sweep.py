@@ -13,7 +13,7 @@ from artifacts.store import Store
 from cluster.backend import Limits, Scheduler
 from cluster.open import open_scheduler
 from cluster.profile import Profile
-from runner.errors import FrozenFileDamaged
+from runner.errors import FrozenFileDamaged, NeverSubmitted
 from runner.sweep.arrays import Arrays, QueuedArray, arrays_of
 from runner.sweep.attempts import unrecorded
 from runner.sweep.journal import AttemptStarted, Entry, Follower
@@ -81,9 +81,11 @@ class Sweep:
         """Return the submission that says which trials the sweep has.
 
         Raises:
-            UnknownSweep: It was never submitted.
+            UnknownSweep, NeverSubmitted: It was never submitted.
         """
         if not self.submissions:
+            if self.store.records_folder(self.name).is_dir():
+                raise NeverSubmitted(str(self.store.root), (self.shown_name,))
             known = tuple(map(self.store.shown_name, submitted_sweeps(self.store)))
             raise UnknownSweep(self.name, known, self.store.root)
         return self.submissions[-1]

@@ -362,7 +362,7 @@ def test_equal_numbers_are_one_value_however_they_were_typed(store: Store) -> No
 def test_no_text_in_a_csv_is_a_formula_and_every_number_is_a_number(
     store: Store, tmp_path: Path
 ) -> None:
-    texts = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a=1", "", None]
+    texts = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a=1", "", None, "＝1"]
     for number, text in enumerate(texts):
         parameters = {"text": text, "number": -1 - number, "mixed": -number if number % 2 else text}
         store.publish(
@@ -383,6 +383,7 @@ def test_no_text_in_a_csv_is_a_formula_and_every_number_is_a_number(
         "a=1",
         "",
         "",
+        "'＝1",
     ]
     assert [row["number"] for row in rows] == [str(-1 - number) for number in range(len(texts))]
     assert [row["mixed"] for row in rows] == [
@@ -395,6 +396,7 @@ def test_no_text_in_a_csv_is_a_formula_and_every_number_is_a_number(
         "a=1",
         "-7",
         "",
+        "-9",
     ]
     assert {row["train_loss"] for row in rows} == {"-1.5"}
     assert "'=name()" in rows[0]

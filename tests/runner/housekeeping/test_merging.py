@@ -15,6 +15,7 @@ from artifacts.errors import NameTaken
 from artifacts.store import Store
 from runner.housekeeping.merging import MergedStore, NotMergeable, merge
 from runner.housekeeping.rename import rename
+from tests.runner.builders import record
 from tests.runner.conftest import Desk
 from tests.runner.housekeeping.conftest import MakeStore
 from tests.runner.housekeeping.killing import killed_at_every_step
@@ -75,6 +76,18 @@ def test_a_log_that_has_grown_comes_again_and_another_file_stays(
     assert (merged.kept, other.read_text()) == ([other], "something else")
 
 
+def test_trials_of_another_grid_are_shown_beside_the_stores_own(
+    make_store: MakeStore,
+) -> None:
+    source, target = make_store("source"), make_store("target")
+    source.publish(record("0" * 16, sweep="one"))
+    # The others are the same attempts: one store is a copy of the other.
+    assert added(merge([source], target)) == [1]
+    records = runner.load(target.root, "one")
+    assert len(records) == 3
+    assert not records.notes
+
+
 def test_names_come_along_and_a_name_that_is_taken_is_told(
     make_store: MakeStore, tmp_path: Path
 ) -> None:
@@ -118,11 +131,7 @@ def test_killed_at_any_step_the_same_call_merges(store: Store, tmp_path: Path) -
     steps = 0
     for steps in killed_at_every_step(lambda: merge([store], target), stride=3):
         merge([store], target)
-        left = {
-            name: data
-            for name, data in content(target.root).items()
-            if not name.endswith(".partial")
-        }
+        left = {name: data for name, data in content(target.root).items() if ".partial" not in name}
         assert left == expected, f"killed at step {steps}"
         shutil.rmtree(target.root)
     assert steps > 20
@@ -146,6 +155,7 @@ def test_merged_trials_count_beside_those_of_the_store_itself(desk: Desk, tmp_pa
     assert len(desk.json("collect", "--attempts")) == 3
     assert len(desk.json("collect")) == 2
     assert "merged" in desk.run("ls")
+    assert "nothing was submitted to it" in desk.run("status", code=1)
     assert "nothing to run" in desk.run("submit", grid, "--backend", "inline")
     assert desk.json("status")[0]["counts"] == {"completed": 2}
 

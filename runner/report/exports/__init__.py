@@ -1,0 +1,1 @@
+"""Writes records into the tools that people already use: MLflow, TensorBoard."""
