@@ -156,6 +156,13 @@ class Records:
         said += [f"{len(self.unreadable)} unreadable"] * bool(self.unreadable)
         return f"<Records: {'; '.join(said)}>"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first rows as a table."""
+        from runner.report.notebook import records_html
+
+        notes = [*self.notes, *(f"unreadable: {problem}" for problem in self.unreadable)]
+        return records_html(self._table, str(self.store), notes)
+
     def to_arrow(self) -> pa.Table:
         """Return the rows with all columns of the schema, the parameters and the results.
 
