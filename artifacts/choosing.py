@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from artifacts.index import began, weight
+from artifacts.index import Attempt, began, weight
 from artifacts.record import Outcome
 
 COUNTS: Final = "runner:counts"
@@ -73,6 +73,29 @@ def counting(table: pa.Table, preferred: Preferred) -> pa.Array:
     weights = pc.if_else(completed, pc.add(fits, 1), 0)
     chosen = _largest(table, ("trial",), pc.cast(weights, pa.int64()), last=True)
     return pc.is_in(_numbers(table), chosen)
+
+
+def counted(attempts: Sequence[Attempt], preferred: Preferred) -> Attempt | None:
+    """Return the completed attempt that ``counting`` chooses of one trial's; None if it has none.
+
+    Args:
+        attempts: In order.
+        preferred: What fits.
+    """
+
+    def fit(item: tuple[int, Attempt]) -> tuple[int, int, int]:
+        place, attempt = item
+        code, data = (
+            1 if found is None or not wanted else 2 * (found in wanted)
+            for found, wanted in (
+                (attempt.code, preferred.code),
+                (attempt.data_digest, preferred.data),
+            )
+        )
+        return code, data, place
+
+    completed = [one for one in enumerate(attempts) if one[1].outcome is Outcome.completed]
+    return max(completed, key=fit)[1] if completed else None
 
 
 def _rank(found: pa.ChunkedArray, wanted: frozenset[str]) -> pa.ChunkedArray | pa.Array:

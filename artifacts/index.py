@@ -40,6 +40,8 @@ class Attempt(NamedTuple):
     """Digest of the user's code; None where it needs none, or did not record it."""
     data_digest: str | None = None
     """Of the data that it read; None where it is not known."""
+    packages_digest: str | None = None
+    """Of the packages that its worker found; None where it is not known."""
 
     @property
     def own(self) -> bool:
@@ -201,7 +203,10 @@ def _scan(folder: Path) -> dict[str, int]:
 
 
 def _rows_of(path: Path) -> Rows:
-    flags_of, digests_of = ("derived", "disturbed", "diverged"), ("code", "data_digest")
+    flags_of, digests_of = (
+        ("derived", "disturbed", "diverged"),
+        ("code", "data_digest", "packages_digest"),
+    )
     table = load_table(path, (*flags_of, *digests_of, "merged_from", "started_at"))
     derived, disturbed, diverged = (
         [bool(flag) for flag in table[name].to_pylist()]

@@ -31,7 +31,7 @@ def diff(
 
     Your code is compared as it was when they ran and as it is now, in the
     form of diff -u. Data is compared by its digest, packages by their
-    versions at the latest submit and now.
+    versions then and now.
 
     \b
     Example:
@@ -73,8 +73,13 @@ def _print(found: Differences, *, names_only: bool) -> None:
             f"{data.now}",
             indent=2,
         )
-    for name, (then, now) in found.packages.items():
-        output.say(f"  {name} {then or 'not installed'}, now {now or 'not installed'}")
+    for packages in found.packages:
+        unknown = "" if packages.changes else ": their records name them (packages_differ)"
+        output.paragraph(
+            f"{plural(packages.trials, 'trial')} ran with other packages{unknown}", indent=2
+        )
+        for name, (then, now) in packages.changes.items():
+            output.say(f"    {name} {then or 'not installed'}, now {now or 'not installed'}")
     if not found:
         output.say("  nothing has changed since they were computed")
 
@@ -103,7 +108,14 @@ def _plain(found: Differences) -> dict[str, Any]:
             for data in found.data
         ],
         "packages": [
-            {"name": name, "then": then, "now": now} for name, (then, now) in found.packages.items()
+            {
+                "trials": packages.trials,
+                "changes": [
+                    {"name": name, "then": then, "now": now}
+                    for name, (then, now) in packages.changes.items()
+                ],
+            }
+            for packages in found.packages
         ],
         "notes": list(found.notes),
     }

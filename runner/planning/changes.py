@@ -6,9 +6,9 @@ What is not known, as of records that an earlier version wrote, is not called ot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from artifacts.record import Outcome
+from artifacts.choosing import Preferred, counted
 from artifacts.store import Store
 from jobs.registry import dataset_of
 from jobs.spec import JobSpec
@@ -23,7 +23,7 @@ from runner.sweep.sweep import Sweep
 def changes(request: Request, sweep: Sweep) -> tuple[Changed, ...]:
     """Return the groups of which something has changed.
 
-    A trial is up to date if any of its completed attempts is.
+    Of a trial the completed attempt is looked at that would count after a submit now.
 
     Args:
         request: The grid; its code and its datasets are looked at if something is completed.
@@ -38,16 +38,15 @@ def changes(request: Request, sweep: Sweep) -> tuple[Changed, ...]:
     others: dict[str, set[str]] = {}
     for spec, trial in _completed(request, sweep):
         completed[spec.group] += 1
-        attempts = [one for one in sweep.index.attempts(trial) if one.outcome is Outcome.completed]
-        dataset = dataset_of(spec.workload, spec.params)
-        if dataset is not None and _all_other(
-            request.data.get(dataset), [one.data_digest for one in attempts]
-        ):
-            data.setdefault(spec.group, {})[trial] = dataset
-        ran = [None if one.code == LIVE else one.code for one in attempts]
-        if needs_code(spec) and request.code != LIVE and _all_other(request.code, ran):
+        now = used_now(request, spec)
+        attempt = counted(sweep.index.attempts(trial), now)
+        if attempt is None:
+            continue
+        if now.data and attempt.data_digest not in (None, *now.data):
+            data.setdefault(spec.group, {})[trial] = dataset_of(spec.workload, spec.params) or ""
+        if now.code and attempt.code is not None and attempt.code not in (LIVE, *now.code):
             code.setdefault(spec.group, []).append(trial)
-            others.setdefault(spec.group, set()).update(filter(None, ran[-1:]))
+            others.setdefault(spec.group, set()).add(attempt.code)
     return tuple(
         Changed(
             group,
@@ -59,6 +58,21 @@ def changes(request: Request, sweep: Sweep) -> tuple[Changed, ...]:
         )
         for group in completed
         if group in data or group in code
+    )
+
+
+def used_now(request: Request, spec: JobSpec) -> Preferred:
+    """Return what a submit of the request would compute a trial with; empty where that is not
+    known, or the trial needs none.
+
+    Raises:
+        CodeTooLarge: The code is more than the profile allows.
+    """
+    code = request.code if needs_code(spec) else None
+    data = request.data.get(dataset_of(spec.workload, spec.params) or "")
+    return Preferred(
+        code=frozenset() if code in (None, LIVE) else frozenset({code}),
+        data=frozenset() if data is None else frozenset({data}),
     )
 
 
@@ -92,8 +106,3 @@ def _completed(request: Request, sweep: Sweep) -> Iterator[tuple[JobSpec, str]]:
     for spec, trial in zip(request.specs, request.ids, strict=True):
         if trial in sweep.index.completed:
             yield spec, trial
-
-
-def _all_other(now: str | None, found: Sequence[str | None]) -> bool:
-    """Whether every completed attempt is known to have used something else."""
-    return now is not None and all(one not in (None, now) for one in found)

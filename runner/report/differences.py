@@ -4,15 +4,17 @@ what a submit would use now."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.record import Outcome
+from artifacts.choosing import counted
 from artifacts.store import Store
 from jobs.errors import JobsError
 from jobs.registry import dataset_of
-from runner.planning.changes import code_now
+from runner.errors import FrozenFileDamaged
+from runner.planning.changes import code_now, used_now
 from runner.planning.request import Request, frozen_request, request_now
 from runner.sweep.code_changes import (
     ChangedFile,
@@ -23,6 +25,7 @@ from runner.sweep.code_changes import (
 )
 from runner.sweep.provenance import installed_packages
 from runner.sweep.snapshot import LIVE
+from runner.sweep.surroundings import differences, digest_of
 from runner.sweep.sweep import Sweep
 
 
@@ -50,6 +53,16 @@ class OtherData:
 
 
 @dataclass(frozen=True)
+class OtherPackages:
+    """Completed trials whose worker found other packages than are installed now."""
+
+    trials: int
+    changes: Mapping[str, tuple[str | None, str | None]]
+    """Versions then and now, by name; None where it is not installed. Empty if they were those of
+    no submission, as on a node with packages of its own: the records name these."""
+
+
+@dataclass(frozen=True)
 class Differences:
     """All that has changed for one sweep."""
 
@@ -58,8 +71,7 @@ class Differences:
     """Trials with a completed record."""
     code: tuple[OtherCode, ...]
     data: tuple[OtherData, ...]
-    packages: Mapping[str, tuple[str | None, str | None]]
-    """Versions at the latest submit and now, by name; None where it is not installed."""
+    packages: tuple[OtherPackages, ...]
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -76,32 +88,42 @@ def differences_of(sweep: Sweep) -> Differences:
     request, notes = _request_now(sweep)
     codes: Counter[str] = Counter()
     data: Counter[tuple[str, str, str]] = Counter()
+    packages: Counter[str] = Counter()
+    here = installed_packages()
     completed = 0
     for spec, trial in zip(request.specs, request.ids, strict=True):
-        attempts = [one for one in sweep.index.attempts(trial) if one.outcome is Outcome.completed]
-        if not attempts:
+        one = counted(sweep.index.attempts(trial), used_now(request, spec))
+        if one is None:
             continue
         completed += 1
-        last, dataset = attempts[-1], dataset_of(spec.workload, spec.params)
-        if request.code is not None and last.code not in (None, request.code):
-            codes[last.code] += 1
-        now = request.data.get(dataset or "")
-        if now is not None and last.data_digest not in (None, now):
-            data[dataset or "", last.data_digest, now] += 1
+        dataset = dataset_of(spec.workload, spec.params) or ""
+        if request.code is not None and one.code not in (None, request.code):
+            codes[one.code] += 1
+        now = request.data.get(dataset)
+        if now is not None and one.data_digest not in (None, now):
+            data[dataset, one.data_digest, now] += 1
+        if one.packages_digest not in (None, digest_of(here)):
+            packages[one.packages_digest] += 1
     after = code_now(request, sweep.store) if codes else None
-    then, here = sweep.latest.about.environment.packages, installed_packages()
+    known = {digest_of(found): found for found in _packages(sweep)}
     return Differences(
         sweep.shown_name,
         completed,
         tuple(_of_code(sweep.store, digest, n, after) for digest, n in codes.most_common()),
         tuple(OtherData(name, n, was, now) for (name, was, now), n in data.most_common()),
-        {
-            name: (then.get(name), here.get(name))
-            for name in sorted(then.keys() | here.keys())
-            if then.get(name) != here.get(name)
-        },
+        tuple(
+            OtherPackages(n, differences(known.get(digest, here), here))
+            for digest, n in packages.most_common()
+        ),
         tuple(notes),
     )
+
+
+def _packages(sweep: Sweep) -> Iterator[Mapping[str, str]]:
+    """What each submission found installed."""
+    for submission in sweep.submissions:
+        with suppress(FrozenFileDamaged):
+            yield submission.about.environment.packages
 
 
 def _request_now(sweep: Sweep) -> tuple[Request, list[str]]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts import parquet
-from artifacts.choosing import Preferred
+from artifacts.choosing import Preferred, counted
 from artifacts.collect import collect, compact_leftovers
 from artifacts.columns import COLUMNS, RESERVED
 from artifacts.errors import StoreNotWritable, UnknownFormat, UnknownSweep
@@ -65,6 +65,9 @@ def test_of_several_completed_attempts_the_one_that_fits_counts(store: Store) ->
             store.publish(make_record(trial, attempt, code=code, data_digest=data))
     first = {"study": Preferred(code=frozenset({"c2"}), data=frozenset({"d1"}))}
     assert column(store, "attempt", preferred=first) == [2, 3, 3, 1, 2]
+    index = store.index("study")
+    chosen = [counted(index.attempts(trial), first["study"]) for trial in made]
+    assert [one and one.attempt for one in chosen] == [2, 3, 3, 1, 2]
     assert column(store, "attempt") == [3, 4, 3, 2, 2]
 
 

@@ -48,3 +48,6 @@ def test_a_package_that_is_upgraded_while_a_trial_waits(desk: Desk, tmp_path: Pa
     said = desk.run("collect", "toy")
     assert "1 of 2 completed trials was computed with other packages" in said
     assert "measured 2.0, now 1.0" in said
+    told = desk.run("diff", "toy")
+    assert "1 trial ran with other packages" in told
+    assert "measured 1.0, now 2.0" in told
