@@ -37,6 +37,7 @@ from runner.cli import (
     plan,
     query,
     report,
+    reproduce,
     retry,
     rm,
     schema,
@@ -94,6 +95,7 @@ app.command("compare")(compare.compare)
 app.command("diff")(diff.diff)
 app.command("query")(query.query)
 app.command("report")(report.report)
+app.command("reproduce")(reproduce.reproduce)
 app.command("show")(show.show)
 app.command("logs")(logs.logs)
 app.command("export")(export.export)

@@ -139,7 +139,7 @@ def read(
     return read_request(
         grid,
         sets=sets or (),
-        on=_mapping(on or []),
+        on=mapped_targets(on or []),
         cluster_file=cluster,
         data_dir=data_dir,
         backend=backend,
@@ -239,7 +239,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def _mapping(pairs: list[str]) -> dict[str, str]:
+def mapped_targets(pairs: list[str]) -> dict[str, str]:
     mapped = {}
     for pair in pairs:
         name, equals, other = pair.partition("=")

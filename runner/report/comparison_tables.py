@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from runner.report.comparison import Comparison
@@ -55,12 +55,19 @@ def margin_text(measure: Measure) -> str:
     return f"{100 * margin:.3g} points" if measure.fraction else f"{margin:.3g}"
 
 
-def effects_table(effects: Sequence[Effect]) -> Table:
+def effects_table(
+    effects: Sequence[Effect], verdict: Callable[[Effect], str] | None = None
+) -> Table:
     """Return one row per effect of one metric: what is compared, n, the effect, its interval, the
     p-value and the verdict.
 
     Of more than 40 cells only the first are shown.
+
+    Args:
+        effects: Of one metric.
+        verdict: What stands for the verdict; None for ``verdict_text``.
     """
+    verdict = verdict or verdict_text
     several = len({effect.a for effect in effects}) > 1
     shown, left_out = _first_cells(effects)
     names = list(dict.fromkeys(name for effect in shown for name in effect.cell or ()))
@@ -87,7 +94,7 @@ def effects_table(effects: Sequence[Effect]) -> Table:
         (Heading("effect", right=True), [estimate_text(effect) for effect in shown]),
         (Heading("95 % interval", right=True), [interval_text(effect) for effect in shown]),
         (Heading("p", right=True), [p_text(effect.p_adjusted) for effect in shown]),
-        (Heading("verdict"), [verdict_text(effect) for effect in shown]),
+        (Heading("verdict"), [verdict(effect) for effect in shown]),
     ]
     if any(effect.more for effect in shown):
         columns.append((Heading("more", right=True), [str(effect.more or "") for effect in shown]))

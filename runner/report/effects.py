@@ -4,7 +4,7 @@ cells."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class Effect:
     """How many more repeats would decide it; None where it is decided, or where none would."""
     sd: float
     """Of one paired difference, of the logarithms where the effect is a ratio."""
+    identical: bool = False
+    """Whether both sides of every pair have the very same value."""
 
     def as_row(self) -> dict[str, Any]:
         """Return a flat mapping, for scripts."""
@@ -75,6 +77,7 @@ class Effect:
             "more_repeats": self.more,
             "method": self.method,
             "optimistic": self.optimistic,
+            "identical": self.identical,
         }
 
 
@@ -83,11 +86,12 @@ def paired_effects(
 ) -> list[Effect]:
     """Return the effect on one metric of all cells together, if there are several, and of each."""
     a, b = values[pairs.a], values[pairs.b]
+    same = a == b
     with np.errstate(divide="ignore", invalid="ignore"):
         if measure.ratio:
             a, b = np.log(a), np.log(b)
         kept = np.isfinite(a) & np.isfinite(b)
-    a, b, cell, unit = a[kept], b[kept], pairs.cell[kept], pairs.unit[kept]
+    a, b, same, cell, unit = (of[kept] for of in (a, b, same, pairs.cell, pairs.unit))
     if not len(a):
         return []
     step = 0.0 if measure.ratio else statistics.step_of(np.unique(np.append(a, b)).tolist())
@@ -96,7 +100,8 @@ def paired_effects(
     found: list[Effect] = []
     if len(starts) > 1:
         whole = [_means_of_repeats(side, cell, unit) for side in (a, b)]
-        found += _estimated(sides, measure, [None], len(starts), whole[0], whole[1], 0.0)
+        (of_all,) = _estimated(sides, measure, [None], len(starts), whole[0], whole[1], 0.0)
+        found.append(replace(of_all, identical=bool(same.all())))
     if pooled and found:
         return found
     of_cells: list[Effect] = []
@@ -104,7 +109,8 @@ def paired_effects(
         which = np.flatnonzero(sizes == n)
         rows = starts[which][:, None] + np.arange(n)
         labels = [pairs.cells[code] for code in cell[starts[which]]]
-        of_cells += _estimated(sides, measure, labels, 1, a[rows], b[rows], step)
+        made = _estimated(sides, measure, labels, 1, a[rows], b[rows], step)
+        of_cells += map(_marked, made, same[rows].all(axis=1).tolist())
     return found + sorted(of_cells, key=_order)
 
 
@@ -138,6 +144,10 @@ def independent_effects(
         of_a, of_b = a[cell_a == cell][None, :], b[cell_b == cell][None, :]
         of_cells += _welch(sides, measure, [matched.cells[cell]], 1, of_a, of_b, step)
     return found + sorted(of_cells, key=_order)
+
+
+def _marked(effect: Effect, identical: bool) -> Effect:
+    return replace(effect, identical=True) if identical else effect
 
 
 def _order(effect: Effect) -> list[tuple[int, float, str]]:

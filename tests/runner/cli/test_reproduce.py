@@ -1,0 +1,144 @@
+"""`runner reproduce`: real trials, run again from what their submit froze."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from artifacts.store import Store
+from runner.cli.main import main
+from tests.runner.cli.conftest import Run
+from tests.runner.conftest import Desk
+
+STUDIES = Path(__file__).parents[2] / "stores" / "studies"
+SHIPPED = sorted(path.name for path in (STUDIES / "records").iterdir())
+
+MODULE = """\
+import os
+
+
+def score(seed: int, x: int) -> dict[str, float]:
+    shift = float(os.environ.get("SHIFT", "0"))
+    return {"score": x + VERSION + shift + (0.5 * seed) ** 2, "loss": 1.0 + 0.01 * seed * x}
+"""
+GRID = """\
+name: scores
+workload: mine:score
+target: big
+matrix: {x: [1, 2]}
+repeats: 3
+"""
+PROFILE = "targets: {big: {cpus: 1}}\n"
+
+
+@pytest.fixture
+def original(desk: Desk) -> Path:
+    """The store of a sweep whose code, grid and profile have been replaced since, moved away."""
+    module, profile = desk.folder / "mine.py", desk.folder / "cluster.yaml"
+    module.write_text("VERSION = 1.0\n" + MODULE)
+    profile.write_text(PROFILE)
+    grid = desk.folder / "grid.yaml"
+    grid.write_text(GRID)
+    desk.run("submit", grid, "--backend", "inline")
+    module.write_text("VERSION = 2.0\n" + MODULE)
+    grid.unlink()
+    profile.unlink()
+    moved = desk.folder.parent / "elsewhere" / "copied"
+    moved.parent.mkdir()
+    desk.store_folder.rename(moved)
+    return moved
+
+
+def again(desk: Desk, original: Path, into: str, *options: str, code: int = 0) -> str:
+    """Run the sweep again and return what is printed; the desk's own store is the original's."""
+    desk.store_folder = original
+    words = ["reproduce", "scores", "--into", into, "--backend", "inline", *options]
+    return desk.run(*words, code=code)
+
+
+def test_a_moved_store_is_all_that_is_needed(desk: Desk, original: Path) -> None:
+    before = sorted(path for path in original.rglob("*") if path.is_file())
+    said = again(desk, original, "again", "--metric", "score,loss")
+    assert "nothing differs from the original before it runs" in said
+    assert "6 identical" in said, "two metrics, each in two cells and in both together"
+    assert sorted(path for path in original.rglob("*") if path.is_file()) == before
+    copy = Store(desk.folder / "again")
+    assert len(copy.index("scores").completed) == 6
+
+    repeated = again(desk, original, "again", "--metric", "score,loss")
+    assert "6 identical" in repeated, "the same command again runs nothing and compares"
+
+
+def test_another_result_is_different_and_exit_code_1(desk: Desk, original: Path) -> None:
+    desk.environment["SHIFT"] = "5"
+    said = again(desk, original, "again", "--metric", "score,loss", code=1)
+    assert "3 identical, 3 different" in said
+    plain = desk.json("reproduce", "scores", "--into", "again", "--backend", "inline", code=1)
+    assert {effect["verdict"] for effect in plain["effects"] if effect["metric"] == "score"} == {
+        "different"
+    }
+
+
+def test_new_seeds_make_independent_sides(desk: Desk, original: Path) -> None:
+    said = again(desk, original, "again", "--metric", "loss", "--seeds", "new")
+    assert "Welch" in said
+    assert "identical" not in said
+    copy = Store(desk.folder / "again")
+    seeds = {copy.read("scores", trial)[-1]["seed"] for trial in copy.index("scores").completed}
+    assert seeds == {3, 4, 5}
+
+
+def test_targets_are_mapped_to_those_of_here(desk: Desk, original: Path) -> None:
+    said = again(desk, original, "again", "--on", "big=cpu", "--trials", "3", "--metric", "loss")
+    assert "3 trials left out by --trials" in said
+    assert "1 identical" in said, "the mapped target parts no pair"
+    copy = Store(desk.folder / "again")
+    assert {copy.read("scores", trial)[-1]["target"] for trial in copy.index("scores").trials} == {
+        "cpu"
+    }
+    lacking = again(desk, original, "other", "--on", "big=huge", code=1)
+    assert "no target 'huge'" in lacking
+    own = again(desk, original, str(original), code=2)
+    assert "--into" in own
+
+
+@pytest.mark.parametrize("sweep", ["quickstart"])
+def test_a_shipped_study_is_reproduced_from_a_small_store(
+    run: Run, tmp_path: Path, sweep: str
+) -> None:
+    shutil.copytree(STUDIES, tmp_path / "store")
+    done = run(
+        "reproduce", sweep, "--store", str(tmp_path / "store"), "--into", str(tmp_path / "again"),
+        "--trials", "6", "--backend", "inline", "--metric", "test_accuracy", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    plain = json.loads(done.out)
+    assert len(plain["effects"]) >= 2
+    verdicts = {effect["verdict"] for effect in plain["effects"]}
+    # On the processor that made the store they are identical, on another one they need not be.
+    assert verdicts <= {"identical", "same", "undecided"}
+    assert not plain["missing"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sweep", [name for name in SHIPPED if name != "quickstart"])
+def test_every_shipped_study_is_reproduced_from_a_small_store(
+    tmp_path: Path, sweep: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(STUDIES, tmp_path / "store")
+    monkeypatch.chdir(tmp_path)
+    for name in ("RUNNER_STORE", "RUNNER_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as left:
+        main(
+            ["reproduce", sweep, "--store", "store", "--into", "again", "--backend", "inline",
+             "--metric", "test_accuracy", "--json"]
+        )  # fmt: skip
+    assert left.value.code == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert [effect["n"] for effect in plain["effects"]]
+    assert "different" not in {effect["verdict"] for effect in plain["effects"]}
+    assert [path.name for path in Path("again/records").iterdir()] == [sweep]
