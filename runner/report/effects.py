@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from runner.report import statistics
-from runner.report.codes import Floats, Ints
+from runner.report.codes import Bools, Floats, Ints
 from runner.report.measures import Measure
 from runner.report.pairing import Matched, Pairs, Sides, rank
 from runner.report.statistics import Estimates, Method, Verdict
@@ -86,12 +86,12 @@ def paired_effects(
 ) -> list[Effect]:
     """Return the effect on one metric of all cells together, if there are several, and of each."""
     a, b = values[pairs.a], values[pairs.b]
-    same = a == b
+    same: Bools = a == b
     with np.errstate(divide="ignore", invalid="ignore"):
         if measure.ratio:
             a, b = np.log(a), np.log(b)
         kept = np.isfinite(a) & np.isfinite(b)
-    a, b, same, cell, unit = (of[kept] for of in (a, b, same, pairs.cell, pairs.unit))
+    a, b, same, cell, unit = a[kept], b[kept], same[kept], pairs.cell[kept], pairs.unit[kept]
     if not len(a):
         return []
     step = 0.0 if measure.ratio else statistics.step_of(np.unique(np.append(a, b)).tolist())
