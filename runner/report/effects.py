@@ -110,7 +110,11 @@ def paired_effects(
         rows = starts[which][:, None] + np.arange(n)
         labels = [pairs.cells[code] for code in cell[starts[which]]]
         made = _estimated(sides, measure, labels, 1, a[rows], b[rows], step)
-        of_cells += map(_marked, made, same[rows].all(axis=1).tolist())
+        identical = np.all(same[rows], axis=1)
+        of_cells += [
+            _marked(effect, bool(all_same))
+            for effect, all_same in zip(made, identical, strict=True)
+        ]
     return found + sorted(of_cells, key=_order)
 
 
