@@ -55,6 +55,11 @@ def find(source: Source, data_dir: Path | None) -> Path | None:
     return None
 
 
+def is_prepared(folder: Path) -> bool:
+    """Return whether a folder is that of a prepared dataset."""
+    return all((folder / name).is_file() for name in (MANIFEST, SOURCES))
+
+
 def build(source: Source, data_dir: Path | None, fill: Callable[[Path], None]) -> tuple[Path, bool]:
     """Have `fill` write a new prepared folder, unless another process was quicker.
 

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from jobs.data.cache import is_prepared
 from runner.sweep.git import GitFailed, git
 
 if TYPE_CHECKING:
@@ -321,7 +322,7 @@ def _is_environment(folder: Path) -> bool:
 
 
 def _is_cache(folder: Path) -> bool:
-    return (folder / "CACHEDIR.TAG").exists()
+    return (folder / "CACHEDIR.TAG").exists() or is_prepared(folder)
 
 
 def _is_nothing(entry: os.DirEntry[str]) -> bool:

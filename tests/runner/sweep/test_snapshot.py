@@ -102,6 +102,15 @@ class TestWhatIsCode:
         listing = list_code(folder, ["b.py"])
         assert set(listing.taken) == {"a.py", "old/keep.py"}
 
+    @pytest.mark.parametrize("tracked", [False, True])
+    def test_prepared_data_is_none(self, tmp_path: Path, tracked: bool) -> None:
+        folder = write(tmp_path / "lab", "a.py")
+        if tracked:
+            repository(folder)
+        write(folder, *(f"prepared/x/{name}" for name in ("manifest.json", "sources.json")))
+        assert set(list_code(folder).taken) == {"a.py"}
+        assert not list_code(folder).left_out
+
     def test_a_store_is_none(self, tmp_path: Path) -> None:
         folder = write(tmp_path / "lab", "a.py", "kept/records/x.py", "kept/sweeps/y.py")
         listing = list_code(folder)
