@@ -308,6 +308,13 @@ _SECTIONS: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
             "JSON, a digest for each top-level name; missing where there are none.",
         ),
         (
+            "checkpoint_code",
+            "string",
+            "",
+            "`code` of the attempt that left the checkpoint which this one found, where it was "
+            "other code.",
+        ),
+        (
             "runner_code",
             "string",
             "",

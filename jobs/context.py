@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,9 @@ _ROUNDING = 1e-5
 """How far outside [0, 1] an accuracy may lie by rounding in single precision."""
 _HISTORY = frozenset(name for name, *_ in HISTORY) - {"epoch", "extra"}
 
+_CODE_OF_CHECKPOINT = "checkpoint-code"
+"""File beside the checkpoint that names the code of the attempt that looked for it last."""
+
 
 class Context:
     """One attempt as its workload sees it."""
@@ -50,6 +53,7 @@ class Context:
         seed: int = 0,
         target: str = "cpu",
         data_dir: Path | None = None,
+        code: str | None = None,
         device: Literal["cpu", "cuda"] = "cpu",
         cpus: int = 1,
         threads: int = 1,
@@ -82,7 +86,7 @@ class Context:
         """Core columns that the workload filled."""
         self.data_digest: str | None = None
         """Digest of the files that the trial's data was prepared from, once it is open."""
-        self._files, self._stop = files, stop
+        self._files, self._stop, self._code = files, stop, code
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._clock = clock or PhaseClock()
@@ -121,7 +125,20 @@ class Context:
     def checkpoint_folder(self) -> Path:
         """Return where a checkpoint is looked for and left; write aside and rename, so that it is
         whole or not there."""
-        return self._made(self._files / "checkpoint")
+        folder = self._made(self._files / "checkpoint")
+        if self._code is not None:
+            self._compare_code(self._code)
+            self._code = None
+        return folder
+
+    def _compare_code(self, code: str) -> None:
+        """Note whether other code has left the checkpoint, and leave word of this attempt's."""
+        mark = self._files / _CODE_OF_CHECKPOINT
+        with suppress(OSError):
+            before = mark.read_text() if mark.exists() else code
+            if before != code and self.resumed:
+                self.noted["checkpoint_code"] = before
+            mark.write_text(code)
 
     def _made(self, folder: Path) -> Path:
         """The folder, there by now; who may go into it is not for what the trial has made of its

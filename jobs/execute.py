@@ -74,6 +74,7 @@ def execute(
     attempt: int = 1,
     data_dir: Path | None = None,
     import_path: tuple[str, ...] = (),
+    code: str | None = None,
     expect: Expectation | None = None,
     stop_requested: Callable[[], bool] = lambda: False,
     watched: Watched = lambda _position: nullcontext(),
@@ -84,6 +85,7 @@ def execute(
         files: The trial's folder in the store; made when the workload asks for it.
         data_dir: Folder of the data sets.
         import_path: Folders to look for the user's module in.
+        code: What the record says about that code; None if the trial needs none.
         expect: What the target promises; one CPU and no GPU if nothing is said.
         stop_requested: Whether the scheduler wants the attempt to end.
         watched: Is told how to ask where the trial is, while it runs.
@@ -106,6 +108,7 @@ def execute(
         seed=spec.seed,
         target=spec.target,
         data_dir=data_dir,
+        code=code,
         device=expect.device,
         cpus=expect.cpus,
         threads=device.threads(expect),

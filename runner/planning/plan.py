@@ -66,7 +66,9 @@ def preview_request(request: Request, sweep: Sweep, options: Options) -> Preview
 
     Raises:
         Infeasible: An array could never run.
+        CodeTooLarge: The user's code is more than a submit copies.
     """
+    _ = request.code  # measured, as submit does before it queues anything
     try:
         window = _window(request, sweep)
     except ClusterError:

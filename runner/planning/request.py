@@ -248,13 +248,17 @@ def _scripts(specs: Sequence[JobSpec], import_path: tuple[str, ...]) -> list[Pat
     ]
 
 
-def _sources(specs: Sequence[JobSpec], folder: Path, import_path: tuple[str, ...]) -> Sources:
-    return find_sources(
+def _sources(
+    specs: Sequence[JobSpec], folder: Path, import_path: tuple[str, ...]
+) -> Sources | None:
+    """Where the user's code lies; None if all of it is installed."""
+    found = find_sources(
         folder,
         [Path(one) for one in import_path],
         _modules(specs, import_path),
         _scripts(specs, import_path),
     )
+    return found if found.roots else None
 
 
 def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:

@@ -39,6 +39,7 @@ from runner.sweep.attempts import (
     TakenOver,
     array_name,
     circumstances,
+    code_of,
     data_columns,
     needs_code,
     outcome_after,
@@ -254,6 +255,7 @@ class Worker:
             files=self.store.files_folder(spec.trial_id),
             data_dir=_data_dir(submission),
             import_path=submission.import_path,
+            code=code_of(submission, spec),
             expect=Expectation(
                 gpu=resources.get("gpu"),
                 gpus=resources.get("gpus", 0),

@@ -322,6 +322,7 @@ def test_code_that_is_too_large_is_refused_with_its_largest_files_and_a_way_to_e
     profile = desk.folder / "cluster.yaml"
     profile.write_text("targets: {cpu: {cpus: 1}}\nsnapshot: {max_mb: 1}\n")
     grid = desk.grid("workload: toys:quick\nmatrix: {width: [1]}\n")
+    desk.run("plan", grid, code=1)
     said = desk.run("submit", grid, "--backend", "inline", code=1)
     assert "assets/shapes.json (2.0 MB)" in said
     assert "snapshot: {exclude: [...]}" in said
@@ -332,3 +333,24 @@ def test_code_that_is_too_large_is_refused_with_its_largest_files_and_a_way_to_e
     profile.write_text('targets: {cpu: {cpus: 1}}\nsnapshot: {max_mb: 1, exclude: ["assets/"]}\n')
     assert "nothing to run" in desk.run("submit", grid, "--backend", "inline")
     assert len(list((desk.store_folder / "code").iterdir())) == 1
+
+
+def test_a_trial_that_other_code_has_begun_says_so(desk: Desk) -> None:
+    module = desk.folder / "ed.py"
+    text = (
+        "def main(v, *, context):\n"
+        "    state = context.checkpoint_folder / 'state'\n"
+        "    if not context.resumed:\n"
+        "        state.write_text('half')\n"
+        "        raise SystemExit('stopped half-way')\n"
+        "    return {'state': state.read_text()}\n"
+    )
+    module.write_text(text)
+    grid = desk.grid("workload: ed:main\ntarget: cpu\nmatrix: {v: [1]}\n")
+    desk.run("submit", grid, "--backend", "inline", code=1)
+    module.write_text(text + "# corrected\n")
+    desk.run("submit", grid, "--backend", "inline")
+    first, second = desk.json("collect", "toy", "--attempts")
+    assert first["checkpoint_code"] is None
+    assert second["state"] == "half"
+    assert second["checkpoint_code"] == first["code"] != second["code"]
