@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from artifacts.values import spelled
 from runner.report.cells import Trials
 from runner.report.comparison import Comparison, compare_axes, compare_axis, judged
 from runner.report.comparison_tables import estimate_text, interval_text, notes, title
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _CELL: Final = "settings"
 _MOST_CELLS: Final = 24
+_MOST_LEVELS: Final = 16
 _MOST_ROWS: Final = 60
 _SIGNS: Final[Mapping[Verdict | None, str]] = {
     Verdict.better: "▲ better",
@@ -75,6 +77,8 @@ class Answers:
     """What is sure, a sentence each."""
     not_alone: tuple[str, ...]
     """Axes of which no two trials differ in nothing else."""
+    too_many: tuple[str, ...]
+    """Axes with more values than a page has room for."""
     notes: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
 
@@ -86,9 +90,14 @@ def answers_of(trials: Trials, order: Sequence[str] = ()) -> Answers | None:
         trials: One row per trial.
         order: The trials in the order of the grid, whose first cell the others are compared with.
     """
-    axes = [name for name in trials.varying if name != "sweep"]
-    if len(trials.cells) < 2 or not axes:
+    levels = {
+        name: len({spelled(cell.keys[name]) for cell in trials.cells})
+        for name in trials.varying
+        if name != "sweep"
+    }
+    if len(trials.cells) < 2 or not levels:
         return None
+    axes = [name for name, count in levels.items() if count <= _MOST_LEVELS]
     measures = measures_of(trials.table, None, DEFAULT_MARGINS)
     if not measures:
         return None
@@ -105,6 +114,7 @@ def answers_of(trials: Trials, order: Sequence[str] = ()) -> Answers | None:
         left_out=max(0, len(rows) - _MOST_ROWS),
         decided=tuple(_decided(compared)),
         not_alone=tuple(not_alone),
+        too_many=tuple(f"{name} ({levels[name]} values)" for name in levels if name not in axes),
         notes=tuple(_notes(compared)),
         comparisons=tuple(compared),
     )

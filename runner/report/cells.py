@@ -50,6 +50,7 @@ class Trials:
     def __init__(self, table: pa.Table) -> None:
         self.table = table
         self._values: dict[str, list[Any]] = {}
+        self._comparables: dict[str, list[Any]] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -91,12 +92,17 @@ class Trials:
         return next((metric for metric in self.metrics if not metric.timing), None)
 
     @cached_property
+    def keys(self) -> list[tuple[Any, ...]]:
+        """Return what distinguishes each row's cell from the others; equal for rows of one cell."""
+        columns = [self._comparable(name) for name in self.varying]
+        return list(zip(*columns, strict=True)) if columns else [()] * len(self)
+
+    @cached_property
     def cells(self) -> list[Cell]:
         """Return the cells that have a completed trial, sorted by their keys."""
-        columns = [_comparable(self.values(name)) for name in self.varying]
         found: dict[tuple[Any, ...], list[int]] = {}
         for row in self.completed:
-            found.setdefault(tuple(column[row] for column in columns), []).append(row)
+            found.setdefault(self.keys[row], []).append(row)
         groups = list(found.values())
         for name in reversed(self.varying):
             values = self.values(name)
@@ -134,18 +140,31 @@ class Trials:
         more = len(counts) - len(listed)
         return ", ".join(listed) + (f" and {more} more" if more else "")
 
+    def _comparable(self, name: str) -> list[Any]:
+        """Return a column's values, equal only if they are the same in a grid."""
+        if name not in self._comparables:
+            values = self.values(name)
+            kinds = {type(value) for value in values} - {type(None)}
+            plain = len(kinds) < 2 and kinds <= {str, int, bool, float}
+            plain = plain and all(value == value for value in values)  # NaN equals nothing
+            self._comparables[name] = (
+                values if plain else [None if value is None else spelled(value) for value in values]
+            )
+        return self._comparables[name]
+
     def _labels(self, rows: Sequence[int]) -> list[str]:
         """Return a name for each of these rows: its group's, where there are several, and what
         varies inside the group."""
         groups = self.values("group")
+        several = len(set(groups)) > 1
         members: dict[Any, list[int]] = {}
         for row in rows:
-            members.setdefault(groups[row] if len(set(groups)) > 1 else None, []).append(row)
+            members.setdefault(groups[row] if several else None, []).append(row)
         inside = {
             group: [
                 name
                 for name in sorted(self.varying, key=lambda name: name not in _SPEAK_FOR_THEMSELVES)
-                if len({spelled(self.values(name)[row]) for row in found}) > 1
+                if len({self._comparable(name)[row] for row in found}) > 1
             ]
             for group, found in members.items()
         }
@@ -189,10 +208,3 @@ def distinct_labels(labels: Sequence[str]) -> list[str]:
         seen[label] += 1
         found.append(f"#{seen[label]} {label}" if counts[label] > 1 else label)
     return found
-
-
-def _comparable(values: list[Any]) -> list[Any]:
-    """Return values that are equal as keys only if they are the same in a grid."""
-    if {type(value) for value in values} <= {str, type(None)}:
-        return values
-    return [None if value is None else spelled(value) for value in values]

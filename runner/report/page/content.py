@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from artifacts.store import Store
 from runner import __version__
 from runner.errors import FrozenFileDamaged
 from runner.report.answers import Answers, answers_of
-from runner.report.cells import Trials
+from runner.report.cells import Cell, Trials
 from runner.report.failures import Cause, causes
 from runner.report.gather import expected_trials, gather, open_sweeps
 from runner.report.origins import latest_of
@@ -22,7 +23,14 @@ from runner.report.plots.plot import NotDrawn, Plot
 from runner.report.plots.speed import speed_up
 from runner.report.plots.timeline import timeline
 from runner.report.plots.timings import batch_size_sweep, time_ledger, top_operators
-from runner.report.summary import ENVIRONMENT, HARDWARE, arranged, summarize
+from runner.report.summary import (
+    ENVIRONMENT,
+    HARDWARE,
+    arranged,
+    more_is_better,
+    sorted_by,
+    summarize,
+)
 from runner.report.tables import Table, plural, summary_table, text
 from runner.sweep.sweep import Sweep
 
@@ -185,10 +193,29 @@ def _means(trials: Trials) -> Table | None:
     """Return the groups' means; of very many groups the best by the first metric."""
     if not trials.completed:
         return None
-    summary = summarize(trials.table)
-    if len(summary.groups) > _MOST_ROWS:
-        summary = arranged(summary, None, _MOST_ROWS)
-    return summary_table(summary)
+    if len(trials.cells) <= _MOST_ROWS:
+        return summary_table(summarize(trials.table))
+    kept = {trials.keys[cell.rows[0]] for cell in _best(trials)}
+    rows = [row for row, key in enumerate(trials.keys) if key in kept]
+    summary = summarize(trials.table.take(rows), trials.varying)
+    shown = arranged(summary, None, _MOST_ROWS)
+    return summary_table(replace(shown, left_out=len(trials.cells) - len(shown.groups)))
+
+
+def _best(trials: Trials) -> list[Cell]:
+    """Return the cells whose mean result is best; of thousands nobody reads all."""
+    result = trials.result
+    if result is None:
+        return trials.cells[:_MOST_ROWS]
+
+    def mean(cell: Cell) -> float | None:
+        found = trials.numbers(result.name, cell.rows)
+        return fmean(found) if found else None
+
+    means = {cell.label: mean(cell) for cell in trials.cells}
+    return sorted_by(
+        trials.cells, lambda cell: means[cell.label], largest_first=more_is_better(result.name)
+    )[:_MOST_ROWS]
 
 
 def _about(sweep: Sweep) -> Iterable[About]:

@@ -67,7 +67,9 @@ def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
         return {"name": name, "kind": "number", **_coded(numbers), **_choice(name, numbers)}
     if name == "error_message":
         values = [first_line(value) for value in values]
-    texts = [_cell(value) for value in values]
+    spelled_of = {_key(value): value for value in values}
+    cells = {key: _cell(value) for key, value in spelled_of.items()}
+    texts = [cells[_key(value)] for value in values]
     return {"name": shown(name), "kind": "text", **_coded(texts), **_choice(name, texts)}
 
 
@@ -95,6 +97,11 @@ def _short(value: float | None) -> float | None:
     if value is None or not is_finite(value):
         return None
     return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def _key(value: Any) -> Any:
+    """Return what tells a value from others, also one that cannot be hashed."""
+    return (type(value), repr(value) if isinstance(value, list | dict) else value)
 
 
 def _cell(value: Any) -> str:

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from runner.report.cells import Trials
-from runner.report.plots.plot import PALETTE, NotDrawn, Plot, data, finished, numbers_of
+from runner.report.plots.plot import PALETTE, NotDrawn, Plot, finished, named_data, numbers_of
 from runner.report.printable import shown
 from runner.report.summary import TIMES, more_is_better
 
@@ -95,7 +95,7 @@ def _drawn(
         scale=alt.Scale(**numbers_of(*(row["result"] for row in rows)), padding=12),
     )
     kinds = ["on the front", "beaten in both"] if has_front else ["beaten in both"]
-    base = alt.Chart(data(rows))
+    base = alt.Chart(named_data("rows"))
     points = base.mark_point(filled=True, size=70, opacity=0.85).encode(
         x,
         y,
@@ -117,13 +117,13 @@ def _drawn(
         ],
     )
     if not has_front:
-        return finished(points, 300)
+        return finished(points, 300, rows=rows)
     step = (
         base.transform_filter("datum.kind == 'on the front'")
         .mark_line(interpolate="step-after", color=PALETTE[1], strokeDash=[4, 3])
         .encode(x, y)
     )
-    return finished(alt.layer(step, points), 300)
+    return finished(alt.layer(step, points), 300, rows=rows)
 
 
 def _thinned(points: Sequence[dict[str, Any]], front: set[int]) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from runner.report.plots.plot import (
     NotDrawn,
     Plot,
     category,
-    data,
     finished,
+    named_data,
     numbers_of,
 )
 from runner.report.printable import shown
@@ -91,7 +91,7 @@ def _drawn(rows: Sequence[dict[str, Any]], title: str, labels: Sequence[str]) ->
     )
     x = alt.X("epoch:Q", title="epoch", axis=_ticks({row["epoch"] for row in rows}))
     scale = alt.Scale(**numbers_of(*(row["low"] for row in rows), *(row["high"] for row in rows)))
-    base = alt.Chart(data(rows))
+    base = alt.Chart(named_data("rows"))
     band = base.mark_area(opacity=0.18).encode(
         x, alt.Y("low:Q", scale=scale, title=title), alt.Y2("high:Q"), color
     )
@@ -107,7 +107,7 @@ def _drawn(rows: Sequence[dict[str, Any]], title: str, labels: Sequence[str]) ->
             alt.Tooltip("n:Q", title="repeats"),
         ],
     )
-    return finished(alt.layer(band, line), 300)
+    return finished(alt.layer(band, line), 300, rows=rows)
 
 
 def _ticks(epochs: set[float]) -> alt.Axis:

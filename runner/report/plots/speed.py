@@ -10,7 +10,7 @@ from runner.report.cells import distinct_labels
 from runner.report.comparison import Comparison
 from runner.report.effects import Effect
 from runner.report.exclusion import DISTURBED
-from runner.report.plots.plot import PALETTE, NotDrawn, Plot, data, finished
+from runner.report.plots.plot import PALETTE, NotDrawn, Plot, finished, named_data
 from runner.report.statistics import Verdict
 from runner.report.tables import plural
 
@@ -82,7 +82,7 @@ def _drawn(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[str, A
         scale=alt.Scale(domain=kinds, range=[_KINDS[kind] for kind in kinds]),
         legend=alt.Legend(columns=3),
     )
-    base = alt.Chart(data([{**row, "one": 1.0} for row in rows]))
+    base = alt.Chart(named_data("rows"))
     bars = base.mark_bar(height=12, yOffset=8).encode(
         alt.X("one:Q", scale=scale, axis=axis, title="times as fast"),
         alt.X2("speed:Q"),
@@ -101,7 +101,7 @@ def _drawn(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[str, A
         .mark_rule(yOffset=8, strokeWidth=2, color="#888")
         .encode(alt.X("low:Q", scale=scale), alt.X2("high:Q"), y)
     )
-    one = alt.Chart(data([{"one": 1.0}])).mark_rule(color="#888", strokeDash=[3, 3])
+    one = alt.Chart(named_data("one")).mark_rule(color="#888", strokeDash=[3, 3])
     texts = base.mark_text(align="left", baseline="bottom", dy=-1, limit={"expr": "width"})
     return finished(
         alt.layer(
@@ -111,6 +111,8 @@ def _drawn(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[str, A
             texts.encode(y, alt.Text("label:N"), x=alt.value(0)),
         ),
         _ROW * len(labels),
+        rows=[{**row, "one": 1.0} for row in rows],
+        one=[{"one": 1.0}],
     )
 
 

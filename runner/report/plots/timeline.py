@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runner.report.cells import distinct_labels
-from runner.report.plots.plot import NotDrawn, Plot, data, finished
+from runner.report.plots.plot import NotDrawn, Plot, finished, named_data
 from runner.report.summary import COMPLETED
 from runner.report.tables import plural
 
@@ -140,7 +140,7 @@ def _bars(ran: Sequence[_Ran]) -> dict[str, Any]:
         for item in ordered
     ]
     bars = (
-        alt.Chart(data(rows))
+        alt.Chart(named_data("rows"))
         .mark_bar(height={"band": 0.7}, stroke="white", strokeWidth=0.5, minBandSize=2)
         .encode(
             _times(ran),
@@ -155,7 +155,7 @@ def _bars(ran: Sequence[_Ran]) -> dict[str, Any]:
             ],
         )
     )
-    return finished(bars, 22 * len(lanes))
+    return finished(bars, 22 * len(lanes), rows=rows)
 
 
 def _stripes(ran: Sequence[_Ran], nodes: Counter[str], first: int, last: int) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _stripes(ran: Sequence[_Ran], nodes: Counter[str], first: int, last: int) ->
         if node in labels
     ]
     bars = (
-        alt.Chart(data(rows))
+        alt.Chart(named_data("rows"))
         .mark_bar()
         .encode(
             _times(ran),
@@ -203,7 +203,7 @@ def _stripes(ran: Sequence[_Ran], nodes: Counter[str], first: int, last: int) ->
             ],
         )
     )
-    return finished(bars, max(120, 30 * len(shown)))
+    return finished(bars, max(120, 30 * len(shown)), rows=rows)
 
 
 def _times(ran: Sequence[_Ran]) -> alt.X:

@@ -19,8 +19,8 @@ from runner.report.plots.plot import (
     NotDrawn,
     Plot,
     category,
-    data,
     finished,
+    named_data,
     numbers_of,
 )
 
@@ -186,7 +186,7 @@ def _stacked(
     y = alt.Y("cell:N", sort=list(labels), title=None, axis=None)
     x = alt.X("seconds:Q", title="seconds", stack="zero", axis=alt.Axis(tickCount=5))
     bars = (
-        alt.Chart(data(rows))
+        alt.Chart(named_data("rows"))
         .mark_bar(height=14, yOffset=8)
         .encode(
             x,
@@ -205,11 +205,15 @@ def _stacked(
             ],
         )
     )
-    named = alt.Chart(data([{"cell": label} for label in labels])).mark_text(
+    names_above = alt.Chart(named_data("labels")).mark_text(
         align="left", baseline="bottom", dy=-1, limit={"expr": "width"}
     )
+    texts = names_above.encode(y, alt.Text("cell:N"), x=alt.value(0))
     return finished(
-        alt.layer(bars, named.encode(y, alt.Text("cell:N"), x=alt.value(0))), _ROW * len(labels)
+        alt.layer(bars, texts),
+        _ROW * len(labels),
+        rows=rows,
+        labels=[{"cell": label} for label in labels],
     )
 
 
@@ -221,7 +225,7 @@ def _against_batch(
     legend = alt.Legend() if len(lines) > 1 else None
     sizes = sorted({row["batch"] for row in rows})
     chart = (
-        alt.Chart(data(rows))
+        alt.Chart(named_data("rows"))
         .mark_line(point=alt.OverlayMarkDef(size=50, filled=True), strokeWidth=2)
         .encode(
             alt.X(
@@ -245,7 +249,7 @@ def _against_batch(
             ],
         )
     )
-    return finished(chart, 260)
+    return finished(chart, 260, rows=rows)
 
 
 def _by_operator(
@@ -260,7 +264,7 @@ def _by_operator(
     )  # fmt: skip
     legend = alt.Legend() if len(labels) > 1 else None
     points = (
-        alt.Chart(data(rows))
+        alt.Chart(named_data("rows"))
         .mark_point(filled=True, size=90, yOffset=8, opacity=0.9)
         .encode(
             x,
@@ -278,11 +282,16 @@ def _by_operator(
             ],
         )
     )
-    named = alt.Chart(data([{"operator": name} for name in operators])).mark_text(
+    names_above = alt.Chart(named_data("labels")).mark_text(
         align="left", baseline="bottom", dy=-1, limit={"expr": "width"}
     )
-    texts = named.encode(y, alt.Text("operator:N"), x=alt.value(0))
-    return finished(alt.layer(points, texts), _ROW * len(operators))
+    texts = names_above.encode(y, alt.Text("operator:N"), x=alt.value(0))
+    return finished(
+        alt.layer(points, texts),
+        _ROW * len(operators),
+        rows=rows,
+        labels=[{"operator": name} for name in operators],
+    )
 
 
 def _lines(trials: Trials) -> dict[str, list[Cell]]:
