@@ -1,4 +1,4 @@
-"""Run `runner export [SWEEP]...`: write the records into MLflow or TensorBoard."""
+"""Run `runner export [SWEEP]...`: write the records into other tools."""
 
 from __future__ import annotations
 
@@ -34,15 +34,23 @@ def export(
             "--tensorboard", metavar="FOLDER", help="Folder for TensorBoard's event files."
         ),
     ] = None,
+    wandb_offline: Annotated[
+        Path | None,
+        typer.Option(
+            "--wandb-offline",
+            metavar="FOLDER",
+            help="Folder for runs of Weights & Biases, which 'wandb sync' uploads.",
+        ),
+    ] = None,
     attempts: Annotated[
         bool, typer.Option("--attempts", help="Export every attempt, not one per trial.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write trials into MLflow or TensorBoard, each as a run.
+    """Write trials into MLflow, TensorBoard or Weights & Biases, each as a run.
 
     A run has the trial's parameters, its numbers, its curves over the epochs
-    and, in MLflow, every other column as a tag. Exported again, nothing is
+    and, but for TensorBoard, every other column. Exported again, nothing is
     added twice: what is new comes.
 
     \b
@@ -50,16 +58,17 @@ def export(
       runner export --mlflow mlruns
       runner export quickstart --mlflow https://mlflow.example.org
       runner export --tensorboard events
+      runner export --wandb-offline runs
     """
     from artifacts.store import Store
     from runner.api import load
-    from runner.report.exports import to_mlflow, to_tensorboard
+    from runner.report.exports import to_mlflow, to_tensorboard, to_wandb
     from runner.report.exports.runs import runs_of
 
-    if mlflow is None and tensorboard is None:
+    if mlflow is None and tensorboard is None and wandb_offline is None:
         raise typer.BadParameter(
-            "say where to: --mlflow URI|FOLDER, --tensorboard FOLDER, or both",
-            param_hint="--mlflow / --tensorboard",
+            "say where to: --mlflow URI|FOLDER, --tensorboard FOLDER, --wandb-offline FOLDER",
+            param_hint="--mlflow",
         )
     opened = Store(store)
     records = load(store, sweeps_of(opened, sweeps), attempts=attempts)
@@ -68,6 +77,8 @@ def export(
         places["mlflow"] = lambda runs: to_mlflow.export(runs, mlflow)
     if tensorboard is not None:
         places["tensorboard"] = lambda runs: to_tensorboard.export(runs, tensorboard)
+    if wandb_offline is not None:
+        places["wandb"] = lambda runs: to_wandb.export(runs, wandb_offline)
     runs = list(runs_of(records.to_arrow(), opened))
     done = {name: write(runs) for name, write in places.items()}
     if as_json:
@@ -102,3 +113,6 @@ def _say_next(done: dict[str, Exported]) -> None:
     elif "tensorboard" in done:
         folder = shlex.quote(done["tensorboard"].place)
         output.next_step(f"tensorboard --logdir {folder}", "shows the runs")
+    elif "wandb" in done:
+        folder = shlex.quote(f"{done['wandb'].place}/wandb")
+        output.next_step(f"wandb sync {folder}/offline-run-*", "uploads the runs")

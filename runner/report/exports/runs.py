@@ -16,6 +16,7 @@ from artifacts.identity import name_of
 from artifacts.record import Outcome
 from artifacts.store import Store
 from artifacts.tables import rows_of
+from runner.errors import RunnerError
 from runner.report.record import epoch
 
 _NAMES: Final = ("sweep", "trial", "attempt", "parameters", "results", "history", "schema_version")
@@ -28,6 +29,20 @@ _NUMBERS: Final = frozenset(
     if column.type == "double" or (column.type == "int" and column.section != "identity")
 )
 _ENDED: Final = frozenset({Outcome.completed, Outcome.failed})
+
+
+class ToolRefused(RunnerError):
+    """Another tool did not take the runs; those before are there."""
+
+    tool: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tool} did not take the runs at {self.place} ({self.reason}): check that it is "
+            "reached from here and can be written to; the same command adds what is missing"
+        )
 
 
 @dataclass

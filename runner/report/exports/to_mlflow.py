@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from runner.errors import LibraryMissing, RunnerError
-from runner.report.exports.runs import Exported, Run, plain_text
+from runner.errors import LibraryMissing
+from runner.report.exports.runs import Exported, Run, ToolRefused, plain_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,19 +36,6 @@ _FORBIDDEN: Final = re.compile(r"[^\w\-. :/]")
 T = TypeVar("T")
 
 
-class MlflowRefused(RunnerError):
-    """MLflow did not take the runs; those before are there."""
-
-    uri: str
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"MLflow at {self.uri} did not take the runs ({self.reason}): check that it is reached "
-            "from here; the same command adds what is missing"
-        )
-
-
 def export(runs: Iterable[Run], target: str) -> Exported:
     """Write the runs that are not there yet.
 
@@ -59,7 +46,7 @@ def export(runs: Iterable[Run], target: str) -> Exported:
 
     Raises:
         LibraryMissing: MLflow is not installed.
-        MlflowRefused: It cannot be written to.
+        ToolRefused: It cannot be written to.
     """
     uri, artifacts = _place(target)
     exported = Exported(uri)
@@ -81,7 +68,7 @@ def export(runs: Iterable[Run], target: str) -> Exported:
             _write(client, experiments[run.sweep], run, run_id, names)
             exported.added += 1
     except MlflowException as error:
-        raise MlflowRefused(uri, str(error).splitlines()[0]) from error
+        raise ToolRefused("MLflow", uri, str(error).splitlines()[0]) from error
     exported.notes = names.notes()
     return exported
 
@@ -108,11 +95,11 @@ def _client(uri: str) -> MlflowClient:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MlflowRefused(uri, error.strerror or str(error)) from error
+            raise ToolRefused("MLflow", uri, error.strerror or str(error)) from error
     try:
         return MlflowClient(tracking_uri=uri)
     except (MlflowException, ImportError, OSError) as error:
-        raise MlflowRefused(uri, str(error).splitlines()[0]) from error
+        raise ToolRefused("MLflow", uri, str(error).splitlines()[0]) from error
 
 
 def _experiment(client: MlflowClient, run: Run, artifacts: str | None) -> str:

@@ -10,8 +10,8 @@ import pytest
 import runner
 from artifacts.store import Store
 from runner.housekeeping.rename import rename
-from runner.report.exports.runs import Exported, runs_of
-from runner.report.exports.to_mlflow import MlflowRefused, export
+from runner.report.exports.runs import Exported, ToolRefused, runs_of
+from runner.report.exports.to_mlflow import export
 from tests.runner.report.exports.conftest import HOSTILE, A, B, C
 
 pytest.importorskip("mlflow")
@@ -71,5 +71,5 @@ def test_runs_carry_everything_and_come_once(store: Store, tmp_path: Path) -> No
 
 def test_what_cannot_be_written_to_is_named(store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MlflowRefused, match=str(tmp_path / "file")):
+    with pytest.raises(ToolRefused, match=str(tmp_path / "file")):
         exported(store, tmp_path / "file")
