@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -230,5 +231,8 @@ def _in_store(folder: Path, root: Path) -> bool:
 def _interpreter(path: Path) -> str:
     """Return one name for an interpreter that is called `python`, `python3` and more: a submit by
     another of them is no other submission."""
-    version = path.with_name(path.resolve().name)
-    return str(version if version.exists() and version.samefile(path) else path)
+    with suppress(OSError):  # a folder that this user may run programs in, but not look into
+        version = path.with_name(path.resolve().name)
+        if version.samefile(path):
+            return str(version)
+    return str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.sweep.provenance import Code, describe_code, installed_packages
+from runner.sweep.provenance import Code, capture, describe_code, installed_packages
 
 Git = Callable[..., str]
 
@@ -167,6 +168,23 @@ def test_an_interpreter_has_one_name_however_it_is_called(folder: Path) -> None:
         for name in ("python", "python3")
     }
     assert len(names) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
+def test_an_interpreter_in_a_folder_that_may_not_be_searched_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (private / "python").touch()
+    monkeypatch.setattr(sys, "executable", str(private / "python"))
+    monkeypatch.chdir("/")
+    os.seteuid(65534)
+    try:
+        environment, _ = capture(Path("/"), [])
+    finally:
+        os.seteuid(0)
+    assert environment.executable == str(private / "python")
 
 
 def distribution(folder: Path, name: str, version: str) -> None:
