@@ -14,7 +14,7 @@ from jobs.registry import dataset_of
 from jobs.spec import JobSpec
 from runner.planning.packing import Changed
 from runner.planning.request import Request
-from runner.sweep.attempts import needs_code
+from runner.sweep.circumstances import needs_code
 from runner.sweep.code_changes import CodeState, changed_files, frozen_state, live_state
 from runner.sweep.snapshot import LIVE
 from runner.sweep.sweep import Sweep

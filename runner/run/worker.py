@@ -38,13 +38,10 @@ from runner.sweep.attempts import (
     GO_ON,
     TakenOver,
     array_name,
-    circumstances,
-    code_of,
-    data_columns,
-    needs_code,
     outcome_after,
     take_over,
 )
+from runner.sweep.circumstances import circumstances, code_of, data_columns, needs_code
 from runner.sweep.early_stop import consider, fault, is_stopped, lift
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section

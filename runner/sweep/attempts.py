@@ -1,5 +1,4 @@
-"""Attempts from their beginning to their record: what is known of each from the outside, which are
-still open, and who settles them.
+"""Attempts from their beginning to their record: which are still open, and who settles them.
 
 An attempt belongs to one process: to a number on a node and a time of birth, in one run of a task.
 Whoever settles it, gives it the record that its worker could not write, must know that this very
@@ -10,15 +9,12 @@ behind a network that was parted, both stay and the worker's counts.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from artifacts.columns import RESERVED
 from artifacts.errors import RecordExists
 from artifacts.index import Index
 from artifacts.record import Outcome, Record
@@ -28,12 +24,11 @@ from cluster.place import Place, here
 from cluster.signals import AfterStop, earlier_end, neighbors
 from cluster.state import State
 from jobs.errors import JobsError
-from jobs.registry import dataset_of, is_custom, workload
+from jobs.registry import workload
 from jobs.spec import JobSpec
-from jobs.versions import VERSIONED
 from runner.errors import FrozenFileDamaged
+from runner.sweep.circumstances import circumstances, versions
 from runner.sweep.journal import AttemptStarted, Entry, entries, workers
-from runner.sweep.snapshot import LIVE
 from runner.sweep.submission import FrozenArray, Submission, read_array
 
 OUTCOME_OF: Mapping[State, Outcome] = {
@@ -139,86 +134,6 @@ def outcome_after(what: AfterStop, *, alone: bool) -> tuple[Outcome, str | None]
     )
 
 
-def circumstances(
-    submission: Submission, array: FrozenArray, started: AttemptStarted
-) -> dict[str, Any]:
-    """Return the columns that are known once an attempt has begun, whoever writes its record."""
-    spec, environment = submission.spec(started.line), submission.about.environment
-    return {
-        "workload": spec.workload,
-        "target": spec.target,
-        "seed": spec.seed,
-        "group": spec.group,
-        "submitted_at": array.submitted_at,
-        "started_at": started.at,
-        "queue_s": started.at - array.submitted_at - (started.startup_s or 0.0),
-        "startup_s": started.startup_s,
-        "cpus_asked": array.resources.get("cpus", 1),
-        "backend": array.backend,
-        "node": started.node,
-        "partition": started.partition,
-        "array_job_id": started.array_job_id,
-        "array_task_id": started.array_task_id,
-        "pid": started.pid,
-        "log": started.log,
-        "commit": environment.commit,
-        "dirty": environment.dirty,
-        "code": code_of(submission, spec),
-        "runner_version": environment.runner_version,
-        "runner_code": environment.runner_code,
-        **_found(submission, spec, started),
-    }
-
-
-def _found(submission: Submission, spec: JobSpec, started: AttemptStarted) -> dict[str, Any]:
-    """What the worker found around it; of the data also what submit found, where it was other."""
-    found: dict[str, Any] = {
-        name: value for name, value in started.found.items() if name in RESERVED
-    }
-    return found | data_columns(submission, spec, found.get("data_digest"))
-
-
-def _versions(submission: Submission, started: AttemptStarted) -> dict[str, str | None]:
-    """The versions that the worker found: those at submit, but for what it noted to differ."""
-    if "packages_digest" not in started.found:  # an earlier version did not look
-        return {}
-    packages: dict[str, str | None] = dict(submission.about.environment.packages)
-    with suppress(ValueError, TypeError, AttributeError):  # a damaged line of the journal
-        differing = json.loads(started.found.get("packages_differ", "{}"))
-        packages |= {name: here for name, (_, here) in differing.items()}
-    return {column: packages.get(package) for column, package in VERSIONED.items()}
-
-
-def data_columns(submission: Submission, spec: JobSpec, digest: str | None) -> dict[str, Any]:
-    """Return the columns about the data that an attempt read; none if it is not known.
-
-    Args:
-        submission: That the attempt belongs to.
-        spec: Of its trial.
-        digest: Of the data.
-    """
-    if digest is None:
-        return {}
-    submitted = submission.about.data.get(dataset_of(spec.workload, spec.params) or "", digest)
-    return {
-        "data_digest": digest,
-        "data_submitted": None if submitted == digest else submitted,
-    }
-
-
-def code_of(submission: Submission, spec: JobSpec) -> str | None:
-    """Return what the record says about the user's code; None for a trial that needs none."""
-    if not needs_code(spec):
-        return None
-    about = submission.about
-    return LIVE if about.live else None if about.code is None else about.code.digest
-
-
-def needs_code(spec: JobSpec) -> bool:
-    """Return whether the user's own code computes the trial, or builds its model."""
-    return is_custom(spec.workload) or ":" in str(spec.params.get("model", ""))
-
-
 def publish_derived(
     store: Store,
     started: AttemptStarted,
@@ -237,7 +152,7 @@ def publish_derived(
         ended_at: When it ended, in seconds since the epoch; None if nobody knows.
     """
     submission, array = _array_of(store, started)
-    known = {**_versions(submission, started), **circumstances(submission, array, started)}
+    known = {**versions(submission, started), **circumstances(submission, array, started)}
     if ended_at is not None and ended_at >= started.at:
         known |= {"ended_at": ended_at, "total_s": ended_at - started.at}
     if not array.packs:  # its file is damaged

@@ -23,12 +23,12 @@ from cluster.signals import AfterStop
 from cluster.slurm import requeue as slurm_requeue
 from cluster.state import State
 from runner.sweep.attempts import (
-    circumstances,
     outcome_after,
     publish_derived,
     settle_abandoned,
     take_over,
 )
+from runner.sweep.circumstances import circumstances
 from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal
 from runner.sweep.submission import read_array
 from runner.sweep.sweep import Sweep
