@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ def collect(
     *,
     attempts: bool = False,
     preferred: Mapping[str, Preferred] | None = None,
+    without: Collection[str] = (),
 ) -> Collected:
     """Return one table of the sweeps' records, with all columns of the schema, then the parameters,
     then the results.
@@ -45,6 +47,7 @@ def collect(
         attempts: Give every attempt. Otherwise a trial has one row: its last completed attempt, or
             else its last. The store's own attempts count as later than those merged into it.
         preferred: By sweep, which completed attempts count before later ones.
+        without: Columns that are not read, such as the history; they are missing in every row.
 
     Raises:
         UnknownSweep: The store has no such sweep.
@@ -53,7 +56,7 @@ def collect(
     for sweep in dict.fromkeys(sweeps):
         store.check_known(sweep)
         batch = TableBatch()
-        for _, table in walk(store.records_folder(sweep), load_table):
+        for _, table in walk(store.records_folder(sweep), partial(load_table, without=without)):
             if isinstance(table, Unreadable):
                 unreadable.append(table)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -107,9 +107,15 @@ def table_bytes(table: pa.Table) -> bytes:
     return _sealed(sink.getvalue())
 
 
-def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the rows of a record file in today's schema, all columns or those of the given names
-    that it has.
+def read(
+    path: Path, columns: Sequence[str] | None = None, without: Collection[str] = ()
+) -> pa.Table:
+    """Return the rows of a record file in today's schema.
+
+    Args:
+        path: The file.
+        columns: Only those of these names that it has; None for all.
+        without: Of all columns, those that are not read; the history is most of a file.
 
     Raises:
         FileNotFoundError: It is gone: compacted by somebody else, most likely.
@@ -127,7 +133,11 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         # Reader threads cost more than they save on files this small.
         file = pq.ParquetFile(pa.BufferReader(data))
         table = file.read(
-            columns=None
+            columns=(
+                [name for name in file.schema_arrow.names if name not in without]
+                if without
+                else None
+            )
             if columns is None
             else [*dict.fromkeys((*_KEY, *columns, *old_names(columns)))],
             use_threads=False,

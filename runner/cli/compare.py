@@ -230,6 +230,7 @@ def _gathered(store: Path, names: Sequence[str], where: str | None, *, earlier: 
         sweeps,
         expected=None if earlier else expected_trials(chosen),
         latest=latest_of(chosen),
+        without=["history"],
     )
     if where is not None:
         gathered = gathered.where(where)

@@ -138,7 +138,7 @@ def reproduce(
         new_seeds=seeds is Seeds.new,
         trust=trust,
     )
-    before = gather(opened, [original.name])
+    before = gather(opened, [original.name], without=["history"])
     measures = measures_of(
         before.table,
         None if metric is None else [name.strip() for name in metric.split(",")],
@@ -159,7 +159,7 @@ def reproduce(
     if done.progress is None and (done.plan.arrays or done.plan.queued):
         output.note("queued: type the same command again when they have ended")
         return
-    after = gather(target, [original.name])
+    after = gather(target, [original.name], without=["history"])
     found = compare_again(
         before.table,
         after.table,

@@ -58,6 +58,7 @@ def gather(
     attempts: bool = False,
     expected: Mapping[str, Collection[str]] | None = None,
     latest: Mapping[str, Latest] | None = None,
+    without: Collection[str] = (),
 ) -> Gathered:
     """Collect the records of the sweeps, of all the store's sweeps if none is named.
 
@@ -69,13 +70,16 @@ def gather(
             trials without a record are counted. None, or a sweep that it lacks, keeps every record.
         latest: The sweeps' latest submissions, by name: of several completed attempts at a trial
             one counts that was computed with the same, and notes tell which trials have none.
+        without: Columns that are not read; they are missing in every row.
 
     Raises:
         UnknownSweep: The store has no sweep of that name.
     """
     latest = latest or {}
     preferred = {one.sweep: one.preferred for one in latest.values()}
-    collected = collect(store, sweeps or store.sweeps(), attempts=attempts, preferred=preferred)
+    collected = collect(
+        store, sweeps or store.sweeps(), attempts=attempts, preferred=preferred, without=without
+    )
     table, every, notes = collected.table, collected.attempts, []
     if expected is not None:
         wanted = _of_grid(table, expected)

@@ -136,6 +136,17 @@ def test_compaction_changes_no_value_and_no_type(store: Store) -> None:
     assert [type(row["p"]) for (row,) in after] == [type(row["p"]) for (row,) in before]
 
 
+@pytest.mark.parametrize("compacted", [False, True])
+def test_columns_that_are_not_wanted_are_not_read(store: Store, compacted: bool) -> None:
+    for seed in range(2):
+        store.publish(make_record(f"{seed:016x}", history=[{"epoch": 1}], train_s=2.0))
+    if compacted:
+        compact_leftovers(store, "study")
+    table = collect(store, ["study"], without=["history"]).table
+    assert table["history"].null_count == 2
+    assert table["train_s"].to_pylist() == [2.0, 2.0]
+
+
 def test_leftovers_are_compacted_a_file_per_set_of_types(store: Store) -> None:
     for number in range(30):
         store.publish(make_record(f"{number:02}"))
