@@ -137,10 +137,13 @@ def installed_packages() -> dict[str, str]:
 
 def _is_installation(folder: Path) -> bool:
     """Whether packages were installed into the folder, and not carried along by another."""
-    return not (folder.parent / "__init__.py").exists() and (
-        folder.name in ("site-packages", "dist-packages")
-        or (folder != Path.cwd() and any(folder.glob("*.dist-info")))
-    )
+    try:
+        return not (folder.parent / "__init__.py").exists() and (
+            folder.name in ("site-packages", "dist-packages")
+            or (folder != Path.cwd() and any(folder.glob("*.dist-info")))
+        )
+    except OSError:  # a folder that this user may not look into has nothing to import
+        return False
 
 
 def describe_code(folder: Path, modules: Sequence[Path]) -> Code:
