@@ -64,6 +64,8 @@ _PROFILE: Final = (
     re.compile(rb"^targets:", re.MULTILINE),
     re.compile(rb"\b(backend|slurm|cpus|gpus):"),
 )
+_TABLE: Final = (re.compile(rb"\A\["), re.compile(rb'"(schema_version|not_completed)":'))
+"""What `runner collect` writes as JSON."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,11 @@ class _Lister:
             return False
         if suffix in _DATA and size > _TRACKED_BYTES:
             return False
-        return not (suffix in {"yaml", "yml"} and size <= _TRACKED_BYTES and _is_ours(path))
+        if suffix == "json" and not tracked and _is_ours(path, _TABLE):
+            return False
+        return not (
+            suffix in {"yaml", "yml"} and size <= _TRACKED_BYTES and _is_ours(path, _GRID, _PROFILE)
+        )
 
     def _leave_out(self, name: str, path: Path) -> None:
         if not path.name.endswith(tuple(BYTECODE_SUFFIXES)):
@@ -308,13 +314,14 @@ def _patterns(root: Path, exclude: Sequence[str]) -> GitIgnoreSpec:
     return GitIgnoreSpec.from_lines(lines)
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a file is a grid or a profile, which a submission freezes itself."""
+def _is_ours(path: Path, *kinds: tuple[re.Pattern[bytes], ...]) -> bool:
+    """Whether a file is of one of these kinds, which the runner reads or writes."""
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(_TRACKED_BYTES)
     except OSError:
         return False
-    return any(all(one.search(text) for one in marks) for marks in (_GRID, _PROFILE))
+    return any(all(one.search(text) for one in marks) for marks in kinds)
 
 
 def _is_environment(folder: Path) -> bool:

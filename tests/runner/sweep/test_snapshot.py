@@ -111,6 +111,15 @@ class TestWhatIsCode:
         assert set(list_code(folder).taken) == {"a.py"}
         assert not list_code(folder).left_out
 
+    def test_a_table_that_collect_wrote_is_none(self, tmp_path: Path) -> None:
+        folder = write(tmp_path / "lab", "a.py")
+        write(folder, "rows.json", text='[\n {\n  "schema_version": 2\n }\n]')
+        write(folder, "means.json", text='[\n  {\n    "n": 2,\n    "not_completed": 0\n  }\n]')
+        write(folder, "classes.json", text='["cat", "dog"]')
+        listing = list_code(folder)
+        assert set(listing.taken) == {"a.py", "classes.json"}
+        assert set(listing.left_out) == {"rows.json", "means.json"}
+
     def test_a_store_is_none(self, tmp_path: Path) -> None:
         folder = write(tmp_path / "lab", "a.py", "kept/records/x.py", "kept/sweeps/y.py")
         listing = list_code(folder)
