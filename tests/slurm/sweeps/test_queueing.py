@@ -236,7 +236,13 @@ def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
     )
     desk.run("submit", desk.grid(CANCELLED), "--pack", "1")
     desk.until(lambda: len(desk.ran()) == 4, "all trials run")
-    assert "cancelled 2 tasks with 2 trials" in desk.run("cancel", "toy", "--target", "t4")
+    # What runs is neither removed nor cleaned, and goes on under another name.
+    refused = desk.run("rm", "toy", "--yes", code=1)
+    assert "4 of its trials are queued or running, so nothing of 'toy' was removed" in refused
+    cleaned = desk.run("clean", "--kind", "logs", "--older-than", "0d", "--yes")
+    assert "nothing is older than 0d" in cleaned
+    desk.run("mv", "toy", "renamed")
+    assert "cancelled 2 tasks with 2 trials" in desk.run("cancel", "renamed", "--target", "t4")
     first, second = desk.trials(target="cpu")
     assert "cancelled 1 task with 1 trial" in desk.run("cancel", first)
     desk.until(
@@ -257,6 +263,8 @@ def test_cancel_touches_only_what_this_store_queued(desk: SlurmDesk) -> None:
         second: "completed",
     }
     assert [row["outcome"] for row in desk.rows(target="t4")] == ["cancelled"] * 2
+    desk.run("rm", "renamed", "--yes")
+    assert desk.json("ls") == []
 
 
 @pytest.fixture
