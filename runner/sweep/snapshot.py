@@ -196,7 +196,7 @@ def _take_one(folder: Path, root: Path, listing: Listing) -> tuple[str, str]:
         )  # of what is there: a file may have changed since it was looked at
         while not (copy := _known(folder, digest, name, listing.left_out)):
             goal = next(path for path in _places(folder, digest) if not os.path.lexists(path))
-            partial.chmod((partial / name).stat().st_mode)
+            partial.chmod(stat.S_IMODE((partial / name).stat().st_mode))
             try:
                 partial.rename(goal)
             except OSError as error:
@@ -313,7 +313,8 @@ def _write(top: Path, listing: Listing) -> dict[str, str]:
         if not os.path.lexists(top / name):
             (top / name).symlink_to(goal)
     for made, _, _ in os.walk(top, topdown=False):
-        os.chmod(made, 0o555 & ~mask)  # noqa: PTH101
+        of_group = os.stat(made).st_mode & stat.S_ISGID  # noqa: PTH116 - of a shared store
+        os.chmod(made, of_group | 0o555 & ~mask)  # noqa: PTH101
     return hashes
 
 

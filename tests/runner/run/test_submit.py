@@ -552,8 +552,15 @@ def test_a_store_that_a_group_shares_stays_theirs_throughout(desk: Desk) -> None
     modes = {
         path.relative_to(desk.store_folder): path.stat().st_mode & 0o7777
         for path in desk.store_folder.rglob("*")
+        if not path.is_symlink()
     }
-    of_ours = {path: mode for path, mode in modes.items() if path.name != "theirs"}
+    of_code = {mode for path, mode in modes.items() if path.parts[0] == "code" and path.parts[1:]}
+    assert of_code == {0o2555, 0o444}, "snapshots are read-only"
+    of_ours = {
+        path: mode
+        for path, mode in modes.items()
+        if path.name != "theirs" and (path.parts[0] != "code" or not path.parts[1:])
+    }
     assert {mode for path, mode in of_ours.items() if (desk.store_folder / path).is_dir()} == {
         0o2775
     }, of_ours
