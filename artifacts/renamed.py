@@ -9,6 +9,7 @@ must not cost an import of pyarrow.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 COLUMNS: Final = {
@@ -47,15 +48,24 @@ def parameters_of_today(workload: str, parameters: Mapping[str, Any]) -> dict[st
     return _with_words({names.get(name, name): value for name, value in parameters.items()}, words)
 
 
-def parameters_of_before(workload: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_of_before(workload: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the inverse of ``parameters_of_today``: the names and words that a trial's id is made
     from."""
+    names, words = _of_before(workload)
+    if names.keys().isdisjoint(parameters) and words.keys().isdisjoint(parameters):
+        return parameters
+    return {names.get(name, name): value for name, value in _with_words(parameters, words).items()}
+
+
+@cache
+def _of_before(workload: str) -> tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]:
+    """The names that parameters had, and the words of their values, by those of today."""
     names = {new: old for old, new in PARAMETERS.get(workload, {}).items()}
     words = {
         name: {new: old for old, new in renamed.items()}
         for name, renamed in VALUES.get(workload, {}).items()
     }
-    return {names.get(name, name): value for name, value in _with_words(parameters, words).items()}
+    return names, words
 
 
 def _with_words(

@@ -13,6 +13,7 @@ from jobs.hardware import Hardware
 from jobs.registry import Workload
 from jobs.spec import JobSpec
 from runner.grid.blocks import Block, Cell
+from runner.grid.judging import Judge
 from runner.grid.problems import Origin, Problem
 from runner.grid.written import Group
 
@@ -122,12 +123,7 @@ class Expander:
             self._targets.renamed,
             self._group.label,
         )
-        collapse, check, canonical, struct = (
-            workload.collapse,
-            workload.check,
-            workload.canonical,
-            block.struct,
-        )
+        canonical, struct, judge = workload.canonical, block.struct, Judge(block, workload).judge
         specs, points_of, resources = self._found.specs, self._points_of, self._resources
         notes: list[str] = []
         for cells in product(*_folded(block.axes)):
@@ -154,18 +150,14 @@ class Expander:
             self._all_targets.add(target)
             self._asked += 1
             if not workload.is_custom:  # a user's own function has no rules
-                asked = struct(**typed)
-                acting, notes = collapse(asked, hardware[target])
-                faults = check(acting, hardware[target])
+                changes, notes, faults = judge(typed, target, hardware[target])
                 if faults:
                     self._faults.update(
                         _located(fault, block, self._group.origin) for fault in faults
                     )
                     continue
-                if (
-                    acting is not asked
-                ):  # also where a value is only spelled otherwise, which no note tells
-                    params = canonical(acting)
+                if changes:  # also where a value is only spelled otherwise, which no note tells
+                    params = canonical(struct(**typed | changes))
                 if notes:
                     self._idle.look(block, notes)
                 else:
