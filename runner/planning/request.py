@@ -233,7 +233,10 @@ def request_now(submission: Submission) -> Request:
 
 def own_modules(specs: Sequence[JobSpec]) -> tuple[str, ...]:
     """Return the modules of the user's own functions and models, each once."""
-    kinds = dict.fromkeys((spec.workload, spec.params.get("model")) for spec in specs)
+    kinds = dict.fromkeys(
+        (spec.workload, model if isinstance(model := spec.params.get("model"), str) else None)
+        for spec in specs
+    )
     names = [workload if is_custom(workload) else str(model or "") for workload, model in kinds]
     return tuple(
         dict.fromkeys(
@@ -279,11 +282,9 @@ def _sources(
 def check_data(specs: Sequence[JobSpec], data_dir: Path | None) -> None:
     """ProblemsFound names all data that the built-in workloads would not find, and the command that
     prepares it."""
-    kinds = Counter(map(_data_of, specs))
+    kinds = Counter(_data_of(spec) for spec in specs if not is_custom(spec.workload))
     datasets, pretrained, splits = Counter[str](), Counter[str](), Counter[tuple[Any, ...]]()
     for kind, trials in kinds.items():
-        if is_custom(kind.workload):
-            continue
         if kind.dataset is not None:
             datasets[kind.dataset] += trials
         if kind.weights is not None:
