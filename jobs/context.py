@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -138,18 +138,25 @@ class Context:
             before = mark.read_text() if mark.exists() else code
             if before != code and self.resumed:
                 self.noted["checkpoint_code"] = before
-            mark.write_text(code)
+            with self._own_umask():
+                mark.write_text(code)
 
     def _made(self, folder: Path) -> Path:
         """The folder, there by now; who may go into it is not for what the trial has made of its
         umask."""
         if not folder.is_dir():
-            of_trial = os.umask(self._umask)
-            try:
+            with self._own_umask():
                 folder.mkdir(parents=True, exist_ok=True)
-            finally:
-                os.umask(of_trial)
         return folder
+
+    @contextmanager
+    def _own_umask(self) -> Iterator[None]:
+        """Have the block create files with the umask that was there before the trial."""
+        of_trial = os.umask(self._umask)
+        try:
+            yield
+        finally:
+            os.umask(of_trial)
 
     @property
     def resumed(self) -> bool:
