@@ -78,6 +78,16 @@ class Codes:
         listed = set(pc.unique(pc.list_flatten(self._table[list_column])).to_pylist())
         return [name for name in self.names if name in listed]
 
+    def lists(self, name: str) -> Bools:
+        """Return which rows have the column among their parameters, shape (n_rows,)."""
+        import pyarrow.compute as pc
+
+        column = self._table["parameters"].combine_chunks()
+        has = pc.equal(pc.list_flatten(column), name).to_numpy(zero_copy_only=False)
+        listed = np.zeros(self.n_rows, dtype=bool)
+        listed[pc.list_parent_indices(column).to_numpy()[has.astype(bool)]] = True
+        return listed
+
     def _encoded(self, name: str) -> tuple[Ints, list[Any]]:
         if name not in self._codes:
             self._codes[name] = (

@@ -18,7 +18,15 @@ from runner.report.codes import Bools, Codes, Ints
 from runner.report.effects import Effect, independent_effects, more_repeats, paired_effects
 from runner.report.exclusion import DISTURBED, Status
 from runner.report.measures import Measure
-from runner.report.pairing import Sides, axis_sides, devices, match, named_sides, pair
+from runner.report.pairing import (
+    NothingToCompare,
+    Sides,
+    axis_sides,
+    devices,
+    match,
+    named_sides,
+    pair,
+)
 from runner.report.statistics import ALPHA, Verdict
 
 if TYPE_CHECKING:
@@ -105,7 +113,7 @@ def compare_axis(
         pooled: Only all cells together, which is a smaller family of tests.
 
     Raises:
-        UnknownColumn, UnknownLevel, NothingToCompare: As ``axis_sides`` has it.
+        UnknownColumn, NotAnAxis, UnknownLevel, NothingToCompare: As ``axis_sides`` has it.
     """
     codes = Codes(table)
     sides = axis_sides(codes, axis, _completed(codes), reference, usual)
@@ -189,19 +197,13 @@ def compare_axes(
     """
     codes = Codes(table)
     rows = _completed(codes)
-    found = [
-        _compare(
-            codes,
-            axis,
-            axis_sides(codes, axis, rows),
-            measures,
-            include,
-            pooled=True,
-            axis=axis,
-        )
-        for axis in axes
-        if len(set(codes.of(axis)[rows].tolist()) - {-1}) > 1
-    ]
+    found = []
+    for axis in axes:
+        try:
+            sides = axis_sides(codes, axis, rows)
+        except NothingToCompare:
+            continue
+        found.append(_compare(codes, axis, sides, measures, include, pooled=True, axis=axis))
     return judged(found)
 
 

@@ -15,6 +15,7 @@ from runner.report.summary import UnknownColumn
 from runner.report.tables import text
 from runner.report.where import parse
 
+NO_AXES: Final = ("trial", "attempt", "seed", "parameters", "results", "history")
 OFF: Final = ("off", "none", "false")
 
 
@@ -31,6 +32,19 @@ class NothingToCompare(RunnerError):
         )
         instead = f": {', '.join(self.varying)} would do" if self.varying else ""
         return f"'{self.axis}' {has}, so there is nothing to compare{instead}"
+
+
+class NotAnAxis(RunnerError):
+    """A column tells repeats or records apart, and not what could be compared."""
+
+    exit_code: ClassVar[int] = 2
+
+    axis: str
+    varying: tuple[str, ...]
+
+    def __str__(self) -> str:
+        instead = f": {', '.join(self.varying)} would do" if self.varying else ""
+        return f"'{self.axis}' is no axis, as trials are paired by seed{instead}"
 
 
 class UnknownLevel(RunnerError):
@@ -117,6 +131,8 @@ def axis_sides(
 ) -> list[Sides]:
     """Return one pair of sides for each value of an axis but the reference.
 
+    Null is a value of a parameter where the workload has it.
+
     Args:
         codes: The table.
         axis: Its column.
@@ -127,24 +143,33 @@ def axis_sides(
 
     Raises:
         UnknownColumn: The table has no such column.
+        NotAnAxis: The column tells repeats or records apart.
         UnknownLevel: No completed row has the reference.
         NothingToCompare: All completed rows have the same value.
     """
     if axis not in codes.names:
         raise UnknownColumn(axis, codes.known())
-    of, levels = codes.of(axis), codes.levels(axis)
-    present = sorted(set(of[rows & (of >= 0)].tolist()), key=lambda code: rank(levels[code]))
+    if axis in NO_AXES:
+        raise NotAnAxis(axis, varying(codes, rows))
+    levels = [*codes.levels(axis), None]
+    of = _with_null(codes, axis)
+    present = sorted(
+        set(of[rows & (of >= 0)].tolist()),
+        key=lambda code: (levels[code] is not None, rank(levels[code])),
+    )
     if len(present) < 2:
-        value = text(levels[present[0]]) if present else ""
+        value = _shown(levels[present[0]]) if present else ""
         raise NothingToCompare(axis, value, varying(codes, rows))
     wanted = usual if reference is None else reference
     first = [] if wanted is None else [code for code in present if _is(levels[code], wanted)]
     if reference is not None and not first:
-        known = tuple(text(levels[code]) for code in present)
+        known = tuple(_shown(levels[code]) for code in present)
         raise UnknownLevel(axis, text(reference), known)
     present = [*first, *(code for code in present if code not in first)]
     return [
-        Sides(text(levels[code]), text(levels[present[0]]), of == code, of == present[0], (axis,))
+        Sides(
+            _shown(levels[code]), _shown(levels[present[0]]), of == code, of == present[0], (axis,)
+        )
         for code in present[1:]
     ]
 
@@ -189,7 +214,17 @@ def named_sides(codes: Codes, a: str, b: str, rows: Bools) -> Sides:
 def varying(codes: Codes, rows: Bools) -> tuple[str, ...]:
     """Return the columns that could be compared: those in which trials of a workload differ."""
     names = ["workload", "target", *codes.named_in("parameters")]
-    return tuple(name for name in names if len(set(codes.of(name)[rows].tolist()) - {-1}) > 1)
+    return tuple(
+        name for name in names if len(set(_with_null(codes, name)[rows].tolist()) - {-1}) > 1
+    )
+
+
+def _with_null(codes: Codes, name: str) -> Ints:
+    """Return the codes of a column, where null is the last of a parameter that the row has."""
+    of = codes.of(name)
+    if not (of < 0).any():
+        return of
+    return np.where(codes.lists(name) & (of < 0), len(codes.levels(name)), of)
 
 
 def pair(codes: Codes, sides: Sides, usable: Bools, why: Sequence[str], status: Ints) -> Pairs:
@@ -334,9 +369,13 @@ def rank(level: Any) -> tuple[int, float, str]:
     return (1, 0.0, "") if str(level) in OFF else (2, 0.0, str(level))
 
 
+def _shown(level: Any) -> str:
+    return "null" if level is None else text(level)
+
+
 def _is(level: Any, wanted: Any) -> bool:
     if isinstance(wanted, str):
-        return text(level) == wanted or level == core_scalar(wanted)
+        return _shown(level) == wanted or level == core_scalar(wanted)
     return bool(level == wanted)
 
 

@@ -23,7 +23,7 @@ from runner.report.comparison import (
 )
 from runner.report.effects import Effect
 from runner.report.measures import BadMargin, measures_of, parse_margins
-from runner.report.pairing import BadSides, NothingToCompare, UnknownLevel
+from runner.report.pairing import BadSides, NotAnAxis, NothingToCompare, UnknownLevel
 from runner.report.statistics import Method, Verdict
 from runner.report.summary import UnknownColumn
 from tests.runner.report.making import collected, record
@@ -337,6 +337,22 @@ def test_what_cannot_be_compared_is_an_error(tmp_path: Path) -> None:
         compare_axis(table, "target", measures_of(table))
     with pytest.raises(UnknownColumn, match="amp"):
         compare_axis(table, "ampp", measures_of(table))
+
+
+def test_null_is_a_value_where_the_workload_has_the_parameter(tmp_path: Path) -> None:
+    rows = [
+        *(
+            record(10 * i + seed, {"decay": decay}, seed=seed, train_s=1.0 + i + 0.01 * seed)
+            for i, decay in enumerate((1e-3, None))
+            for seed in range(3)
+        ),
+        record(99, {"other": 1}, workload="mine:f", train_s=1.0),
+    ]
+    table = collected(tmp_path, *rows)
+    (effect,) = compare_axis(table, "decay", measures_of(table)).effects
+    assert (effect.a, effect.b, effect.n) == ("0.001", "null", 3)
+    with pytest.raises(NotAnAxis, match="workload, decay would do"):
+        compare_axis(table, "seed", measures_of(table))
 
 
 def test_margins_are_read_by_metric_and_kind(tmp_path: Path) -> None:
