@@ -26,9 +26,9 @@ from importlib.machinery import (
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
-from jobs.importing import OURS, add_to_path, arranged
+from jobs.importing import OURS, add_to_path, arranged, ask
 
 _SUFFIXES: Final = tuple({*all_suffixes()} - {*BYTECODE_SUFFIXES})
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
@@ -144,9 +144,8 @@ class _Finder:
         if name.partition(".")[0] in OURS:
             return None
         for finder in list(sys.meta_path):
-            find: Any = getattr(finder, "find_spec", None)
-            if finder is not self and find is not None:
-                spec: ModuleSpec | None = find(name, path, target)
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = ask(finder, name, path)
                 if spec is not None:
                     return _led_to_copy(spec)
         return None

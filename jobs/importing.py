@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 OURS: Final = frozenset({"artifacts", "cluster", "jobs", "runner"})
 _NEEDED: Final = frozenset(
@@ -92,9 +92,18 @@ def why_out_of_reach(module: str, folders: Sequence[str]) -> str | None:
 
 def _installed(name: str, locations: Sequence[str] | None) -> ModuleSpec | None:
     for finder in sys.meta_path:  # editable installs bring finders of their own
-        if (spec := finder.find_spec(name, locations)) is not None:
+        if (spec := ask(finder, name, locations)) is not None:
             return spec
     return None
+
+
+def ask(finder: Any, name: str, locations: Sequence[str] | None) -> ModuleSpec | None:
+    """Return what a finder finds, also where the packages that the module is in are not imported:
+    of a package without ``__init__.py`` Python's own would want to see its parent."""
+    parent, _, last = name.rpartition(".")
+    alone = finder is PathFinder and parent and parent not in sys.modules
+    found: ModuleSpec | None = finder.find_spec(last if alone else name, locations)
+    return found
 
 
 @cache

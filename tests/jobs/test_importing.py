@@ -65,3 +65,14 @@ def test_a_folder_hides_what_is_installed_unless_it_would_hide_what_is_needed(
     # What a folder holds is looked at once in a process, as its workers do.
     with pytest.raises(BadWorkload, match=importing_fails):
         workload("pytest:main", (str(other) + "/.",))
+
+
+def test_a_package_without_an_init_within_another_is_found(tmp_path: Path) -> None:
+    for name in ("lab/__init__.py", "lab/space/inner.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("def main(v: int): ...\n")
+    spec = find("lab.space.inner", [str(tmp_path)])
+    assert spec is not None
+    assert spec.origin == str(tmp_path / "lab/space/inner.py")
+    assert workload("lab.space.inner:main", (str(tmp_path),)).names() == ("v",)
+    assert "lab" not in sys.modules

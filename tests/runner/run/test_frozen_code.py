@@ -99,6 +99,7 @@ def repository(tmp_path: Path) -> Path:
             ".gitignore": "*.so\n_version.py\n__pycache__/\ndata/\n*.csv\n.venv/\n",
             "src/mylab/__init__.py": "",
             "src/mylab/main.py": MAIN,
+            "src/mylab/names/start.py": "from mylab.main import main as main\n",
             "src/mylab/late.py": "LATE = 'late'\n",
             "src/mylab/_version.py": "VERSION = '1.0'\n",
             "src/mylab/config.json": '{"rate": 1}',
@@ -131,7 +132,7 @@ def test_a_repository_of_any_shape_runs_as_it_was_submitted(
     folder = repository / "src"
     grid = folder / "study.yaml"
     grid.write_text(
-        "name: toy\nworkload: mylab.main:main\ntarget: cpu\nisolate: true\nmatrix: {v: [1, 2]}\n"
+        "name: toy\nworkload: mylab.names.start:main\ntarget: cpu\nisolate: true\nmatrix: {v: [1, 2]}\n"
         f"fixed: {{live: {repository}}}\n"
     )
     desk.folder = folder
