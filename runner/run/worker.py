@@ -47,6 +47,7 @@ from runner.sweep.journal import AttemptEnded, AttemptStarted, Journal, read_all
 from runner.sweep.logs import log_name, section
 from runner.sweep.positions import Reporter
 from runner.sweep.provenance import runner_code
+from runner.sweep.snapshot import check as check_snapshot
 from runner.sweep.submission import FrozenArray, Submission, read_array
 from runner.sweep.surroundings import found_here
 
@@ -108,7 +109,7 @@ def warm_up(array_path: str) -> None:
     starts."""
     submission, array = read_array(Path(array_path))
     found_here(submission.folder)  # before anything that is loaded sets a variable
-    enter(submission.copies, submission.import_path)
+    _enter_code(submission)
     # The first record that pyarrow makes imports pandas: half a second that is no trial's.
     Record("warm", "warm", 0, {}, {"outcome": Outcome.completed}).to_table()
     seen: set[tuple[str, Any]] = set()
@@ -172,6 +173,7 @@ class Worker:
         self, path: Path, submission: Submission, array: FrozenArray, line: int, attempt: int
     ) -> None:
         """Run one attempt, from its line in the journal to its record."""
+        _enter_code(submission)  # first: without its code the attempt does not begin
         spec = submission.spec(line)
         trial = spec.trial_id
         # Inline, what a trial prints belongs on the terminal of the person who debugs it.
@@ -243,7 +245,6 @@ class Worker:
     def _execute(
         self, submission: Submission, array: FrozenArray, spec: JobSpec, attempt: int
     ) -> Finished:
-        enter(submission.copies, submission.import_path)
         resources = array.resources
         return execute(
             spec,
@@ -324,6 +325,18 @@ def _found(submission: Submission, spec: JobSpec) -> dict[str, str]:
         digest = source_digest(dataset, _data_dir(submission))
         return columns if digest is None else {**columns, "data_digest": digest}
     return columns
+
+
+def _enter_code(submission: Submission) -> None:
+    """Import the user's modules from where the submission has them, from now on.
+
+    Raises:
+        SnapshotMissing, SnapshotOfAnother: The frozen code is gone, or is not this user's.
+    """
+    code = submission.about.code
+    if code is not None:
+        check_snapshot(Store(submission.folder.parents[2]), code)
+    enter(submission.copies, submission.import_path)
 
 
 def _imported_from_elsewhere(spec: JobSpec) -> str | None:

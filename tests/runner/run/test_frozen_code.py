@@ -355,3 +355,17 @@ def test_a_trial_that_other_code_has_begun_says_so(desk: Desk) -> None:
     assert first["checkpoint_code"] is None
     assert second["state"] == "half"
     assert second["checkpoint_code"] == first["code"] != second["code"]
+
+
+def test_code_that_is_taken_away_meanwhile_is_no_failure_of_a_trial(desk: Desk) -> None:
+    (desk.folder / "ed.py").write_text(
+        "import shutil\nfrom pathlib import Path\n"
+        "def main(v):\n"
+        "    code = Path(__file__).parents[1]\n"
+        "    code.chmod(0o755)\n"
+        "    code.rename(code.with_name('aside'))\n"
+    )
+    grid = desk.grid("workload: ed:main\ntarget: cpu\nmatrix: {v: [1, 2]}\n")
+    said = desk.run("submit", grid, "--backend", "inline", code=1)
+    assert "is not there any more: submit the grid again" in said
+    assert desk.outcomes() == {"completed": 1}
