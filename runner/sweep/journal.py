@@ -191,13 +191,15 @@ def _file(sweep_folder: Path, worker: str) -> Path:
 def _decoded(path: Path, data: bytes) -> Iterator[Entry]:
     """Yield the entries; raises NewerFormat where a newer runner began the file."""
     for line in data.splitlines():
-        # A line that a kill cut short, or that was damaged, says nothing; the records know the
-        # truth.
-        with suppress(msgspec.DecodeError, ValueError, RecursionError, BadName):
+        try:
             entry = _decoder.decode(line)
             if isinstance(entry, _Head):
                 refuse_newer(path, entry.format)
                 continue
             check_trial(entry.trial)
-            if entry.attempt in _ATTEMPTS:
-                yield entry
+        except (msgspec.DecodeError, ValueError, RecursionError, BadName):
+            # A line that a kill cut short, or that was damaged, says nothing; the records know the
+            # truth.
+            continue
+        if entry.attempt in _ATTEMPTS:
+            yield entry

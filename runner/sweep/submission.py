@@ -219,7 +219,7 @@ class Submission:
 
     def spec(self, line: int) -> JobSpec:
         """Return the job spec in a line, counted from 0; raises FrozenFileDamaged."""
-        path = self.folder / _SPECS
+        path = self._specs_path
         if not 0 <= line < len(self._lines):
             raise FrozenFileDamaged(
                 str(path), f"it has {len(self._lines)} lines, and line {line + 1} is asked for"
@@ -230,6 +230,10 @@ class Submission:
         except (NotPlain, RecursionError) as error:
             raise FrozenFileDamaged(str(path), f"line {line + 1}: {error}") from error
         return spec
+
+    @cached_property
+    def _specs_path(self) -> Path:
+        return self.folder / _SPECS
 
     @cached_property
     def specs(self) -> list[JobSpec]:
