@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCHMARKS := plan overhead sampler svm training slurm
 
-.PHONY: demo test check lint bench faults
+.PHONY: demo test check lint bench faults gpu
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -39,6 +39,11 @@ faults: $(INSTALLED)
 	for backend in inline ray slurm; do \
 		$(BIN)/python -m tests.faults.campaign --strikes $(N) --seed $(SEED) --backend $$backend || exit 1; \
 	done
+
+# All that a GPU can show, in gpu.md; see benchmarks/gpu.py for what it needs. PYTHON may be any that
+# has a CUDA torch: nothing is installed.
+gpu:
+	$(PYTHON) -m benchmarks.gpu
 
 bench: $(INSTALLED)
 	for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark || exit 1; done
