@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,13 @@ repeats: 3
 PROFILE = "targets: {big: {cpus: 1}}\n"
 
 
-@pytest.fixture
-def original(desk: Desk) -> Path:
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The store of a sweep whose code, grid and profile have been replaced since, moved away."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    desk = Desk(folder / "desk", folder / "store")
+    desk.folder.mkdir()
+    desk.environment["XDG_STATE_HOME"] = str(folder / "state")
     module, profile = desk.folder / "mine.py", desk.folder / "cluster.yaml"
     module.write_text("VERSION = 1.0\n" + MODULE)
     profile.write_text(PROFILE)
@@ -46,62 +51,63 @@ def original(desk: Desk) -> Path:
     module.write_text("VERSION = 2.0\n" + MODULE)
     grid.unlink()
     profile.unlink()
-    moved = desk.folder.parent / "elsewhere" / "copied"
-    moved.parent.mkdir()
+    moved = folder / "elsewhere"
     desk.store_folder.rename(moved)
-    return moved
+    desk.store_folder = moved
+    yield desk
+    desk.clean_up()
 
 
-def again(desk: Desk, original: Path, into: str, *options: str, code: int = 0) -> str:
-    """Run the sweep again and return what is printed; the desk's own store is the original's."""
-    desk.store_folder = original
+def again(desk: Desk, into: str, *options: str, code: int = 0) -> str:
+    """Run the sweep again and return what is printed."""
     words = ["reproduce", "scores", "--into", into, "--backend", "inline", *options]
     return desk.run(*words, code=code)
 
 
-def test_a_moved_store_is_all_that_is_needed(desk: Desk, original: Path) -> None:
-    before = sorted(path for path in original.rglob("*") if path.is_file())
-    said = again(desk, original, "again", "--metric", "score,loss")
+def test_a_moved_store_is_all_that_is_needed(desk: Desk) -> None:
+    before = sorted(path for path in desk.store_folder.rglob("*") if path.is_file())
+    said = again(desk, "again", "--metric", "score,loss")
     assert "nothing differs from the original before it runs" in said
     assert "6 identical" in said, "two metrics, each in two cells and in both together"
-    assert sorted(path for path in original.rglob("*") if path.is_file()) == before
+    assert sorted(path for path in desk.store_folder.rglob("*") if path.is_file()) == before
     copy = Store(desk.folder / "again")
     assert len(copy.index("scores").completed) == 6
 
-    repeated = again(desk, original, "again", "--metric", "score,loss")
+    repeated = again(desk, "again", "--metric", "score,loss")
     assert "6 identical" in repeated, "the same command again runs nothing and compares"
 
 
-def test_another_result_is_different_and_exit_code_1(desk: Desk, original: Path) -> None:
+def test_another_result_is_different_and_exit_code_1(desk: Desk) -> None:
     desk.environment["SHIFT"] = "5"
-    said = again(desk, original, "again", "--metric", "score,loss", code=1)
+    said = again(desk, "shifted", "--metric", "score,loss", code=1)
+    del desk.environment["SHIFT"]
     assert "3 identical, 3 different" in said
-    plain = desk.json("reproduce", "scores", "--into", "again", "--backend", "inline", code=1)
+    plain = desk.json("reproduce", "scores", "--into", "shifted", "--backend", "inline", code=1)
     assert {effect["verdict"] for effect in plain["effects"] if effect["metric"] == "score"} == {
         "different"
     }
 
 
-def test_new_seeds_make_independent_sides(desk: Desk, original: Path) -> None:
-    said = again(desk, original, "again", "--metric", "loss", "--seeds", "new")
+def test_new_seeds_make_independent_sides(desk: Desk) -> None:
+    said = again(desk, "new", "--metric", "loss", "--seeds", "new")
     assert "Welch" in said
     assert "identical" not in said
-    copy = Store(desk.folder / "again")
+    copy = Store(desk.folder / "new")
     seeds = {copy.read("scores", trial)[-1]["seed"] for trial in copy.index("scores").completed}
     assert seeds == {3, 4, 5}
 
 
-def test_targets_are_mapped_to_those_of_here(desk: Desk, original: Path) -> None:
-    said = again(desk, original, "again", "--on", "big=cpu", "--trials", "3", "--metric", "loss")
+def test_targets_are_mapped_to_those_of_here(desk: Desk) -> None:
+    said = again(desk, "mapped", "--on", "big=cpu", "--trials", "3", "--metric", "loss")
     assert "3 trials left out by --trials" in said
     assert "1 identical" in said, "the mapped target parts no pair"
-    copy = Store(desk.folder / "again")
+    copy = Store(desk.folder / "mapped")
     assert {copy.read("scores", trial)[-1]["target"] for trial in copy.index("scores").trials} == {
         "cpu"
     }
-    lacking = again(desk, original, "other", "--on", "big=huge", code=1)
+    lacking = again(desk, "other", "--on", "big=huge", code=1)
     assert "no target 'huge'" in lacking
-    own = again(desk, original, str(original), code=2)
+    own = again(desk, str(desk.store_folder), code=2)
     assert "--into" in own
 
 

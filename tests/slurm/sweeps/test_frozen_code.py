@@ -38,7 +38,7 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
         yield desk
 
 
-def test_edits_reach_no_queued_trial_and_no_second_life_of_one(desk: SlurmDesk) -> None:
+def test_edits_reach_no_queued_trial_no_second_life_and_no_reproduction(desk: SlurmDesk) -> None:
     (desk.folder / "ed.py").write_text(VERSIONED)
     (desk.folder / "helper.py").write_text("VERSION = 1\n")
     desk.run("submit", desk.grid(GRID), "--pack", "2")
@@ -57,3 +57,10 @@ def test_edits_reach_no_queued_trial_and_no_second_life_of_one(desk: SlurmDesk) 
     (code,) = {row["code"] for row in rows}
     assert {row["path"] for row in rows} == {str(desk.store_folder / "code" / code / "desk/ed.py")}
     assert {row["code"] for row in desk.rows()} == {code}, "the derived one of the first life too"
+
+    desk.profile("  cpu: {partition: cpu, SMALL}")
+    again = ["reproduce", "toy", "--into", str(desk.folder / "again"), "--metric", "version"]
+    assert "type the same command again" in desk.run(*again), "the scheduler has the trials"
+    desk.until_idle()
+    compared = desk.run(*again)
+    assert "3 identical" in compared, "version 1, from the store alone"
