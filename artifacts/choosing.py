@@ -14,6 +14,10 @@ from artifacts.record import Outcome
 
 COUNTS: Final = "runner:counts"
 """The column of a table of attempts that says which one of a trial counts."""
+KEYS: Final = (
+    "trial", "attempt", "outcome", "derived", "merged_from", "started_at", "code", "data_digest",
+)  # fmt: skip
+"""The columns that tell which rows count."""
 _MOST_ROWS: Final = 2**40
 
 
@@ -27,9 +31,13 @@ class Preferred:
     """Digests of data; of the rest, an attempt that read one of these comes first."""
 
 
-def each_once(table: pa.Table) -> pa.Table:
-    """Return the rows by trial and attempt, in ``index.order``; of several records of one attempt
-    the one that counts."""
+def order_once(table: pa.Table) -> pa.Array:
+    """Return row numbers by trial and attempt, in ``index.order``; of several records of one
+    attempt that of the one that counts.
+
+    Args:
+        table: The columns KEYS, as far as its records have them.
+    """
     weights = pc.if_else(
         pc.fill_null(_column(table, "derived", pa.bool_()), False),
         weight(Outcome.failed, derived=True),
@@ -53,8 +61,7 @@ def each_once(table: pa.Table) -> pa.Table:
     attempt = ("trial", "merged_from", "attempt")
     rows = _largest(keys, attempt, pc.cast(weights, pa.int64()), last=False)
     sort_keys = [(name, "ascending") for name in keys.column_names]
-    order = rows.take(pc.sort_indices(keys.take(rows), sort_keys=sort_keys))
-    return table if order.equals(_numbers(table)) else table.take(order)
+    return rows.take(pc.sort_indices(keys.take(rows), sort_keys=sort_keys))
 
 
 def counting(table: pa.Table, preferred: Preferred) -> pa.Array:

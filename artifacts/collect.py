@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import pyarrow as pa
 
-from artifacts import compact, parquet
-from artifacts.choosing import COUNTS, Preferred, counting, each_once
-from artifacts.index import Unreadable, load_table, named, names, walk
+from artifacts import compact
+from artifacts.attempts import STORE, Attempts
+from artifacts.choosing import COUNTS, Preferred
+from artifacts.index import Unreadable, named, names
 from artifacts.store import Store
-from artifacts.tables import TableBatch, in_order, unite
 
 # Compaction holds this many rows in memory, and loses at most this much work when it is killed.
 _CHUNK: Final = 1000
-_COUNTS: Final = pa.field(COUNTS, pa.bool_())
 
 
 @dataclass(frozen=True)
@@ -52,24 +50,15 @@ def collect(
     Raises:
         UnknownSweep: The store has no such sweep.
     """
-    tables, unreadable, shown = [], [], store.shown_names()
-    for sweep in dict.fromkeys(sweeps):
-        store.check_known(sweep)
-        batch = TableBatch()
-        for _, table in walk(store.records_folder(sweep), partial(load_table, without=without)):
-            if isinstance(table, Unreadable):
-                unreadable.append(table)
-            else:
-                batch.add(table)
-        rows = _named(unite(batch.tables()), shown.get(sweep, sweep))
-        if rows.num_rows:
-            rows = each_once(rows)
-            mark = counting(rows, (preferred or {}).get(sweep, Preferred()))
-            tables.append(rows.append_column(COUNTS, mark))
-    every = unite([parquet.SCHEMA.append(_COUNTS).empty_table(), *tables])
-    every = _without_nulls_type(in_order(every))
+    found = Attempts()
+    found.add(store, sweeps, preferred or {})
+    columns = [field for field in found.schema if field.name != STORE]
+    every = found.select([field.name for field in columns if field.name not in without])
+    for number, field in enumerate(columns):
+        if field.name in without:
+            every = every.add_column(number, field, pa.nulls(every.num_rows, field.type))
     table = every if attempts else every.filter(every[COUNTS])
-    return Collected(table.drop_columns([COUNTS]), tuple(unreadable), every)
+    return Collected(table.drop_columns([COUNTS]), tuple(found.unreadable), every)
 
 
 def compact_leftovers(store: Store, sweep: str) -> int:
@@ -89,24 +78,3 @@ def compact_leftovers(store: Store, sweep: str) -> int:
     for start in range(0, len(before), _CHUNK):
         store.compact(sweep, before[start : start + _CHUNK])
     return sum(not path.exists() for path in before)
-
-
-def _named(rows: pa.Table, sweep: str) -> pa.Table:
-    """The rows under the name that the sweep has now; each has the one that it was written with."""
-    if "sweep" not in rows.column_names:
-        return rows
-    place = rows.schema.get_field_index("sweep")
-    return rows.set_column(place, "sweep", pa.repeat(pa.scalar(sweep), rows.num_rows))
-
-
-def _without_nulls_type(table: pa.Table) -> pa.Table:
-    """A parameter that no row has a value for becomes an empty text column: few tools know Arrow's
-    type of nothing."""
-    return table.cast(
-        pa.schema(
-            [
-                field.with_type(pa.string()) if field.type == pa.null() else field
-                for field in table.schema
-            ]
-        )
-    )

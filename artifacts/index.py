@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -155,10 +155,8 @@ def walk(
             return
 
 
-def load_table(
-    path: Path, columns: Iterable[str] | None = None, without: Collection[str] = ()
-) -> pa.Table:
-    """Return the rows of a record file: all columns, only some, or all without some.
+def load_table(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
+    """Return the rows of a record file: all columns, or only some.
 
     Raises:
         FileNotFoundError: It was compacted away.
@@ -167,7 +165,7 @@ def load_table(
     # A command that finds no record does without pyarrow, which takes 0.3 s to import.
     from artifacts import parquet
 
-    table = parquet.read(path, None if columns is None else tuple(columns), without)
+    table = parquet.read(path, None if columns is None else tuple(columns))
     trial, attempt = named(path)
     if trial is not None and (table["trial"].to_pylist(), table["attempt"].to_pylist()) != (
         [trial],

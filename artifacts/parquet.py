@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,7 @@ _HISTORY: Final = list_of(
 _MARK: Final = b"crc32:"
 _ZEROS: Final = b"00000000"
 _SEAL: Final = {"seal": _MARK + _ZEROS}
+_LISTS: Final = ("parameters", "results")
 _KEY: Final = ("schema_version", "sweep", "trial", "attempt", "outcome")
 
 
@@ -107,15 +108,12 @@ def table_bytes(table: pa.Table) -> bytes:
     return _sealed(sink.getvalue())
 
 
-def read(
-    path: Path, columns: Sequence[str] | None = None, without: Collection[str] = ()
-) -> pa.Table:
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the rows of a record file in today's schema.
 
     Args:
         path: The file.
         columns: Only those of these names that it has; None for all.
-        without: Of all columns, those that are not read; the history is most of a file.
 
     Raises:
         FileNotFoundError: It is gone: compacted by somebody else, most likely.
@@ -133,11 +131,7 @@ def read(
         # Reader threads cost more than they save on files this small.
         file = pq.ParquetFile(pa.BufferReader(data))
         table = file.read(
-            columns=(
-                [name for name in file.schema_arrow.names if name not in without]
-                if without
-                else None
-            )
+            columns=None
             if columns is None
             else [*dict.fromkeys((*_KEY, *columns, *old_names(columns)))],
             use_threads=False,
@@ -149,10 +143,70 @@ def read(
         table = upgraded(table)
         table = table.cast(_as_now(table.schema)) if columns is None else table
     except (pa.ArrowException, OSError) as error:
-        raise UnreadableRecord(
-            path, (str(error).splitlines() or [type(error).__name__])[0]
-        ) from error
+        raise UnreadableRecord(path, _first_line(error)) from error
     return table
+
+
+class RecordFile:
+    """A file of many records, which is checked at once, and of which columns are read when they are
+    asked for.
+
+    Raises:
+        FileNotFoundError, UnreadableRecord: As ``read``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._whole: pa.Table | None = None
+        try:
+            data = path.read_bytes()
+            if damage := _damage(data):
+                raise UnreadableRecord(path, damage)
+            # A list of names is read as numbers of them: it is long, and the same in every row.
+            lists = [f"{name}.list.element" for name in _LISTS]
+            file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=lists)
+            keys = file.read(columns=[*_KEY, *_LISTS], use_threads=False)
+            _check(path, keys)
+            self.names = {name: names_in(keys, name) for name in _LISTS}
+            if min(keys["schema_version"].to_pylist()) < SCHEMA_VERSION:
+                self._whole = read(path)
+                self.names = {name: names_in(self._whole, name) for name in _LISTS}
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise UnreadableRecord(path, _first_line(error)) from error
+        found = file.schema.to_arrow_schema().remove_metadata()
+        self.schema: pa.Schema = _as_now(found) if self._whole is None else self._whole.schema
+        self.num_rows: int = keys.num_rows
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Return the columns of these names.
+
+        Raises:
+            UnreadableRecord: It has gone.
+        """
+        columns = list(columns)
+        if self._whole is not None:
+            return self._whole.select(columns)
+        try:
+            with pq.ParquetFile(self._path, memory_map=True) as file:
+                table = file.read(columns=columns, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise UnreadableRecord(self._path, _first_line(error)) from error
+        kinds = pa.schema([self.schema.field(name) for name in columns])
+        return table.select(columns).replace_schema_metadata(None).cast(kinds)
+
+
+def names_in(rows: pa.Table | RecordFile, column: str) -> set[str]:
+    """Return every name that a row lists in ``parameters`` or ``results``."""
+    if isinstance(rows, RecordFile):
+        return rows.names[column]
+    chunks = rows[column].chunks if column in rows.column_names else ()
+    return {name for chunk in chunks for name in chunk.flatten().unique().to_pylist()}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _as_now(schema: pa.Schema) -> pa.Schema:

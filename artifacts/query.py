@@ -14,13 +14,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 import psutil
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from artifacts import parquet
+from artifacts.attempts import STORE, Attempts
 from artifacts.choosing import COUNTS
 from artifacts.columns import COLUMNS, HISTORY
 from artifacts.errors import ArtifactsError
@@ -28,8 +29,6 @@ from artifacts.errors import ArtifactsError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-STORE: Final = "runner:store"
-"""The column of a table of attempts that names the store of each; ``store`` in SQL."""
 
 _BASE: Final = "runner:attempts"
 _IDENTITY: Final = ("store", "sweep", "trial", "attempt", "workload", "target", "seed")
@@ -70,20 +69,7 @@ class QueryFailed(ArtifactsError):
         return f"the query failed: {self.reason}"
 
 
-class Columns(Protocol):
-    """What a query reads of a table of attempts; ``pa.Table`` is one."""
-
-    @property
-    def schema(self) -> pa.Schema: ...
-
-    @property
-    def num_rows(self) -> int: ...
-
-    def select(self, columns: Sequence[str]) -> pa.Table:
-        """Return the columns of these names."""
-
-
-def answer(sql: str, attempts: Columns) -> pa.Table:
+def answer(sql: str, attempts: pa.Table | Attempts) -> pa.Table:
     """Return the rows that a SELECT gives, in columns of plain types and distinct names.
 
     Args:
@@ -110,7 +96,7 @@ def answer(sql: str, attempts: Columns) -> pa.Table:
     return _plain(found)
 
 
-def describe(attempts: Columns) -> pa.Table:
+def describe(attempts: pa.Table | Attempts) -> pa.Table:
     """Return the columns of the views: view, column, type as DuckDB calls it, unit and meaning."""
     views = _Views(attempts)
     rows = []
@@ -125,14 +111,15 @@ def describe(attempts: Columns) -> pa.Table:
 class _Views:
     """The views over one table of attempts, and the columns of it that have been read."""
 
-    def __init__(self, attempts: Columns) -> None:
+    def __init__(self, attempts: pa.Table | Attempts) -> None:
         self._attempts = attempts
         columns = [name for name in attempts.schema.names if name not in (STORE, COUNTS)]
         self.names = _distinct([STORE, *columns])
         self._base = {**self.names, COUNTS: COUNTS}
-        lists = attempts.select(["parameters", "results"])
         parameters, results = (
-            set(pc.unique(pc.list_flatten(lists[name])).to_pylist())
+            parquet.names_in(attempts, name)
+            if isinstance(attempts, pa.Table)
+            else attempts.names_in(name)
             for name in ("parameters", "results")
         )
         everything = ", ".join(map(_quoted, self.names.values()))
@@ -254,11 +241,12 @@ def _nothing(kind: pa.DataType, n_rows: int) -> pa.ChunkedArray:
 
 def _distinct(columns: Iterable[str]) -> dict[str, str]:
     """Return the name of each column in SQL, which does not tell upper from lower case."""
-    found: dict[str, str] = {name: name for name in _KNOWN}
-    taken = set(_KNOWN)
-    for column in columns:
-        if column not in _KNOWN:
-            found[column] = _free("store" if column == STORE else column, taken)
+    columns = list(columns)
+    found: dict[str, str] = {STORE: "store", **{name: name for name in _KNOWN}}
+    taken = set(found.values())
+    for column in sorted(columns):  # their order says which files were read first, and may change
+        if column not in found:
+            found[column] = _free(column, taken)
             taken.add(found[column].lower())
     return {column: found[column] for column in columns}
 

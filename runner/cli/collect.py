@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ATTEMPT_COLUMNS = ("trial", "attempt", "outcome")
 TRIAL_COLUMNS = ("trial", "outcome")
+LARGE = ("history",)
+"""What only files and JSON show."""
 AFTER_ATTEMPT_COLUMNS = ("total_s", "node", "error_type")
 
 
@@ -130,12 +132,15 @@ def collect(
     chosen = open_sweeps(opened, sweeps)
     for trouble in settle_before(chosen):
         output.warn(trouble)
+    asked = f"{by} {metric} {where} {sort}"
+    only_means = file is None and not as_json and not any(name in asked for name in LARGE)
     gathered = gather(
         opened,
         sweeps,
         attempts=attempts,
         expected=None if earlier else expected_trials(chosen),
         latest=latest_of(chosen),
+        without=LARGE if only_means else (),
     )
     if where is not None:
         gathered = gathered.where(where)

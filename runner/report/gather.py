@@ -80,21 +80,12 @@ def gather(
     collected = collect(
         store, sweeps or store.sweeps(), attempts=attempts, preferred=preferred, without=without
     )
-    table, every, notes = collected.table, collected.attempts, []
+    table, every, notes = collected.table, collected.attempts, list[str]()
     if expected is not None:
-        wanted = _of_grid(table, expected)
-        if left_out := pc.sum(pc.invert(wanted)).as_py():
-            table, every = table.filter(wanted), every.filter(_of_grid(every, expected))
-            notes.append(
-                f"{plural(left_out, 'record')} of earlier grids left out (--all includes them)"
-            )
-        of_grid = table.filter(_among(table, expected))
-        recorded = sum(
-            len(pc.unique(of_grid.filter(pc.equal(of_grid["sweep"], sweep))["trial"]))
-            for sweep in expected
-        )
-        if missing := sum(map(len, expected.values())) - recorded:
-            notes.append(f"{plural(missing, 'trial')} without a record yet")
+        notes = notes_of(table, expected)
+        wanted = of_grid(table, expected)
+        if not pc.all(wanted).as_py():
+            table, every = table.filter(wanted), every.filter(of_grid(every, expected))
     return Gathered(
         table,
         tuple(f"{problem.path}: {problem.reason}" for problem in collected.unreadable),
@@ -104,7 +95,7 @@ def gather(
     )
 
 
-def _of_grid(table: pa.Table, expected: Mapping[str, Collection[str]]) -> pa.ChunkedArray:
+def of_grid(table: pa.Table, expected: Mapping[str, Collection[str]]) -> pa.ChunkedArray:
     """Return for each row whether its trial is among those of its sweep's latest grid; true for the
     rows of other stores too, whose grids were others."""
     return pc.or_(_among(table, expected), pc.is_valid(table["merged_from"]))
@@ -120,6 +111,24 @@ def _among(table: pa.Table, trials: Mapping[str, Collection[str]]) -> pa.Chunked
     return wanted
 
 
+def notes_of(table: pa.Table, expected: Mapping[str, Collection[str]]) -> list[str]:
+    """Return what is to be said of records whose trials no latest grid has, and of trials without
+    a record."""
+    notes = []
+    if left_out := pc.sum(pc.invert(of_grid(table, expected))).as_py():
+        notes.append(
+            f"{plural(left_out, 'record')} of earlier grids left out (--all includes them)"
+        )
+    kept = table.filter(_among(table, expected))
+    recorded = sum(
+        pc.count_distinct(kept.filter(pc.equal(kept["sweep"], sweep))["trial"]).as_py()
+        for sweep in expected
+    )
+    if missing := sum(map(len, expected.values())) - recorded:
+        notes.append(f"{plural(missing, 'trial')} without a record yet")
+    return notes
+
+
 def open_sweeps(store: Store, names: Sequence[str]) -> list[Sweep]:
     """Return the sweeps of these names, or all that were submitted if none is named."""
     return [Sweep(store, name) for name in names or submitted_sweeps(store)]
@@ -130,11 +139,7 @@ def expected_trials(sweeps: Iterable[Sweep]) -> dict[str, frozenset[str]]:
 
     A sweep that was only recorded, never submitted here, is not among them.
     """
-    return {
-        sweep.shown_name: frozenset(spec.trial_id for spec in sweep.latest.specs)
-        for sweep in sweeps
-        if sweep.submitted
-    }
+    return {sweep.shown_name: sweep.latest.trial_ids for sweep in sweeps if sweep.submitted}
 
 
 def settle_before(sweeps: Iterable[Sweep]) -> list[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from artifacts.attempts import STORE, Attempts
+from artifacts.choosing import COUNTS
 from artifacts.errors import UnknownSweep
-from artifacts.query import STORE
 from artifacts.store import Store
-from artifacts.tables import in_order, unite
 from runner.errors import SweepNotNamed
-from runner.report.gather import expected_trials, gather, open_sweeps
+from runner.report.gather import expected_trials, notes_of, of_grid, open_sweeps
 from runner.report.origins import latest_of
 
 
@@ -20,7 +21,7 @@ from runner.report.origins import latest_of
 class Asked:
     """Every attempt of some stores, and what is to be said beside an answer over them."""
 
-    attempts: pa.Table
+    attempts: Attempts
     unreadable: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -49,24 +50,38 @@ def gather_stores(
         for sweep in sweeps[name]:
             if not any(sweep in found for found in known.values()):
                 raise UnknownSweep(sweep, tuple(sorted(known[name])), store.root)
-    gathered = {}
+    attempts, expected = Attempts(), dict[str, dict[str, Collection[str]]]()
     for name, store in stores.items():
         here = [sweep for sweep in sweeps[name] if sweep in known[name]]
         if here or not sweeps[name]:
             opened = open_sweeps(store, here)
-            expected = None if earlier else expected_trials(opened)
-            gathered[name] = gather(store, here, expected=expected, latest=latest_of(opened))
-    several = len(gathered) > 1
-    tables = [with_origin(name, one.attempts) for name, one in gathered.items()]
-    return Asked(
-        tables[0] if len(tables) == 1 else in_order(unite(tables)),
-        tuple(problem for one in gathered.values() for problem in one.unreadable),
-        tuple(
-            f"{name}: {note}" if several else note
-            for name, one in gathered.items()
-            for note in one.notes
-        ),
-    )
+            preferred = {one.sweep: one.preferred for one in latest_of(opened).values()}
+            attempts.add(store, here or store.sweeps(), preferred, name)
+            expected[name] = {}
+            if not earlier:
+                expected[name] |= expected_trials(opened)
+    notes = list[str]()
+    for name, trials in expected.items():
+        attempts, said = _of_latest(attempts, name, trials)
+        notes += [f"{name}: {note}" if len(expected) > 1 else note for note in said]
+    problems = tuple(f"{problem.path}: {problem.reason}" for problem in attempts.unreadable)
+    return Asked(attempts, problems, tuple(notes))
+
+
+def _of_latest(
+    attempts: Attempts, store: str, expected: Mapping[str, Collection[str]]
+) -> tuple[Attempts, list[str]]:
+    """Return the attempts without those of a store whose trials its latest grids do not have, and
+    what is to be said of these."""
+    keys = attempts.select(["sweep", "trial", "merged_from", STORE, COUNTS])
+    here = pc.equal(keys[STORE], store)
+    table = keys.filter(here)
+    wanted = of_grid(table, expected)
+    notes = notes_of(table.filter(table[COUNTS]), expected)
+    if not pc.all(wanted).as_py():
+        kept = pc.replace_with_mask(pc.invert(here).combine_chunks(), here, wanted.combine_chunks())
+        attempts = attempts.keep(pa.chunked_array([kept]))
+    return attempts, notes
 
 
 def with_origin(store: str, attempts: pa.Table) -> pa.Table:

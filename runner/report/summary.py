@@ -310,6 +310,7 @@ class _Columns:
         self._hashable: dict[str, list[Hashable]] = {}
         self._named: dict[str, list[str]] = {}
         self._varying: dict[str, bool] = {}
+        self._measures: dict[str, list[float | None]] = {}
         self._masked: dict[tuple[str, str], list[Any]] = {}
         self.names: list[str] = list(table.column_names)
         self.n_rows: int = table.num_rows
@@ -453,6 +454,8 @@ class _Columns:
         one such value."""
         found = []
         for metric in metrics:
+            if self._only_numbers(metric.name):
+                continue
             values = self._measured(metric.name)
             others = [
                 values[row]
@@ -493,11 +496,27 @@ class _Columns:
 
     def _varies(self, name: str) -> bool:
         if name not in self._varying:
-            # The first question is quick, and settles most columns.
+            # The first questions are quick, and settle most columns.
             self._varying[name] = (
-                len(set(self.hashable(name))) > 1 and self._n_values(name, range(self.n_rows)) > 1
+                self._several(name)
+                and len(set(self.hashable(name))) > 1
+                and self._n_values(name, range(self.n_rows)) > 1
             )
         return self._varying[name]
+
+    def _several(self, name: str) -> bool:
+        """Return whether the rows may differ in a column, without making Python's values of it."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if name not in self.names:
+            return False
+        column = self._table.column(name)
+        if pa.types.is_nested(column.type) or column.type == pa.null():
+            return bool(column.null_count < self.n_rows)
+        if name in self._named_in("results"):  # as a key it is null where it is a result
+            return True
+        return bool(pc.count_distinct(column, mode="all").as_py() > 1)
 
     def _n_values(self, name: str, rows: Iterable[int]) -> int:
         """Return the most values that a column takes within one workload; null counts as one, being
@@ -529,8 +548,22 @@ class _Columns:
         return self._named[list_column]
 
     def _numbers(self, name: str, rows: Iterable[int]) -> list[float]:
-        values = self._measured(name)
-        return [value for row in rows if _is_number(value := values[row])]
+        if name not in self._measures:
+            measured = self._measured(name)
+            self._measures[name] = (
+                measured
+                if self._only_numbers(name)
+                else [value if _is_number(value) else None for value in measured]
+            )
+        values = self._measures[name]
+        return [value for row in rows if (value := values[row]) is not None]
+
+    def _only_numbers(self, name: str) -> bool:
+        """Return whether every value of a column is a number, by its type."""
+        import pyarrow as pa
+
+        kind = self._table.schema.field(name).type if name in self.names else pa.null()
+        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
     def _measured(self, name: str) -> list[Any]:
         """Return a metric's values: those of a result only in rows where it is one, not where
@@ -570,8 +603,13 @@ def mean_of(numbers: Sequence[float]) -> Mean:
     mean = math.ldexp(statistics.fmean(scaled), exponent)
     if n == 1:
         return Mean(mean, None, 1)
+    # From the first number, so that equal ones have no spread at all; statistics.stdev, exact in
+    # every digit, takes ten times as long.
+    shifted = [number - scaled[0] for number in scaled]
+    center = math.fsum(shifted) / n
+    variance = math.fsum((number - center) ** 2 for number in shifted) / (n - 1)
     try:
-        return Mean(mean, math.ldexp(statistics.stdev(scaled), exponent), n)
+        return Mean(mean, math.ldexp(math.sqrt(variance), exponent), n)
     except OverflowError:
         return Mean(mean, math.inf, n)
 

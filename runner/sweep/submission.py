@@ -16,10 +16,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from artifacts.formats import FORMAT
 from artifacts.publish import publish, sync_folder, translate_read_errors, translate_write_errors
 from artifacts.store import Store
 from cluster.errors import ProfileError
@@ -32,8 +33,10 @@ from runner.sweep.snapshot import FrozenCode, code_folder
 from runner.sweep.stamp import check_stamp, stamped
 
 T = TypeVar("T")
+_SPECS_DECODER: Final = msgspec.json.Decoder(JobSpec)
 
 _SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
+_IDS = "trial-ids"
 _GRID, _PROFILE, _PATCH = "grid.yaml", "cluster.yaml", "uncommitted.patch"
 _EFFECTIVE, _TYPED = "effective.yaml", "command.json"
 _ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
@@ -238,7 +241,24 @@ class Submission:
     @cached_property
     def specs(self) -> list[JobSpec]:
         """Return every spec, in the order of the grid."""
+        with suppress(msgspec.DecodeError, ValueError, RecursionError, NotPlain):
+            specs = _SPECS_DECODER.decode_lines(b"\n".join(self._lines))
+            for spec in specs:
+                spec.check()
+            if len(specs) == len(self._lines):
+                return specs
+        # What is wrong is said of its line.
         return [self.spec(line) for line in range(len(self._lines))]
+
+    @cached_property
+    def trial_ids(self) -> frozenset[str]:
+        """Return the ids of its trials: as they were frozen, or else made from the specs; raises
+        FrozenFileDamaged."""
+        with suppress(OSError):
+            head, _, ids = (self.folder / _IDS).read_bytes().partition(b"\n")
+            if head == _seal(_frozen_bytes(self.folder / _SPECS), ids):
+                return frozenset(ids.decode().splitlines())
+        return frozenset(spec.trial_id for spec in self.specs)
 
     def add_array(self, array: FrozenArray) -> Path:
         """Freeze one array job and return its path; a number that any array ever had is not given
@@ -331,7 +351,12 @@ def freeze(
         _PATCH: patch.encode(errors="surrogateescape"),
         **({_EFFECTIVE: effective_text.encode()} if effective_text else {}),
     }
-    beside = {} if typed is None else {_TYPED: msgspec.json.format(stamped(typed))}
+    ids = "\n".join(spec.trial_id for spec in specs).encode()
+    # What makes no other submission: a command can be spelled in many ways, and ids follow from the
+    # specs, which a hundred thousand take a second to hash.
+    beside = {_IDS: _seal(files[_SPECS], ids) + b"\n" + ids}
+    if typed is not None:
+        beside[_TYPED] = msgspec.json.format(stamped(typed))
     known = submissions(sweep_folder)
     if known:
         known[-1].check_format()
@@ -386,6 +411,13 @@ def _lines_of(specs: Iterable[JobSpec]) -> Iterable[bytes]:
     encoder = msgspec.json.Encoder()
     for spec in specs:
         yield encoder.encode(spec) + b"\n"
+
+
+def _seal(specs: bytes, ids: bytes) -> bytes:
+    """Return what the file of ids begins with, so that it counts beside these specs only."""
+    digest = hashlib.sha256(specs)
+    digest.update(ids)
+    return f"{FORMAT} {digest.hexdigest()}".encode()
 
 
 def _frozen_bytes(path: Path) -> bytes:
