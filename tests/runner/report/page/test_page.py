@@ -174,6 +174,7 @@ def test_the_table_sorts_by_mouse_and_by_keyboard_and_filters(opened: Browser) -
     opened.wait_until(lambda: len(column(opened, "outcome")) == 1)
     search.send_keys(Keys.CONTROL, "a")
     search.send_keys(Keys.DELETE)
+    opened.wait_until(lambda: len(column(opened, "outcome")) == len(ATTACKS))
     outcome.select_by_visible_text("all")
     opened.wait_until(lambda: len(column(opened, "outcome")) == 25)  # the first page of 28
 
