@@ -83,7 +83,8 @@ def show(
         output.next_step(output.typed("runner", "logs", found), "prints what it wrote")
     else:
         output.next_step(
-            output.typed("runner", "collect", sweeps[-1]), "compares it with the others"
+            output.typed("runner", "collect", opened.shown_name(sweeps[-1])),
+            "compares it with the others",
         )
 
 
@@ -135,7 +136,7 @@ def _show_failed(store: Store, sweep: str, *, as_json: bool) -> None:
     if as_json:
         output.json(rows)
     elif not rows:
-        output.say(f"{sweep}: no recorded trial failed")
+        output.say(f"{store.shown_name(sweep)}: no recorded trial failed")
     else:
         output.table(
             listing(
