@@ -74,6 +74,7 @@ groups:
 """
 
 
+@pytest.mark.long
 def test_code_that_is_edited(desk: Desk) -> None:
     module = desk.folder / "ed.py"
     module.write_text("def main(v):\n    return {'version': 1}\n")

@@ -125,6 +125,7 @@ def repository(tmp_path: Path) -> Path:
     return lab
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", LOCAL)
 def test_a_repository_of_any_shape_runs_as_it_was_submitted(
     desk: Desk, repository: Path, backend: str
@@ -218,6 +219,7 @@ def test_a_command_runs_the_script_that_was_submitted_in_a_folder_like_its_own(
         ]
 
 
+@pytest.mark.long
 def test_other_code_is_another_snapshot_and_the_same_code_is_the_same(desk: Desk) -> None:
     module = desk.folder / "ed.py"
     module.write_text("def main(v):\n    return {'version': 1}\n")
@@ -241,6 +243,7 @@ def test_other_code_is_another_snapshot_and_the_same_code_is_the_same(desk: Desk
     }
 
 
+@pytest.mark.long
 def test_what_is_imported_from_elsewhere_is_told(desk: Desk, tmp_path: Path) -> None:
     elsewhere, inside = tmp_path / "elsewhere", desk.folder / "inside"
     write(elsewhere, {"other.py": "OTHER = 1\n"})
@@ -296,6 +299,7 @@ def test_a_process_that_has_run_other_code_runs_each_submission_as_it_was_frozen
     assert sys.path == path
 
 
+@pytest.mark.long
 def test_retry_runs_the_code_that_was_submitted(desk: Desk) -> None:
     module = desk.folder / "ed.py"
     module.write_text("def main(v):\n    raise ValueError('first')\n")
