@@ -47,8 +47,8 @@ def print_front(
     from runner.report.choice_tables import front_table
     from runner.report.measures import measures_of
 
-    measure = measures_of(gathered.table, metrics)[0]
-    of_cost, found = pareto(gathered.table, measure, cost, by=by, include=include)
+    chosen = None if metrics is None else measures_of(gathered.table, metrics)[0]
+    measure, of_cost, found = pareto(gathered.table, chosen, cost, by=by, include=include)
     if as_json:
         output.json(
             [

@@ -140,18 +140,18 @@ def best(
 
 def pareto(
     table: pa.Table,
-    measure: Measure,
+    measure: Measure | None,
     cost: str,
     *,
     by: Sequence[str] | None = None,
     include: Collection[str] = (),
-) -> tuple[Measure, list[Point]]:
-    """Return the cost's column, and each configuration's accuracy and cost, those on the front
+) -> tuple[Measure, Measure, list[Point]]:
+    """Return the metric, the cost, and what each configuration has of both, those on the front
     marked, by cost.
 
     Args:
         table: Records, one row per trial.
-        measure: What should be good.
+        measure: What should be good; None for the accuracy or first result.
         cost: ``time``, ``energy``, ``memory``, or a column.
         by: As for ``best``.
         include: As for ``best``.
@@ -160,6 +160,11 @@ def pareto(
         UnknownColumn: The table has no such column.
         NotMeasured: No completed trial has such a cost.
     """
+    if measure is None:
+        results = [found for found in measures_of(table) if not found.timing]
+        if not results:
+            raise NotMeasured("accuracy or result", ("test_accuracy", VALIDATION))
+        measure = results[0]
     columns = COSTS.get(cost, (cost,))
     for name in columns:
         if name not in table.column_names:
@@ -195,7 +200,7 @@ def pareto(
         found += sorted(points, key=lambda point: point.cost)
     if not found:
         raise NotMeasured("accuracy and cost", (measure.name, of_cost.name))
-    return of_cost, found
+    return measure, of_cost, found
 
 
 def named(cell: Mapping[str, Any]) -> str:

@@ -57,6 +57,10 @@ class Codes:
         column = self._table[name].cast(pa.float64())
         return np.asarray(column.to_numpy(), dtype=np.float64)
 
+    def has(self, name: str) -> Bools:
+        """Return which rows have a value in a column, NaN included, shape (n_rows,)."""
+        return np.asarray(self._table[name].is_valid().to_numpy(), dtype=bool)
+
     def times(self, name: str) -> Ints:
         """Return a column of times as integers that grow with time; -1 where they are missing."""
         import pyarrow as pa

@@ -313,6 +313,15 @@ def _compare(
             )
             for row, of_a, reason in pairs.alone
         )
+    in_pairs = np.zeros(codes.n_rows, dtype=bool)
+    for _, rows_a, rows_b in compared:
+        in_pairs[rows_a] = in_pairs[rows_b] = True
+    for measure in measures:
+        raw = codes.numbers(measure.name)
+        usable = np.isfinite(raw) & ((raw > 0) | (not measure.ratio))
+        if n_unusable := int(np.count_nonzero(in_pairs & codes.has(measure.name) & ~usable)):
+            kind = "positive" if measure.ratio else "finite"
+            excluded[f"without a {kind} {measure.name}"] = n_unusable
     return Comparison(
         what,
         axis,

@@ -248,7 +248,8 @@ def step_of(fractions: Sequence[float]) -> float:
     for value in dict.fromkeys(fractions):
         near = Fraction(value).limit_denominator(100_000)
         common = math.lcm(common, near.denominator)
-        if common > _MOST_STEPS or abs(near - value) > 1e-7:  # some were rounded to float32
+        # Some were rounded to float32, whose relative error is 6e-8.
+        if common > _MOST_STEPS or abs(near - value) > 1e-6 * abs(value):
             return 0.0
     return 1 / common
 

@@ -85,7 +85,7 @@ def test_configurations_that_lack_repeats_are_no_candidates(tmp_path: Path) -> N
 def test_the_front_is_what_nothing_beats_in_both(tmp_path: Path) -> None:
     table = study(tmp_path, 4)
     (measure,) = measures_of(table, ["test_accuracy"])
-    cost, points = pareto(table, measure, "time")
+    _, cost, points = pareto(table, measure, "time")
     assert cost.name == "train_s"
     assert [(point.cell["lr"], point.on_front) for point in points] == [
         (0.1, True), (0.01, True), (0.001, False),
@@ -94,3 +94,8 @@ def test_the_front_is_what_nothing_beats_in_both(tmp_path: Path) -> None:
     assert len(front_table(points, measure, cost).rows) == 2
     with pytest.raises(NotMeasured, match="gpu_energy_j"):
         pareto(table, measure, "energy")
+
+
+def test_a_front_needs_something_that_is_good(tmp_path: Path) -> None:
+    with pytest.raises(NotMeasured, match="test_accuracy"):
+        pareto(collected(tmp_path, record(0, {"lr": 1}, train_s=1.0)), None, "time")

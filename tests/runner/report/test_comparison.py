@@ -253,6 +253,21 @@ def test_a_disturbed_trial_keeps_its_accuracy_and_loses_its_times(tmp_path: Path
     assert [effect.n for effect in included.effects] == [3, 3]
 
 
+def test_values_that_are_no_number_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows = [
+        record(
+            seed + 10 * (amp == "fp16"), {"amp": amp}, seed=seed,
+            test_loss=math.nan if (amp, seed) == ("fp16", 1) else 0.5, train_s=seed,
+        )
+        for amp in ("off", "fp16")
+        for seed in range(3)
+    ]  # fmt: skip
+    table = collected(tmp_path, *rows)
+    found = compare_axis(table, "amp", measures_of(table, ["test_loss", "train_s"]))
+    assert [effect.n for effect in found.effects] == [2, 2]
+    assert found.excluded == {"without a finite test_loss": 1, "without a positive train_s": 2}
+
+
 def test_splits_that_are_repeated_are_part_of_the_repeat(tmp_path: Path) -> None:
     rows = [
         record(

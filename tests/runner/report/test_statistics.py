@@ -157,6 +157,7 @@ def test_without_a_step_an_exact_difference_is_certain() -> None:
 def test_steps_are_found_from_the_values() -> None:
     assert step_of([35 / 36, 1.0, 0.5]) == pytest.approx(1 / 36)
     assert step_of([float(np.float32(351 / 360)), 350 / 360]) == pytest.approx(1 / 360)
+    assert step_of([1e-12, 3e-12]) == 0, "small, not multiples of 1"
     assert step_of(np.random.default_rng(0).uniform(size=20).tolist()) == 0
 
 
