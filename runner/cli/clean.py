@@ -68,7 +68,8 @@ def clean(
     found = cleaning.cleaning_of(opened, names, kinds, age_s)
     if not as_json:
         _print(found, older_than)
-    removed = bool(found.items) and (yes or output.confirm("Remove it for good?"))
+    agreed = bool(found.items) and (yes or output.confirm("Remove it for good?"))
+    removed = agreed is True
     if removed:
         found = cleaning.clean(opened, names, kinds, age_s)
     if as_json:
@@ -76,7 +77,8 @@ def clean(
     elif removed:
         output.say(f"removed {_total(found)}")
     elif found.items:
-        output.note("nothing was removed: answer 'y' on a terminal, or add --yes")
+        how = ": answer 'y' on a terminal, or add --yes" if agreed is None else ""
+        output.note(f"nothing was removed{how}")
 
 
 def _kinds(given: str | None, known: tuple[str, ...]) -> list[str]:

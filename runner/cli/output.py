@@ -254,10 +254,10 @@ class _Frame(io.StringIO):
         return True
 
 
-def confirm(question: str) -> bool:
-    """Ask a person, and return whether the answer is yes; False where nobody can answer."""
+def confirm(question: str) -> bool | None:
+    """Ask a person, and return whether the answer is yes; None where nobody can answer."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
+        return None
     sys.stdout.flush()
     sys.stderr.write(f"{shown(question)} [y/N] ")
     sys.stderr.flush()

@@ -55,10 +55,14 @@ def rm(
             output.say(f"'{name}': what a removal that was cut short has left")
         for removal in removals:
             _say(removal)
-    if not yes and not output.confirm("Remove it for good?"):
+    agreed = yes or output.confirm("Remove it for good?")
+    if agreed is None:
         raise typer.BadParameter(
             "nothing was removed: answer 'y' on a terminal, or add --yes", param_hint="SWEEP"
         )
+    if not agreed:
+        output.note("nothing was removed")
+        raise typer.Exit(1)
     for name in names:
         remove(opened, name)
     if as_json:
