@@ -46,4 +46,4 @@ gpu:
 	$(PYTHON) -m benchmarks.gpu
 
 bench: $(INSTALLED)
-	for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark || exit 1; done
+	$(BIN)/python -m benchmarks $(BENCHMARKS)

@@ -8,6 +8,14 @@ from importlib.metadata import version
 
 from cluster import machine
 
+SUMMARY = "in short: "
+"""How the line begins that `python -m benchmarks` repeats at its end."""
+
+
+def sum_up(words: str) -> None:
+    """Print the line that says what the table comes to."""
+    print(f"{SUMMARY}{words}", flush=True)
+
 
 def describe(*packages: str) -> str:
     """One line: processor, cores, Python, and the versions of these packages."""

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 
 import torch
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, sum_up
 from cluster import machine
 from jobs.measure.sampler import Sampler
 from jobs.training.models import SimpleCNN
@@ -79,7 +79,7 @@ def main() -> None:
         f"({min(slower):+.2%} to {max(slower):+.2%})"
     )
     own = statistics.median(share for *_, share in pairs)
-    print(f"the sampler's thread: {own:.4%} of one processor (aim: under {AIM:.0%})")
+    sum_up(f"the sampler's thread takes {own:.4%} of one processor (aim: under {AIM:.0%})")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, sum_up
 from tests.slurm.configuration import MAX_ARRAY_SIZE
 from tests.slurm.site import Site
 
@@ -179,6 +179,8 @@ def main() -> None:
             f"{rows[0].rate / row.rate:.1f}x | {row.calls['sbatch']}"
         )
         print(f"| {row.name} | {numbers} | {others} |")
+    others = ", ".join(f"{rows[0].rate / row.rate:.1f}x {row.name}" for row in rows[1:])
+    sum_up(f"{rows[0].rate:.1f} no-ops a second on SLURM: {others}")
 
 
 def _resize(site: Site) -> None:

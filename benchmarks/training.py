@@ -29,7 +29,7 @@ from artifacts.collect import collect
 from artifacts.record import Outcome
 from artifacts.store import Store
 from benchmarks import plain_loop
-from benchmarks.machine import describe
+from benchmarks.machine import describe, sum_up
 from benchmarks.plain_loop import Trained
 from cluster import machine
 from jobs.data import missing, open_dataset
@@ -276,6 +276,9 @@ def show_grid(machine: Machine, case: Case, plain: Sequence[Trained]) -> None:
         f"with the start of Ray, {whole_s:.1f} s)"
     )
     require_equal("grid", accuracies, [run.test_accuracy for run in plain])
+    sum_up(
+        f"a grid of {case.seeds} trains {one_by_one / trials_s:.2f}x as fast (aim {GRID_AIM:g}x)"
+    )
 
 
 def require_equal(name: str, ours: Sequence[float], plain: Sequence[float]) -> None:
