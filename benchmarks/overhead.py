@@ -233,6 +233,5 @@ if __name__ == "__main__":
     from benchmarks import overhead  # by this name the workers of every row find the no-op
 
     # What multiprocessing starts would run this file once more, and warn of it each time.
-    for name in ("__spec__", "__file__"):
-        globals().pop(name)
+    globals().update(__spec__=None, __file__=None)
     overhead.main()
