@@ -154,3 +154,19 @@ def test_a_damaged_profile_is_a_damaged_frozen_file(tmp_path: Path, damage: byte
         file.write_bytes(damage)
     with pytest.raises(FrozenFileDamaged, match=r"cluster\.yaml"):
         _ = Submission(submission.folder).profile
+
+
+def test_frozen_ids_count_beside_their_own_specs_only(tmp_path: Path) -> None:
+    specs = [spec(width) for width in range(3)]
+    ids = frozenset(one.trial_id for one in specs)
+    folder = frozen(tmp_path / "toy", specs).folder
+    kept = (folder / "trial-ids").read_bytes()
+    assert Submission(folder).trial_ids == ids
+    for damaged in (kept[:-1] + b"x", kept.partition(b"\n")[0], b"", b"\xff\n\xff"):
+        (folder / "trial-ids").write_bytes(damaged)
+        assert Submission(folder).trial_ids == ids
+    other = frozen(tmp_path / "other", specs[:2]).folder
+    (other / "trial-ids").write_bytes(kept)
+    assert Submission(other).trial_ids == ids - {specs[2].trial_id}
+    (folder / "trial-ids").unlink()  # as an earlier version left it
+    assert Submission(folder).trial_ids == ids
