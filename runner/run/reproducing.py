@@ -20,7 +20,7 @@ from runner.errors import ProblemsFound, RunnerError
 from runner.housekeeping.copying import copy_folder
 from runner.planning.profile import FILE as PROFILE_FILE
 from runner.planning.profile import FoundProfile, find_profile, user_profile
-from runner.planning.request import Request, check_data, frozen_request
+from runner.planning.request import Request, check_data, frozen_request, own_modules
 from runner.sweep.provenance import capture
 from runner.sweep.snapshot import FrozenRoot, code_folder
 from runner.sweep.submission import Submission
@@ -111,10 +111,13 @@ def reproduction(
     done = [spec for spec in submission.specs if spec.trial_id in completed]
     if not done:
         raise NothingToReproduce(original.name, str(original.store.root))
-    if not trust and _owners(submission, original.store) != {os.getuid()}:
-        check_trust(submission)
     chosen = _spread(done, trials)
     site = _profile_here(submission, on, cluster_file)
+    # What the store says runs here: code of the user's, or the batch scripts of its profile.
+    runs_own = any(is_custom(spec.workload) for spec in chosen) or bool(own_modules(chosen))
+    from_store = runs_own or site.profile is submission.profile
+    if not trust and from_store and _owners(submission, original.store) != {os.getuid()}:
+        check_trust(submission)
     shift = 1 + max(spec.seed for spec in submission.specs) if new_seeds else 0
     specs: dict[str, JobSpec] = {}
     mapped = {}

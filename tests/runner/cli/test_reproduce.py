@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,22 @@ def test_targets_are_mapped_to_those_of_here(desk: Desk) -> None:
     assert "no target 'huge'" in lacking
     own = again(desk, str(desk.store_folder), code=2)
     assert "--into" in own
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to another user")
+def test_code_of_another_user_runs_only_when_trusted(desk: Desk, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(desk.store_folder, theirs, symlinks=True)
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    words = ["reproduce", "scores", "--into", "trusted", "--backend", "inline", "--trials", "1"]
+    mine, desk.store_folder = desk.store_folder, theirs
+    desk.environment["XDG_STATE_HOME"] = str(tmp_path / "empty")
+    try:
+        assert "--trust" in desk.run(*words, code=1)
+        desk.run(*words, "--metric", "score", "--trust")
+    finally:
+        desk.store_folder = mine
 
 
 @pytest.mark.parametrize("sweep", ["quickstart"])
