@@ -11,8 +11,9 @@ from typing import Final
 import pyarrow as pa
 
 from artifacts import parquet
-from artifacts.choosing import COUNTS, KEYS, Preferred, counting, order_once
+from artifacts.choosing import COUNTS, KEYS, counting, order_once
 from artifacts.index import Unreadable, load_table, named, walk
+from artifacts.preferred import Preferred
 from artifacts.store import Store
 from artifacts.tables import TableBatch, unite
 

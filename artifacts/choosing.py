@@ -1,15 +1,15 @@
-"""Chooses which record of an attempt counts, and which attempt of a trial."""
+"""Chooses in a table which record of an attempt counts, and which attempt of a trial."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from artifacts.index import Attempt, began, weight
+from artifacts.index import began, weight
+from artifacts.preferred import Preferred
 from artifacts.record import Outcome
 
 COUNTS: Final = "runner:counts"
@@ -19,16 +19,6 @@ KEYS: Final = (
 )  # fmt: skip
 """The columns that tell which rows count."""
 _MOST_ROWS: Final = 2**40
-
-
-@dataclass(frozen=True)
-class Preferred:
-    """Which of several completed attempts at one trial counts before the others."""
-
-    code: frozenset[str] = frozenset()
-    """Digests of code; an attempt that ran one of these comes first."""
-    data: frozenset[str] = frozenset()
-    """Digests of data; of the rest, an attempt that read one of these comes first."""
 
 
 def order_once(table: pa.Table) -> pa.Array:
@@ -80,29 +70,6 @@ def counting(table: pa.Table, preferred: Preferred) -> pa.Array:
     weights = pc.if_else(completed, pc.add(fits, 1), 0)
     chosen = _largest(table, ("trial",), pc.cast(weights, pa.int64()), last=True)
     return pc.is_in(_numbers(table), chosen)
-
-
-def counted(attempts: Sequence[Attempt], preferred: Preferred) -> Attempt | None:
-    """Return the completed attempt that ``counting`` chooses of one trial's; None if it has none.
-
-    Args:
-        attempts: In order.
-        preferred: What fits.
-    """
-
-    def fit(item: tuple[int, Attempt]) -> tuple[int, int, int]:
-        place, attempt = item
-        code, data = (
-            1 if found is None or not wanted else 2 * (found in wanted)
-            for found, wanted in (
-                (attempt.code, preferred.code),
-                (attempt.data_digest, preferred.data),
-            )
-        )
-        return code, data, place
-
-    completed = [one for one in enumerate(attempts) if one[1].outcome is Outcome.completed]
-    return max(completed, key=fit)[1] if completed else None
 
 
 def _rank(found: pa.ChunkedArray, wanted: frozenset[str]) -> pa.ChunkedArray | pa.Array:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from artifacts import compact
 from artifacts.attempts import STORE, Attempts
-from artifacts.choosing import COUNTS, Preferred
+from artifacts.choosing import COUNTS
 from artifacts.index import Unreadable, named, names
+from artifacts.preferred import Preferred
 from artifacts.store import Store
 
 # Compaction holds this many rows in memory, and loses at most this much work when it is killed.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from artifacts.choosing import Preferred, counted
+from artifacts.preferred import Preferred, counted
 from artifacts.store import Store
 from jobs.registry import dataset_of
 from jobs.spec import JobSpec

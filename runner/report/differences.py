@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.choosing import counted
+from artifacts.preferred import counted
 from artifacts.store import Store
 from jobs.errors import JobsError
 from jobs.registry import dataset_of

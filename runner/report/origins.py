@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from artifacts.choosing import Preferred
+from artifacts.preferred import Preferred
 from artifacts.record import Outcome
 from artifacts.store import Store
 from artifacts.tables import values_of

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts import parquet
-from artifacts.choosing import Preferred, counted
 from artifacts.collect import collect, compact_leftovers
 from artifacts.columns import COLUMNS, RESERVED
 from artifacts.errors import StoreNotWritable, UnknownFormat, UnknownSweep
+from artifacts.preferred import Preferred, counted
 from artifacts.record import Record
 from artifacts.store import Store
 from artifacts.table_files import write_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from artifacts.choosing import Preferred
+from artifacts.preferred import Preferred
 from runner.report.origins import Latest, origin_notes
 from runner.report.summary import summarize
 from runner.sweep.surroundings import digest_of
