@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Final
@@ -15,6 +15,11 @@ from artifacts.columns import HISTORY
 from artifacts.errors import BadColumn
 
 _INT64: Final = range(-(2**63), 2**63)
+_EXACT: Final[dict[type, Callable[[Any], Any]]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+}
 _HISTORY_TYPES: Final = {name: kind for name, kind, _, _ in HISTORY}
 
 
@@ -89,7 +94,7 @@ def _infer(name: str, value: Any) -> tuple[str, Any]:
 
 def plain(value: Any) -> Any:
     """Return Python's own value in place of an enumeration's, a path, or a NumPy or torch scalar or
-    array."""
+    array, or of a subclass of one of its own types."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Enum):
@@ -98,12 +103,19 @@ def plain(value: Any) -> Any:
         return os.fsdecode(value)
     if hasattr(value, "tolist") and hasattr(value, "dtype"):
         return value.tolist()
+    for (
+        kind,
+        exact,
+    ) in _EXACT.items():  # of a subclass: Arrow, msgpack and ranges want the very type
+        if isinstance(value, kind):
+            return exact(value)
     return value
 
 
 def clean(text: str) -> str:
     """Return text that UTF-8 can hold: a file name with stray bytes must not cost a failed trial
     its record."""
+    text = str.__str__(text)  # of a subclass too
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -245,6 +245,30 @@ def test_names_that_utf8_cannot_hold_are_spelled_out() -> None:
     assert (row["parameters"], row["results"]) == (["p\\udcff"], ["r\\udcff"])
 
 
+def test_values_of_subclasses_are_those_of_their_type() -> None:
+    """Such an integer was looked for in a range of 2**64 numbers, one after another."""
+
+    class Count(int):
+        pass
+
+    class Name(str):
+        pass
+
+    class Share(float):
+        pass
+
+    given_values = {
+        "n": Count(3),
+        "s": Name("a"),
+        "x": Share(0.5),
+        "l": [Count(1)],
+        "t": [Name("b")],
+    }
+    row = published(make_record(parameters=given_values, steps=Count(7)))
+    assert {name: row[name] for name in given_values} == given_values
+    assert row["steps"] == 7
+
+
 class Hostile:
     """Raises whatever is asked of it."""
 

@@ -113,9 +113,13 @@ def _move(desk: SlurmDesk) -> None:
     )
     desk.gate.touch()
     (deaf,) = desk.trials("moved", workload="trials:deaf")
-    marks = [desk.folder / "held", desk.folder / "begun"]
+    saved = f"files/*/work/{desk.folder.name}/begun"  # what a command writes is the trial's
     desk.until(
-        lambda: all(mark.exists() for mark in marks) and deaf in desk.tasks("moved"),
+        lambda: (
+            (desk.folder / "held").exists()
+            and any(desk.store_folder.glob(saved))
+            and deaf in desk.tasks("moved")
+        ),
         "the spare node computes",
     )
     site.run(
