@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import errors
+from artifacts import errors, query
 
 PATH = Path("/store/records/study/aa.1.parquet")
 EXAMPLES = [
@@ -26,6 +26,8 @@ EXAMPLES = [
     (errors.UnknownTrial("study", ("study",), Path("/store")), "runner collect study --trials"),
     (errors.AmbiguousTrial("a", tuple(f"a{i}" for i in range(20))), "20 trials"),
     (errors.UnknownFormat(Path("a.xlsx"), (".csv", ".json")), ".csv, .json"),
+    (query.BadQuery("no column 'lr2': did you mean 'lr'?"), "did you mean"),
+    (query.QueryFailed("out of memory: choose fewer columns"), "choose fewer"),
 ]
 
 
