@@ -57,10 +57,10 @@ def desk(running_site: Site, tmp_path: Path) -> Iterator[SlurmDesk]:
 
 
 @pytest.fixture
-def sbatch(desk: SlurmDesk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder ahead on PATH, for an sbatch of one's own; what its scripts wait for is there in the
     end."""
-    folder = desk.folder / "bin"
+    folder = tmp_path / "bin"  # and not beside the grid, where it would be the user's code
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     yield folder
