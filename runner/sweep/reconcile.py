@@ -12,7 +12,7 @@ from runner.sweep.attempts import settle, settle_abandoned
 from runner.sweep.lock import sweep_lock
 from runner.sweep.positions import tidy
 from runner.sweep.queue import find
-from runner.sweep.submission import discard, restore, withdraw
+from runner.sweep.submission import discard, remove_unfinished, restore, withdraw
 from runner.sweep.sweep import Sweep
 
 
@@ -30,6 +30,7 @@ def reconcile(sweep: Sweep) -> None:
     if written:
         sweep.forget_records()
     tidy(sweep.folder, sweep.opened)
+    remove_unfinished(sweep.folder)
 
 
 def reconcile_if_idle(sweep: Sweep) -> bool:

@@ -21,7 +21,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from artifacts.formats import FORMAT
-from artifacts.publish import publish, sync_folder, translate_read_errors, translate_write_errors
+from artifacts.publish import (
+    PARTIAL,
+    publish,
+    sync_folder,
+    translate_read_errors,
+    translate_write_errors,
+)
 from artifacts.store import Store
 from cluster.errors import ProfileError
 from cluster.profile import Profile, parse
@@ -39,6 +45,7 @@ _SPECS, _ABOUT, _ARRAYS = "specs.jsonl", "submission.json", "arrays"
 _IDS = "trial-ids"
 _GRID, _PROFILE, _PATCH = "grid.yaml", "cluster.yaml", "uncommitted.patch"
 _EFFECTIVE, _TYPED = "effective.yaml", "command.json"
+_UNFINISHED = ".partial-"
 _ARRAY, _WITHDRAWN, _VOID = ".json", ".withdrawn", ".void"
 """An array; one of which it is being found out whether it is queued; one that never was, which
 keeps its number from being given again."""
@@ -366,7 +373,7 @@ def freeze(
     ):
         return known[-1]
     number = known[-1].number + 1 if known else 1
-    partial = sweep_folder / f".partial-{secrets.token_hex(8)}"
+    partial = sweep_folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
     # not mkdtemp, which is private: whoever shares the store goes on with the sweep
     partial.mkdir()
     try:
@@ -378,6 +385,15 @@ def freeze(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Submission(folder)
+
+
+def remove_unfinished(sweep_folder: Path) -> None:
+    """Remove what killed submits left half-written; the sweep is locked, so none is at work."""
+    for folder in sweep_folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for path in sweep_folder.glob(f"*/{_ARRAYS}/.*{PARTIAL}"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def submissions(sweep_folder: Path) -> list[Submission]:

@@ -26,6 +26,7 @@ from runner.sweep.submission import (
     withdraw,
 )
 from tests.runner.builders import spec
+from tests.runner.conftest import Desk
 
 ENVIRONMENT = Environment(
     commit="c0ffee", dirty=False, untracked=[], runner_version="0", python=platform.python_version(),
@@ -170,3 +171,14 @@ def test_frozen_ids_count_beside_their_own_specs_only(tmp_path: Path) -> None:
     assert Submission(other).trial_ids == ids - {specs[2].trial_id}
     (folder / "trial-ids").unlink()  # as an earlier version left it
     assert Submission(folder).trial_ids == ids
+
+
+def test_what_a_killed_submit_left_half_written_goes_with_the_next(desk: Desk) -> None:
+    grid = desk.grid("workload: toys:quick\nmatrix: {width: [1, 2]}\n")
+    desk.run("submit", grid, "--backend", "inline", "--limit", "1")
+    folder = desk.store.sweep_folder("toy")
+    (folder / ".partial-0123").mkdir()
+    (folder / ".partial-0123/grid.yaml").touch()
+    (folder / "001/arrays/.0123.partial").touch()
+    desk.run("submit", grid, "--backend", "inline")
+    assert not list(folder.rglob("*partial*"))
