@@ -73,16 +73,15 @@ def test_a_command_ends_at_its_limit(desk: Desk) -> None:
 
 
 def test_ctrl_c_ends_the_command(desk: Desk) -> None:
+    pid = desk.folder / "pid"  # not in the folder that the command runs in, which is the trial's
     script = (
         "import os, pathlib, "
-        "time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(3600)\n"
+        f"time\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(3600)\n"
     )
     (desk.folder / "long.py").write_text(script)
     process = desk.start("submit", desk.grid("command: python long.py\n"), "--backend", "inline")
-    desk.wait_until(
-        lambda: (desk.folder / "pid").exists() and (desk.folder / "pid").read_text() != "", process
-    )
+    desk.wait_until(lambda: pid.exists() and pid.read_text() != "", process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert not Path(f"/proc/{(desk.folder / 'pid').read_text()}").exists()
+    assert not Path(f"/proc/{pid.read_text()}").exists()
