@@ -100,7 +100,9 @@ def paired_effects(
     found: list[Effect] = []
     if len(starts) > 1:
         whole = [_means_of_repeats(side, cell, unit) for side in (a, b)]
-        (of_all,) = _estimated(sides, measure, [None], len(starts), whole[0], whole[1], 0.0)
+        # A mean of k rounded values is off by less than one of them, by the square root of k.
+        fine = step / len(starts) ** 0.5
+        (of_all,) = _estimated(sides, measure, [None], len(starts), whole[0], whole[1], fine)
         found.append(replace(of_all, identical=bool(same.all())))
     if pooled and found:
         return found
@@ -140,7 +142,8 @@ def independent_effects(
             _means_of_repeats(a[kept_a], cell_a[kept_a], unit_a[kept_a]),
             _means_of_repeats(b[kept_b], cell_b[kept_b], unit_b[kept_b]),
         ]
-        found += _welch(sides, measure, [None], len(common), whole[0], whole[1], 0.0)
+        fine = step / len(common) ** 0.5  # as for pairs
+        found += _welch(sides, measure, [None], len(common), whole[0], whole[1], fine)
     if pooled and found:
         return found
     of_cells: list[Effect] = []

@@ -300,6 +300,20 @@ def test_pooling_averages_the_cells_of_each_seed_first(tmp_path: Path) -> None:
     assert compare_axis(table, "amp", measures_of(table), pooled=True).family == 1
 
 
+def test_repeats_that_never_differ_are_known_to_their_rounding_only(tmp_path: Path) -> None:
+    """An SVM gives the same accuracy for every seed, of so many test images."""
+    right = {("linear", 1): 349, ("linear", 10): 350, ("rbf", 1): 353, ("rbf", 10): 357}
+    made = (
+        record(10 * i + seed, {"kernel": kernel, "C": c}, seed=seed, test_accuracy=n / 359)
+        for i, ((kernel, c), n) in enumerate(right.items())
+        for seed in range(3)
+    )
+    table = collected(tmp_path, *made)
+    found = compare_axis(table, "kernel", measures_of(table), reference="linear")
+    for effect in of(found, "test_accuracy"):
+        assert effect.low < effect.effect < effect.high
+
+
 def test_a_store_is_judged_against_an_earlier_one(tmp_path: Path) -> None:
     cells = {"model": ("small", "large")}
     before = collected(tmp_path / "before", *trials(cells, seeds=5))
